@@ -1,0 +1,30 @@
+//! ProductForge: a brief becomes reviewed work.
+//!
+//! Layers, imports only downward (`tests/it/architecture.rs` checks it):
+//!
+//! ```text
+//! main → cli → app (composition root) → { http, worker } → service → { engine (pure), store, llm } → model
+//! leaves that any layer may use and that import nothing above them: config, clock, telemetry
+//! ```
+//!
+//! - [`model`]: plain types of the product, no I/O
+//! - [`engine`]: pure decisions: what follows from what happened
+//! - [`store`]: one storage contract, two engines (embedded SQLite, Redis)
+//! - [`llm`]: one model client, OpenAI-compatible or simulated
+//! - [`service`]: the verbs of the product
+//! - [`worker`]: the roles of a worker process
+//! - [`http`]: the API, the documents and the dashboard
+//! - [`cli`]: the commands
+
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod engine;
+pub mod http;
+pub mod llm;
+pub mod model;
+pub mod service;
+pub mod store;
+pub mod telemetry;
+pub mod worker;

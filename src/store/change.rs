@@ -1,0 +1,107 @@
+//! The one atomic conditional write and its outcome.
+
+use super::{DocKey, NewEvent, Put, Queue, Revision, Token, UnixMs};
+
+/// What must be true of a document for a [`Change`] to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expectation {
+    pub key: DocKey,
+    /// The revision it must have; `None`: it must not exist.
+    pub revision: Option<Revision>,
+}
+
+/// What becomes of the lease that a change is made under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseEnd {
+    /// It goes on.
+    Keep,
+    /// It ends and its payload is gone: the job is finished, or its next try is in `enqueue`.
+    Finish,
+    /// It ends and its payload goes back to the front of its queue, with no crash counted.
+    Requeue,
+}
+
+/// The lease a change is made under: it must still be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseUse {
+    pub token: Token,
+    pub end: LeaseEnd,
+}
+
+/// A payload to be put into a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enqueue {
+    pub queue: Queue,
+    /// Opaque bytes; ProductForge puts the owner's job JSON in.
+    pub payload: Vec<u8>,
+    /// Not before this time (store clock). `None`: at once, at the back of the queue.
+    pub due_at: Option<UnixMs>,
+}
+
+/// *If* the lease is held and every expectation holds, *then* make all writes, *else* change nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    pub lease: Option<LeaseUse>,
+    pub expect: Vec<Expectation>,
+    pub put: Vec<Put>,
+    pub delete: Vec<DocKey>,
+    pub enqueue: Vec<Enqueue>,
+    pub events: Vec<NewEvent>,
+}
+
+impl Change {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Make the change under a lease.
+    pub fn under(mut self, token: Token, end: LeaseEnd) -> Self {
+        self.lease = Some(LeaseUse { token, end });
+        self
+    }
+
+    /// Require a document to have this revision, or with `None` to be absent.
+    pub fn expect(mut self, key: DocKey, revision: Option<Revision>) -> Self {
+        self.expect.push(Expectation { key, revision });
+        self
+    }
+
+    pub fn put(mut self, put: Put) -> Self {
+        self.put.push(put);
+        self
+    }
+
+    pub fn delete(mut self, key: DocKey) -> Self {
+        self.delete.push(key);
+        self
+    }
+
+    pub fn enqueue(mut self, enqueue: Enqueue) -> Self {
+        self.enqueue.push(enqueue);
+        self
+    }
+
+    pub fn event(mut self, stream: impl Into<String>, body: Vec<u8>) -> Self {
+        self.events.push(NewEvent { stream: stream.into(), body });
+        self
+    }
+}
+
+/// What a change that was made left behind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// The ids of the appended events, in order.
+    pub event_ids: Vec<u64>,
+}
+
+/// Why a change was not made. Nothing was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The lease is not held any more: it was swept, finished or never existed.
+    LeaseLost,
+    /// This document (the first one in order of `expect`) is not as expected.
+    Changed(DocKey),
+}
+
+/// Made or refused; both are answers, not errors.
+pub type Outcome = Result<Applied, Refusal>;

@@ -1,0 +1,120 @@
+//! The storage contract. The doc comments are the semantics; the conformance suite
+//! (`tests/it/store/`) holds both engines to them.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{
+    Change, Delivery, Doc, DocKey, DocPage, Event, IndexName, LeaseInfo, ListQuery, Outcome, Promoted,
+    QueueDepth, Reserve, StoreError, Swept, Token, UnixMs,
+};
+
+/// The most that one call may take, list or move.
+pub const MAX_BATCH: usize = 100;
+/// The largest payload of a queue entry.
+pub const MAX_PAYLOAD_BYTES: usize = 1 << 20;
+/// The largest document.
+pub const MAX_DOCUMENT_BYTES: usize = 16 << 20;
+/// A stream keeps at least its newest events up to this number; older ones may be dropped.
+pub const MAX_EVENTS_PER_STREAM: usize = 10_000;
+/// A stream may be dropped this long after its last event.
+pub const EVENT_RETENTION_MS: u64 = 7 * 24 * 3600 * 1000;
+/// A payload whose leases ran out this often is poison: workers finish it as failed, unrun.
+pub const CRASHES_BEFORE_POISON: u32 = 3;
+
+/// One finding of [`Store::check`].
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct StoreCheck {
+    /// `version`, `eviction`, `persistence`, …
+    pub name: &'static str,
+    pub ok: bool,
+    /// What was found and, where it is not ok, what to do.
+    pub detail: String,
+}
+
+/// What a store says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct StoreReport {
+    /// `sqlite` or `redis`.
+    pub engine: &'static str,
+    pub version: String,
+    pub checks: Vec<StoreCheck>,
+}
+
+/// Durable state shared by all parts of ProductForge.
+///
+/// All times are the store's own clock ([`Store::now`]), never a caller's. Every verb is one atomic
+/// step, and a call whose future is dropped either did all of its step or nothing. A document whose
+/// life has ended is absent for every verb from that moment on.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// The store's time.
+    async fn now(&self) -> Result<UnixMs, StoreError>;
+
+    /// What the store says of itself and whether it is set up to be trusted with work.
+    async fn check(&self) -> Result<StoreReport, StoreError>;
+
+    // --- documents -------------------------------------------------------------------------
+
+    /// The documents under these keys, in the same order; `None` where there is none.
+    /// Keys: at most [`MAX_BATCH`].
+    async fn get(&self, keys: &[DocKey]) -> Result<Vec<Option<Doc>>, StoreError>;
+
+    /// One page of an index, newest first. Documents that are gone are passed over, so a page can be
+    /// short; it is the last one only if `next` is `None`. Documents written or moved meanwhile may
+    /// or may not be seen; one that stays put is seen exactly once over all pages.
+    async fn list(&self, query: &ListQuery) -> Result<DocPage, StoreError>;
+
+    /// How many live documents stand in an index. Cost does not grow with the number.
+    async fn count(&self, index: &IndexName) -> Result<u64, StoreError>;
+
+    /// The one write. See [`Change`]: all of it or nothing, and which condition failed. The lease is
+    /// looked at first, then the expectations in order; writes are made in the order put, delete,
+    /// enqueue, events, lease end. Once it answers, the change is as durable as the engine can make
+    /// it. A lease that has run out but was not swept yet is still held.
+    async fn apply(&self, change: Change) -> Result<Outcome, StoreError>;
+
+    /// Removes at most `limit` documents whose life has ended from all indexes, and old events;
+    /// returns how many documents went. To be called from time to time.
+    async fn expire(&self, limit: usize) -> Result<usize, StoreError>;
+
+    // --- queues and leases -----------------------------------------------------------------
+
+    /// Takes payloads in strict order of priority, oldest first within one queue, each under a fresh
+    /// token. In one step the payload leaves its queue and becomes leased: it is never nowhere. What
+    /// a foreign program put into a list at its head (`LPUSH`) is taken like any other.
+    async fn reserve(&self, request: &Reserve) -> Result<Vec<Delivery>, StoreError>;
+
+    /// Extends leases to now + `lease_ms`; for each token whether it is still held.
+    /// Tokens: at most [`MAX_BATCH`].
+    async fn renew(&self, tokens: &[Token], lease_ms: u64) -> Result<Vec<bool>, StoreError>;
+
+    /// Returns payloads of at most `limit` leases that have run out to the front of their queues,
+    /// each with one more crash counted. From then on the old token is refused everywhere.
+    async fn sweep(&self, limit: usize) -> Result<Vec<Swept>, StoreError>;
+
+    /// Moves at most `limit` payloads whose time has come to the back of their queues, in order of
+    /// their due times, and tells when the next one falls due.
+    async fn promote(&self, limit: usize) -> Result<Promoted, StoreError>;
+
+    /// At most `limit` of the leases held now, the next to run out first.
+    async fn leases(&self, limit: usize) -> Result<Vec<LeaseInfo>, StoreError>;
+
+    /// How much waits and how much is held. Cost does not grow with the numbers.
+    async fn depth(&self) -> Result<QueueDepth, StoreError>;
+
+    /// Returns soon after a payload may have become ready (from this process or another one), at
+    /// the latest after `longest`. May return early for no reason; takes nothing. A payload that is
+    /// ready when the call is made lets it return at once. Errors of the store are not reported
+    /// here (the next `reserve` will); the wait then lasts for `longest`.
+    async fn wait_for_work(&self, longest: Duration);
+
+    // --- events ----------------------------------------------------------------------------
+
+    /// At most `limit` events of a stream with an id above `after`, oldest first.
+    async fn events(&self, stream: &str, after: u64, limit: usize) -> Result<Vec<Event>, StoreError>;
+
+    /// Waits for writes under way and lets go of files and connections.
+    async fn close(&self);
+}

@@ -1,0 +1,23 @@
+//! Storage: a narrow waist. One contract, two engines (embedded SQLite, Redis) behind it.
+//!
+//! The contract knows documents, indexes, queues, leases and events; it knows no noun of the
+//! product. A new noun is a new [`Kind`] and costs the engines nothing.
+
+mod change;
+mod contract;
+mod document;
+mod error;
+mod event;
+mod queue;
+pub mod redis;
+pub mod sqlite;
+
+pub use change::{Applied, Change, Enqueue, Expectation, LeaseEnd, LeaseUse, Outcome, Refusal};
+pub use contract::{
+    CRASHES_BEFORE_POISON, EVENT_RETENTION_MS, MAX_BATCH, MAX_DOCUMENT_BYTES, MAX_EVENTS_PER_STREAM,
+    MAX_PAYLOAD_BYTES, Store, StoreCheck, StoreReport,
+};
+pub use document::{Cursor, Doc, DocKey, DocPage, IndexName, Kind, ListQuery, Put, Revision, UnixMs};
+pub use error::StoreError;
+pub use event::{ALL_EVENTS, Event, NewEvent};
+pub use queue::{Delivery, LeaseInfo, Promoted, Queue, QueueDepth, Reserve, Swept, Token};

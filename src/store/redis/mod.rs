@@ -1,0 +1,1 @@
+//! The Redis store: the owner's keys, one script per verb.

@@ -1,0 +1,5 @@
+//! All integration tests, linked once.
+#![allow(clippy::unwrap_used)]
+
+mod store;
+mod support;

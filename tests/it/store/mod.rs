@@ -1,0 +1,1 @@
+//! The storage contract's suites, run on every engine.
