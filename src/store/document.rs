@@ -41,7 +41,7 @@ pub struct Revision(String);
 impl Revision {
     /// The revision of a body.
     pub fn of(body: &[u8]) -> Self {
-        Self(sha1_smol::Sha1::from(body).hexdigest())
+        Self(sha1_smol::Sha1::from(body).digest().to_string())
     }
 
     /// 40 lower-case hexadecimal digits.
