@@ -1,1 +1,1 @@
-//! (to come)
+//! Pure decisions.
