@@ -70,8 +70,11 @@ async fn asking_for_no_keys_answers_nothing(h: &mut dyn Harness) {
 async fn documents_of_different_kinds_do_not_meet(h: &mut dyn Harness) {
     let store = h.store();
     let tag = DocKey::new(Kind("tag"), "a");
-    made(&*store, Change::new().put(put("a", "note").indexed(1)).put(Put::raw(tag.clone(), "tag").indexed(1)))
-        .await;
+    made(
+        &*store,
+        Change::new().put(put("a", "note").indexed(1)).put(Put::raw(tag.clone(), "tag").indexed(1)),
+    )
+    .await;
     made(&*store, Change::new().delete(note("a"))).await;
     assert_eq!(store.get(&[tag]).await.unwrap()[0].as_ref().unwrap().body, b"tag");
     assert_eq!(store.count(&all_notes()).await.unwrap(), 0);

@@ -34,10 +34,7 @@ async fn events_come_in_the_order_they_were_appended(h: &mut dyn Harness) {
 
 async fn the_ids_answered_are_the_ids_read(h: &mut dyn Harness) {
     let store = h.store();
-    let change = Change::new()
-        .event("a", b"1".to_vec())
-        .event("b", b"2".to_vec())
-        .event("a", b"3".to_vec());
+    let change = Change::new().event("a", b"1".to_vec()).event("b", b"2".to_vec()).event("a", b"3".to_vec());
     let ids = made(&*store, change).await.event_ids;
     assert_eq!(ids.len(), 3);
     let read = async |stream: &str| -> Vec<u64> {

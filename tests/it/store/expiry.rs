@@ -45,7 +45,8 @@ async fn an_expired_document_counts_as_absent_in_an_expectation(h: &mut dyn Harn
 async fn an_expired_document_is_neither_listed_nor_counted(h: &mut dyn Harness) {
     let store = h.store();
     let narrow = IndexName::by(NOTE, "agent", "x");
-    made(&*store, Change::new().put(put("dies", "").indexed(1).index(narrow.clone(), 1).ttl_ms(MINUTE))).await;
+    made(&*store, Change::new().put(put("dies", "").indexed(1).index(narrow.clone(), 1).ttl_ms(MINUTE)))
+        .await;
     made(&*store, Change::new().put(put("stays", "").indexed(2).index(narrow.clone(), 2))).await;
     h.age(OVER_A_MINUTE_MS).await;
     for index in [all_notes(), narrow] {
@@ -137,7 +138,8 @@ async fn a_document_may_come_back_after_its_life(h: &mut dyn Harness) {
 
 async fn deleting_an_expired_document_counts_nothing_twice(h: &mut dyn Harness) {
     let store = h.store();
-    made(&*store, Change::new().put(put("a", "").indexed(1).ttl_ms(MINUTE)).put(put("b", "").indexed(2))).await;
+    made(&*store, Change::new().put(put("a", "").indexed(1).ttl_ms(MINUTE)).put(put("b", "").indexed(2)))
+        .await;
     h.age(OVER_A_MINUTE_MS).await;
     made(&*store, Change::new().delete(note("a"))).await;
     while store.expire(100).await.unwrap() > 0 {}
@@ -164,8 +166,11 @@ async fn expire_is_bounded_and_comes_to_an_end(h: &mut dyn Harness) {
 
 async fn expire_leaves_the_living_alone(h: &mut dyn Harness) {
     let store = h.store();
-    made(&*store, Change::new().put(put("a", "").indexed(1).ttl_ms(10 * MINUTE)).put(put("b", "").indexed(2)))
-        .await;
+    made(
+        &*store,
+        Change::new().put(put("a", "").indexed(1).ttl_ms(10 * MINUTE)).put(put("b", "").indexed(2)),
+    )
+    .await;
     h.age(OVER_A_MINUTE_MS).await;
     assert_eq!(store.expire(100).await.unwrap(), 0);
     let page = store.list(&ListQuery::newest(NOTE, 10)).await.unwrap();

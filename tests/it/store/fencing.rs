@@ -122,9 +122,8 @@ async fn a_requeue_comes_before_what_the_same_change_enqueues(h: &mut dyn Harnes
     let store = h.store();
     enqueue(&*store, &["1"]).await;
     let token = take_one(&*store).await.token;
-    let change = Change::new()
-        .under(token, LeaseEnd::Requeue)
-        .enqueue(job(productforge::store::Queue::Normal, "2"));
+    let change =
+        Change::new().under(token, LeaseEnd::Requeue).enqueue(job(productforge::store::Queue::Normal, "2"));
     made(&*store, change).await;
     assert_eq!(payloads(&take(&*store, 9).await), ["1", "2"]);
 }

@@ -184,7 +184,8 @@ async fn a_count_follows_every_move(h: &mut dyn Harness) {
     assert_eq!(store.count(&by_agent("x")).await.unwrap(), 20);
     assert_eq!(store.count(&by_agent("y")).await.unwrap(), 40);
 
-    made(&*store, Change::new().delete(note("n0")).put(put("n3", "").indexed(3).index(by_agent("y"), 3))).await;
+    made(&*store, Change::new().delete(note("n0")).put(put("n3", "").indexed(3).index(by_agent("y"), 3)))
+        .await;
     assert_eq!(store.count(&all_notes()).await.unwrap(), 59);
     assert_eq!(store.count(&by_agent("x")).await.unwrap(), 18);
     assert_eq!(store.count(&by_agent("y")).await.unwrap(), 41);

@@ -1,8 +1,8 @@
 //! The limits of the contract: what breaks one is invalid and writes nothing.
 
 use productforge::store::{
-    ALL_EVENTS, Change, DocKey, Enqueue, ListQuery, MAX_BATCH, MAX_DOCUMENT_BYTES, MAX_PAYLOAD_BYTES, Put, Queue,
-    Reserve, Store, StoreError, Token,
+    ALL_EVENTS, Change, DocKey, Enqueue, ListQuery, MAX_BATCH, MAX_DOCUMENT_BYTES, MAX_PAYLOAD_BYTES, Put,
+    Queue, Reserve, Store, StoreError, Token,
 };
 
 use super::{fixtures::*, harness::Harness};

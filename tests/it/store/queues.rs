@@ -48,9 +48,13 @@ async fn payloads_come_in_strict_order_of_priority(h: &mut dyn Harness) {
 
 async fn one_reservation_reaches_over_all_queues(h: &mut dyn Harness) {
     let store = h.store();
-    for (queue, payload) in
-        [(Queue::Low, "l1"), (Queue::High, "h1"), (Queue::Normal, "n1"), (Queue::High, "h2"), (Queue::Low, "l2")]
-    {
+    for (queue, payload) in [
+        (Queue::Low, "l1"),
+        (Queue::High, "h1"),
+        (Queue::Normal, "n1"),
+        (Queue::High, "h2"),
+        (Queue::Low, "l2"),
+    ] {
         made(&*store, Change::new().enqueue(job(queue, payload))).await;
     }
     assert_eq!(payloads(&take(&*store, 4).await), ["h1", "h2", "n1", "l1"]);
