@@ -2,3 +2,6 @@
 
 pub mod fake_model;
 pub mod redis_server;
+pub mod scripted;
+pub mod wait;
+pub mod world;
