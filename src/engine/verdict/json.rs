@@ -10,7 +10,7 @@ const MAX_DEPTH: u32 = 32;
 
 /// How much work is done for each byte of a text. Every `{` may begin an object, so a hostile text of
 /// opened and never closed objects would else take time in the square of its length.
-const FUEL_PER_BYTE: usize = 16;
+const FUEL_PER_BYTE: usize = 8;
 
 /// The longest bare word.
 const MAX_BARE: usize = 64;

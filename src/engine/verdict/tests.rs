@@ -158,7 +158,7 @@ fn everything_is_bounded() {
 }
 
 #[test]
-fn hostile_texts_take_no_time() {
+fn hostile_texts_end_soon() {
     let size = 300 << 10;
     for piece in [
         "{",
@@ -177,7 +177,7 @@ fn hostile_texts_take_no_time() {
         let text = piece.repeat(size / piece.len());
         let started = Instant::now();
         parse_verdict(&text);
-        assert!(started.elapsed() < Duration::from_secs(3), "{piece}: {:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(10), "{piece}: {:?}", started.elapsed());
     }
 }
 
