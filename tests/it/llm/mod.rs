@@ -3,6 +3,7 @@
 mod faults;
 mod requests;
 mod retries;
+mod small_model;
 
 use std::time::Duration;
 
