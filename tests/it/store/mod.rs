@@ -46,3 +46,7 @@ mod queues;
 mod races;
 mod reopening;
 mod waiting;
+
+mod redis_only;
+mod redis_outages;
+mod redis_wakeups;
