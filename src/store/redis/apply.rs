@@ -20,7 +20,7 @@ use super::{
 };
 use crate::store::{
     Applied, Change, EVENT_RETENTION_MS, IndexName, LeaseEnd, MAX_EVENTS_PER_STREAM, Outcome, Refusal,
-    StoreError, limits::check_change,
+    StoreError, limits,
 };
 
 /// Calls under way at once: one is at work in Redis while the next is being written.
@@ -46,7 +46,7 @@ struct Waiting {
 }
 
 pub(super) async fn apply(store: &Arc<Shared>, change: Change) -> Result<Outcome, StoreError> {
-    check_change(&change)?;
+    limits::check_change(&change)?;
     let makes_ready = change.enqueue.iter().any(|entry| entry.due_at.is_none())
         || change.lease.is_some_and(|lease| lease.end == LeaseEnd::Requeue);
     let (answer, outcome) = oneshot::channel();

@@ -2,12 +2,11 @@
 
 use super::{Shared, ms, reply::Reply, script};
 use crate::store::{
-    Delivery, LeaseInfo, Promoted, Queue, QueueDepth, Reserve, StoreError, Swept, Token,
-    limits::{check_batch, check_page},
+    Delivery, LeaseInfo, Promoted, Queue, QueueDepth, Reserve, StoreError, Swept, Token, limits,
 };
 
 pub(super) async fn reserve(store: &Shared, request: &Reserve) -> Result<Vec<Delivery>, StoreError> {
-    check_page("payloads", request.limit)?;
+    limits::check_page("payloads", request.limit)?;
     let [high, normal, low] = &store.keys.lists;
     let keys =
         [high, normal, low, &store.keys.leases, &store.keys.inflight, &store.keys.token, &store.keys.crashes];
@@ -30,7 +29,7 @@ pub(super) async fn reserve(store: &Shared, request: &Reserve) -> Result<Vec<Del
 }
 
 pub(super) async fn renew(store: &Shared, tokens: &[Token], lease_ms: u64) -> Result<Vec<bool>, StoreError> {
-    check_batch("tokens", tokens.len())?;
+    limits::check_batch("tokens", tokens.len())?;
     if tokens.is_empty() {
         return Ok(Vec::new());
     }
@@ -47,7 +46,7 @@ pub(super) async fn renew(store: &Shared, tokens: &[Token], lease_ms: u64) -> Re
 }
 
 pub(super) async fn sweep(store: &Shared, limit: usize) -> Result<Vec<Swept>, StoreError> {
-    check_batch("leases", limit)?;
+    limits::check_batch("leases", limit)?;
     let [high, normal, low] = &store.keys.lists;
     let keys = [high, normal, low, &store.keys.leases, &store.keys.inflight, &store.keys.crashes];
     let value = script::SWEEP.run(&store.work, &keys, |command| _ = command.arg(limit)).await?;
@@ -63,7 +62,7 @@ pub(super) async fn sweep(store: &Shared, limit: usize) -> Result<Vec<Swept>, St
 }
 
 pub(super) async fn promote(store: &Shared, limit: usize) -> Result<Promoted, StoreError> {
-    check_batch("payloads", limit)?;
+    limits::check_batch("payloads", limit)?;
     let [high, normal, low] = &store.keys.lists;
     let keys = [high, normal, low, &store.keys.due];
     let value = script::PROMOTE.run(&store.work, &keys, |command| _ = command.arg(limit)).await?;
@@ -76,7 +75,7 @@ pub(super) async fn promote(store: &Shared, limit: usize) -> Result<Promoted, St
 }
 
 pub(super) async fn leases(store: &Shared, limit: usize) -> Result<Vec<LeaseInfo>, StoreError> {
-    check_batch("leases", limit)?;
+    limits::check_batch("leases", limit)?;
     if limit == 0 {
         return Ok(Vec::new());
     }
