@@ -9,8 +9,8 @@
 /// (`None`: not available here, the test is passed over).
 macro_rules! on_every_store {
     ($($body:ident),* $(,)?) => {
-        // on_every_store!(@engine sqlite_memory, $crate::store::sqlite_harness::memory, $($body),*);
-        // on_every_store!(@engine sqlite_file, $crate::store::sqlite_harness::file, $($body),*);
+        on_every_store!(@engine sqlite_memory, $crate::store::sqlite_harness::memory, $($body),*);
+        on_every_store!(@engine sqlite_file, $crate::store::sqlite_harness::file, $($body),*);
         on_every_store!(@engine redis, $crate::store::redis_harness::redis, $($body),*);
     };
     (@engine $engine:ident, $open:path, $($body:ident),*) => {
@@ -31,7 +31,7 @@ macro_rules! on_every_store {
 mod fixtures;
 mod harness;
 mod redis_harness;
-// mod sqlite_harness;
+mod sqlite_harness;
 
 mod conditions;
 mod documents;
@@ -46,3 +46,7 @@ mod queues;
 mod races;
 mod reopening;
 mod waiting;
+
+mod redis_only;
+mod redis_outages;
+mod redis_wakeups;
