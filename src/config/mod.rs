@@ -72,6 +72,8 @@ pub struct WorkerConfig {
     pub lease: Duration,
     /// `JOB_MAX_ATTEMPTS`: failed attempts before a job is dead.
     pub max_attempts: u32,
+    /// `RETRY_BASE_SECONDS`: the ceiling of the wait before the second attempt; it doubles with every failure.
+    pub retry_base: Duration,
     /// `DRAIN_SECONDS`: how long a stopping process waits for running jobs.
     pub drain: Duration,
 }
@@ -162,6 +164,7 @@ impl Config {
             slots: r.value("WORKERS", "4", reader::number(0, 10_000)),
             lease: r.value("LEASE_SECONDS", "30", reader::seconds(1, 3_600)),
             max_attempts: r.value("JOB_MAX_ATTEMPTS", "4", reader::number(1, 100)),
+            retry_base: r.value("RETRY_BASE_SECONDS", "2", reader::seconds(0, 3_600)),
             drain: r.value("DRAIN_SECONDS", "25", reader::seconds(0, 3_600)),
         };
         let log = LogConfig {

@@ -1,1 +1,3 @@
 //! What the tests stand on: servers, applications and time.
+
+pub mod fake_model;
