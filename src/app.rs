@@ -82,7 +82,7 @@ async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Ar
         Some(url) => {
             let options =
                 RedisOptions { url: url.expose().to_owned(), prefix: config.store.redis_prefix.clone() };
-            let store = RedisStore::open(options).await.context("Redis cannot be used")?;
+            let store = RedisStore::open(options).context("Redis cannot be used")?;
             Ok(Arc::new(store))
         }
         None => {

@@ -33,7 +33,11 @@ impl Held {
     }
 
     pub fn name(&self, token: Token, job_id: &str) {
-        self.with(|m| m.entry(token).and_modify(|l| job_id.clone_into(&mut l.job_id)));
+        self.with(|m| {
+            if let Some(lease) = m.get_mut(&token) {
+                job_id.clone_into(&mut lease.job_id);
+            }
+        });
     }
 
     pub fn remove(&self, token: Token) {
@@ -45,7 +49,11 @@ impl Held {
     }
 
     pub fn extend(&self, token: Token, valid_until: Instant) {
-        self.with(|m| m.entry(token).and_modify(|l| l.valid_until = valid_until));
+        self.with(|m| {
+            if let Some(lease) = m.get_mut(&token) {
+                lease.valid_until = valid_until;
+            }
+        });
     }
 
     /// Tells a job that it is not its own any more.

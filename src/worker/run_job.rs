@@ -29,7 +29,7 @@ pub async fn run(shared: &Shared, delivery: Delivery, lost: CancellationToken) {
 
 async fn pipeline(shared: &Shared, delivery: &Delivery, lost: &CancellationToken) {
     let execution = &shared.services.execution;
-    let admission = persist(shared, lost, || execution.admit(delivery, &shared.worker_id)).await;
+    let admission = persist(lost, || execution.admit(delivery, &shared.worker_id)).await;
     let running = match admission {
         None => return,
         Some(Admission::Run(running)) => running,
@@ -73,7 +73,7 @@ async fn end(
 ) -> Option<Ending> {
     let execution = &shared.services.execution;
     match answer {
-        Ok(answer) => persist(shared, lost, || execution.complete(running, &answer)).await,
+        Ok(answer) => persist(lost, || execution.complete(running, &answer)).await,
         Err(error) => {
             let text = error.to_string();
             let failure = match &error {
@@ -82,20 +82,20 @@ async fn end(
                 }
                 AnswerError::Service(_) => Failure { retryable: true, retry_after: None },
             };
-            persist(shared, lost, || execution.fail(running, &text, failure)).await
+            persist(lost, || execution.fail(running, &text, failure)).await
         }
     }
 }
 
 async fn release(shared: &Shared, running: &Running, lost: &CancellationToken) {
     log::info!("job {} is given back: the worker stops", running.job.job_id);
-    let _ = persist(shared, lost, || shared.services.execution.release(running)).await;
+    let _ = persist(lost, || shared.services.execution.release(running)).await;
 }
 
 /// Repeats a conditional write until the store takes it, for as long as the lease is ours: an
 /// answer that was paid for must not be thrown away because the store was restarted. A write whose
 /// reply was lost is refused the second time; that reads as a lost lease, and the job is settled.
-async fn persist<T, F, Fut>(shared: &Shared, lost: &CancellationToken, mut write: F) -> Option<T>
+async fn persist<T, F, Fut>(lost: &CancellationToken, mut write: F) -> Option<T>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<T, ServiceError>>,
