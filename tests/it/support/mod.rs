@@ -1,4 +1,5 @@
 //! What the tests stand on: servers, applications and time.
 
 pub mod fake_model;
+pub mod redis_server;
 pub mod small_model;
