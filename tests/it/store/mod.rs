@@ -64,4 +64,5 @@ mod planted_faults;
 mod queues;
 mod races;
 mod reopening;
+mod sqlite_files;
 mod waiting;
