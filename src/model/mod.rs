@@ -1,1 +1,32 @@
-//! (to come)
+//! Plain types of the product: serde and chrono only, no I/O.
+//!
+//! A type that a legacy client or program reads keeps its legacy fields first and in order.
+
+mod agent;
+mod call;
+mod dead_job;
+mod event;
+mod id;
+mod job;
+mod result;
+mod template;
+mod time;
+mod verdict;
+mod worker;
+mod workflow;
+
+pub use agent::{Agent, DEFAULT_MODEL, NewAgent, default_agents};
+pub use call::{Call, ChatMessage, MessageRole, Usage};
+pub use dead_job::{DeadJob, DeadReason};
+pub use event::{RunEvent, RunEventKind};
+pub use id::{MAX_ID_CHARS, derived_id, is_valid_id, new_id};
+pub use job::{Attempt, AttemptOutcome, Job, JobMode, JobPayload, JobState, Priority};
+pub use result::{JobResult, ResultStatus};
+pub use template::{StepTemplate, Template, TemplateRole};
+pub use time::{Timestamp, iso, iso_option};
+pub use verdict::{Finding, Verdict, VerdictKind};
+pub use worker::WorkerInfo;
+pub use workflow::{
+    DEFAULT_MAX_REVISIONS, MAX_REVISIONS, MAX_SPECIALISTS, ReviewOutcome, Step, StepName, StepStatus,
+    Workflow, WorkflowStatus,
+};

@@ -1,1 +1,72 @@
-//! (to come)
+//! The verbs of the product. Knows no HTTP, no SQL and no Redis.
+
+pub mod agents;
+mod dispatch;
+mod error;
+pub mod execution;
+mod listing;
+pub mod records;
+pub mod results;
+pub mod reviews;
+pub mod system;
+pub mod tasks;
+pub mod workflows;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+pub use agents::Agents;
+pub use error::{FieldProblem, ServiceError};
+pub use execution::Execution;
+pub use listing::Listing;
+pub use results::Results;
+pub use reviews::Reviews;
+pub use system::System;
+pub use tasks::Tasks;
+pub use workflows::Workflows;
+
+use crate::{clock::Clock, engine::retry::RetryPolicy, llm::ModelProvider, store::Store};
+
+/// What the services stand on.
+#[derive(Clone)]
+pub struct Foundation {
+    pub store: Arc<dyn Store>,
+    pub provider: Arc<dyn ModelProvider>,
+    pub clock: Arc<dyn Clock>,
+    /// How long results are kept.
+    pub result_ttl: Duration,
+    pub retry: RetryPolicy,
+    /// The most tokens an answer may have.
+    pub max_tokens: Option<u32>,
+    /// The folder of the log file, for the status page.
+    pub log_folder: PathBuf,
+    /// Whether `OPENAI_API_KEY` is set (never the key itself).
+    pub key_configured: bool,
+}
+
+/// All services. Cheap to clone.
+#[derive(Clone)]
+pub struct Services {
+    pub agents: Agents,
+    pub tasks: Tasks,
+    pub workflows: Workflows,
+    pub reviews: Reviews,
+    pub results: Results,
+    pub system: System,
+    pub execution: Execution,
+}
+
+impl Services {
+    pub fn new(foundation: Foundation) -> Self {
+        let base = Arc::new(foundation);
+        let agents = Agents::new(base.clone());
+        Self {
+            tasks: Tasks::new(base.clone(), agents.clone()),
+            workflows: Workflows::new(base.clone(), agents.clone()),
+            reviews: Reviews::new(base.clone(), agents.clone()),
+            results: Results::new(base.clone()),
+            system: System::new(base.clone()),
+            execution: Execution::new(base, agents.clone()),
+            agents,
+        }
+    }
+}

@@ -13,7 +13,7 @@ macro_rules! on_every_store {
     (@engines $form:ident $bodies:tt) => {
         on_every_store!(@$form sqlite_memory, $crate::store::sqlite_harness::memory, $bodies);
         on_every_store!(@$form sqlite_file, $crate::store::sqlite_harness::file, $bodies);
-        // on_every_store!(@$form redis, $crate::store::redis_harness::redis, $bodies);
+        on_every_store!(@$form redis, $crate::store::redis_harness::redis, $bodies);
     };
     (@open $engine:ident, $open:path, ($($body:ident),*)) => {
         mod $engine {
@@ -48,6 +48,7 @@ mod harness;
 mod model;
 mod operations;
 mod playing;
+mod redis_harness;
 mod sqlite_harness;
 
 mod conditions;
@@ -66,3 +67,7 @@ mod races;
 mod reopening;
 mod sqlite_files;
 mod waiting;
+
+mod redis_only;
+mod redis_outages;
+mod redis_wakeups;

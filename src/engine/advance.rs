@@ -1,0 +1,322 @@
+//! How a workflow moves on when something happens to one of its steps.
+//!
+//! ```text
+//! step:      waiting ──inputs done──▶ queued ──▶ processing ──▶ completed
+//!               │                       ▲            │ ├──▶ failed  (the workflow fails with it)
+//!               │                       └──retry─────┘ │
+//!               └──────────── skipped ◀────────────────┘ (the workflow ended first, or not needed)
+//! workflow:  running ──every step ended──▶ completed        running ──a step failed──▶ failed
+//! review:    QA says revise, rounds left, something changed ──▶ one more round of specialist and QA
+//!            anything else ──▶ the closing report
+//! ```
+//!
+//! Every function may be called twice for the same happening; the second call changes nothing.
+
+use crate::model::{
+    ReviewOutcome, RunEventKind, StepStatus, TemplateRole, Timestamp, Usage, Verdict, VerdictKind, Workflow,
+    WorkflowStatus,
+};
+
+use super::{
+    Effects,
+    plan::{job_id, new_step},
+};
+
+/// How many characters of an output a workflow document carries, as in the legacy system.
+const PREVIEW_CHARS: usize = 300;
+
+/// What a step produced.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepOutput {
+    pub text: String,
+    /// A digest of the text; equal digests mean that nothing changed.
+    pub digest: String,
+    /// QA's verdict, for a review step.
+    pub verdict: Option<Verdict>,
+    pub model: String,
+    pub usage: Usage,
+    pub simulated: bool,
+    /// Seconds of the last attempt.
+    pub execution_time: f64,
+    pub attempts: u32,
+}
+
+/// An attempt at a step has begun.
+pub fn started(workflow: &mut Workflow, job: &str, attempt: u32, now: Timestamp) -> Effects {
+    let mut effects = Effects::default();
+    let id = workflow.workflow_id.clone();
+    let Some(step) = workflow.step_mut(job).filter(|s| !s.status.is_terminal()) else { return effects };
+    step.status = StepStatus::Processing;
+    step.started_at = Some(now);
+    step.attempts = attempt;
+    step.reason = None;
+    let message = match attempt {
+        1 => format!("{} has begun.", step.agent),
+        n => format!("{} has begun attempt {n}.", step.agent),
+    };
+    effects.tell_step(RunEventKind::StepStarted, &id, step, message, now);
+    effects
+}
+
+/// An attempt at a step ended without a result; the step waits for its next one.
+pub fn back_to_queue(workflow: &mut Workflow, job: &str, why: &str, now: Timestamp) -> Effects {
+    let mut effects = Effects::default();
+    let id = workflow.workflow_id.clone();
+    let Some(step) = workflow.step_mut(job).filter(|s| !s.status.is_terminal()) else { return effects };
+    step.status = StepStatus::Queued;
+    step.reason = Some(why.to_owned());
+    effects.tell_step(RunEventKind::StepRetrying, &id, step, why, now);
+    effects
+}
+
+/// A step ended with an output.
+pub fn completed(workflow: &mut Workflow, job: &str, output: StepOutput, now: Timestamp) -> Effects {
+    let mut effects = Effects::default();
+    let id = workflow.workflow_id.clone();
+    let over = workflow.is_over();
+    let Some(step) = workflow.step_mut(job) else { return effects };
+    // A step that was skipped while its job ran on has a result after all: say so.
+    if matches!(step.status, StepStatus::Completed | StepStatus::Failed) {
+        return effects;
+    }
+    let (role, round, usage, simulated) = (step.role, step.round, output.usage, output.simulated);
+    let verdict = output.verdict.clone();
+    step.status = StepStatus::Completed;
+    step.output = Some(output.text.chars().take(PREVIEW_CHARS).collect());
+    step.output_digest = Some(output.digest);
+    step.execution_time = Some(output.execution_time);
+    step.confidence_score = output.verdict.as_ref().and_then(|v| v.score);
+    step.verdict = output.verdict;
+    step.model = Some(output.model);
+    step.usage = Some(output.usage);
+    step.attempts = output.attempts;
+    step.reason = None;
+    step.completed_at = Some(now);
+    let message = match &verdict {
+        Some(v) => format!("{} answered: {}.", step.agent, v.verdict.as_str()),
+        None => format!("{} has finished.", step.agent),
+    };
+    effects.tell_step(RunEventKind::StepCompleted, &id, step, message, now);
+    workflow.usage += usage;
+    workflow.simulated |= simulated;
+    if over {
+        return effects;
+    }
+    match role {
+        TemplateRole::Qa => {
+            if let Some(verdict) = verdict {
+                judge(workflow, job, round, &verdict, &mut effects, now);
+            }
+        }
+        TemplateRole::Specialist => stop_without_progress(workflow, round, &mut effects, now),
+        TemplateRole::Admin | TemplateRole::Feedback => {}
+    }
+    queue_ready(workflow, &mut effects, now);
+    end_when_done(workflow, &mut effects, now);
+    effects
+}
+
+/// A step failed for good, and its workflow with it.
+pub fn failed(workflow: &mut Workflow, job: &str, reason: &str, attempts: u32, now: Timestamp) -> Effects {
+    let mut effects = Effects::default();
+    let id = workflow.workflow_id.clone();
+    let over = workflow.is_over();
+    let Some(step) = workflow.step_mut(job) else { return effects };
+    if matches!(step.status, StepStatus::Completed | StepStatus::Failed) {
+        return effects;
+    }
+    step.status = StepStatus::Failed;
+    step.reason = Some(reason.to_owned());
+    step.attempts = attempts;
+    step.completed_at = Some(now);
+    let name = step.step.clone();
+    effects.tell_step(RunEventKind::StepFailed, &id, step, reason, now);
+    if over {
+        return effects;
+    }
+    let error = format!("{name} failed: {reason}");
+    for step in workflow.steps.iter_mut() {
+        if matches!(step.status, StepStatus::Waiting | StepStatus::Queued) {
+            step.status = StepStatus::Skipped;
+            step.reason = Some(format!("The workflow ended before it: {name} failed."));
+            step.completed_at = Some(now);
+            effects.tell_step(RunEventKind::StepSkipped, &id, step, "The workflow ended before it.", now);
+        }
+    }
+    workflow.status = WorkflowStatus::Failed;
+    workflow.error = Some(error.clone());
+    workflow.completed_at = Some(now);
+    effects.tell(RunEventKind::WorkflowFailed, &id, error, now);
+    effects
+}
+
+/// QA has spoken: another round, or on to the closing report.
+fn judge(
+    workflow: &mut Workflow,
+    qa_job: &str,
+    round: u32,
+    verdict: &Verdict,
+    effects: &mut Effects,
+    now: Timestamp,
+) {
+    // The work that was judged carries the score.
+    for step in workflow.steps.iter_mut() {
+        if step.role == TemplateRole::Specialist && step.round == round {
+            step.confidence_score = verdict.score;
+        }
+    }
+    let outcome = match verdict.verdict {
+        VerdictKind::Approve => ReviewOutcome::Approved,
+        VerdictKind::Reject => ReviewOutcome::Rejected,
+        VerdictKind::Unstructured => ReviewOutcome::Unstructured,
+        VerdictKind::Revise if round > workflow.max_revisions => ReviewOutcome::RoundsUsedUp,
+        VerdictKind::Revise => {
+            add_round(workflow, qa_job, round + 1);
+            effects.tell(
+                RunEventKind::RevisionRequested,
+                &workflow.workflow_id,
+                format!("QA asks for revision {round} of at most {}.", workflow.max_revisions),
+                now,
+            );
+            return;
+        }
+    };
+    workflow.review = Some(outcome);
+}
+
+/// Adds specialists and QA once more, before the closing report, which then waits for the new QA.
+fn add_round(workflow: &mut Workflow, qa_job: &str, round: u32) {
+    let id = workflow.workflow_id.clone();
+    let previous: Vec<(String, String)> = workflow
+        .steps
+        .iter()
+        .filter(|s| s.role == TemplateRole::Specialist && s.round == round - 1)
+        .map(|s| (s.step.clone(), s.agent.clone()))
+        .collect();
+    let Some(qa) = workflow.step(qa_job).cloned() else { return };
+    let mut added: Vec<_> = previous
+        .iter()
+        .enumerate()
+        .map(|(place, (name, agent))| {
+            new_step(&id, name, TemplateRole::Specialist, agent, round, place, vec![qa.job_id.clone()])
+        })
+        .collect();
+    let work = added.iter().map(|s| s.job_id.clone()).collect();
+    added.push(new_step(&id, &qa.step, TemplateRole::Qa, &qa.agent, round, 0, work));
+    let new_qa = job_id(&id, &qa.step, round, 0);
+    for step in workflow.steps.iter_mut().filter(|s| s.status == StepStatus::Waiting) {
+        for needed in step.depends_on.iter_mut().filter(|n| *n == qa_job) {
+            needed.clone_from(&new_qa);
+        }
+    }
+    let after = workflow.steps.iter().position(|s| s.job_id == qa.job_id).map_or(0, |i| i + 1);
+    workflow.steps.splice(after..after, added);
+}
+
+/// Skips the review of a revision that changed nothing: QA would only repeat itself.
+fn stop_without_progress(workflow: &mut Workflow, round: u32, effects: &mut Effects, now: Timestamp) {
+    if round < 2 {
+        return;
+    }
+    let digests = |round: u32| -> Option<Vec<&String>> {
+        workflow
+            .steps
+            .iter()
+            .filter(|s| s.role == TemplateRole::Specialist && s.round == round)
+            .map(|s| s.output_digest.as_ref())
+            .collect()
+    };
+    let (Some(before), Some(after)) = (digests(round - 1), digests(round)) else { return };
+    if before != after {
+        return;
+    }
+    let id = workflow.workflow_id.clone();
+    let last_review = workflow
+        .steps
+        .iter()
+        .find(|s| s.role == TemplateRole::Qa && s.round == round - 1)
+        .map(|s| s.job_id.clone());
+    let Some(last_review) = last_review else { return };
+    let skipped = workflow
+        .steps
+        .iter_mut()
+        .find(|s| s.role == TemplateRole::Qa && s.round == round && s.status == StepStatus::Waiting);
+    let Some(qa) = skipped else { return };
+    qa.status = StepStatus::Skipped;
+    qa.reason = Some("The revision changed nothing, so there is nothing new to review.".to_owned());
+    qa.completed_at = Some(now);
+    let skipped_job = qa.job_id.clone();
+    effects.tell_step(RunEventKind::StepSkipped, &id, qa, "The revision changed nothing.", now);
+    workflow.review = Some(ReviewOutcome::NoProgress);
+    for step in workflow.steps.iter_mut().filter(|s| s.status == StepStatus::Waiting) {
+        for needed in step.depends_on.iter_mut().filter(|n| **n == skipped_job) {
+            needed.clone_from(&last_review);
+        }
+    }
+}
+
+/// Queues every step whose inputs are all there; tells the others what they wait for.
+pub(super) fn queue_ready(workflow: &mut Workflow, effects: &mut Effects, now: Timestamp) {
+    let id = workflow.workflow_id.clone();
+    let done: Vec<String> = workflow
+        .steps
+        .iter()
+        .filter(|s| s.status == StepStatus::Completed)
+        .map(|s| s.job_id.clone())
+        .collect();
+    let names: Vec<(String, String)> = workflow
+        .steps
+        .iter()
+        .map(|s| (s.job_id.clone(), format!("{} (round {})", s.step, s.round)))
+        .collect();
+    for step in workflow.steps.iter_mut().filter(|s| s.status == StepStatus::Waiting) {
+        let missing: Vec<&str> = step
+            .depends_on
+            .iter()
+            .filter(|needed| !done.contains(needed))
+            .map(|needed| names.iter().find(|(job, _)| job == needed).map_or("a step", |(_, name)| name))
+            .collect();
+        if missing.is_empty() {
+            step.status = StepStatus::Queued;
+            step.queued_at = Some(now);
+            step.reason = None;
+            effects.enqueue.push(step.job_id.clone());
+            effects.tell_step(
+                RunEventKind::StepQueued,
+                &id,
+                step,
+                format!("Queued for {}.", step.agent),
+                now,
+            );
+        } else {
+            step.reason = Some(format!("Waits for {}.", missing.join(" and ")));
+        }
+    }
+}
+
+/// Ends the workflow when no step is left to do.
+fn end_when_done(workflow: &mut Workflow, effects: &mut Effects, now: Timestamp) {
+    if workflow.is_over() || !workflow.steps.iter().all(|s| s.status.is_terminal()) {
+        return;
+    }
+    workflow.status = WorkflowStatus::Completed;
+    workflow.completed_at = Some(now);
+    workflow.report_job_id = workflow
+        .steps
+        .iter()
+        .rev()
+        .find(|s| s.status == StepStatus::Completed && s.role == TemplateRole::Feedback)
+        .or_else(|| workflow.steps.iter().rev().find(|s| s.status == StepStatus::Completed))
+        .map(|s| s.job_id.clone());
+    let message = match workflow.review {
+        None => "The work is done.",
+        Some(ReviewOutcome::Approved) => "The work is done and approved.",
+        Some(ReviewOutcome::Rejected) => "The work is done; QA rejected it.",
+        Some(ReviewOutcome::RoundsUsedUp) => {
+            "The work is done; QA still wanted changes after the last round."
+        }
+        Some(ReviewOutcome::NoProgress) => "The work is done; the last revision changed nothing.",
+        Some(ReviewOutcome::Unstructured) => "The work is done; QA's answer held no verdict.",
+    };
+    effects.tell(RunEventKind::WorkflowCompleted, &workflow.workflow_id.clone(), message, now);
+}

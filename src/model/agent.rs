@@ -1,0 +1,118 @@
+//! Agents: named personas with a role, skills, a model and an optional prompt of their own.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Timestamp, iso, iso_option};
+
+/// The model that an agent gets when none is named. It stands for "the configured default model".
+pub const DEFAULT_MODEL: &str = "gpt-4o-mini";
+
+/// What a client sends to register an agent.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[schema(example = json!({"name": "api_designer", "role": "Design", "description": "Designs HTTP interfaces",
+    "skills": ["openapi", "versioning"], "model": "gpt-4o-mini"}))]
+pub struct NewAgent {
+    /// Unique; registering an existing name replaces that agent. 1 to 100 characters, no `/` and no control characters.
+    pub name: String,
+    /// What it does in a word: `Assistant`, `Analyze`, `QA`, `Debug`, `Research`, …
+    pub role: String,
+    #[serde(default)]
+    pub description: Option<String>,
+    #[serde(default)]
+    pub skills: Vec<String>,
+    /// The model to ask; `gpt-4o-mini` stands for the configured default model.
+    #[serde(default = "default_model")]
+    pub model: String,
+    /// A system prompt of its own, put before the one that is made from role, description and skills.
+    #[serde(default)]
+    pub prompt: Option<String>,
+}
+
+fn default_model() -> String {
+    DEFAULT_MODEL.to_owned()
+}
+
+/// A registered agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Agent {
+    pub name: String,
+    pub role: String,
+    #[serde(default)]
+    pub description: Option<String>,
+    #[serde(default)]
+    pub skills: Vec<String>,
+    #[serde(default = "default_model")]
+    pub model: String,
+    /// How many jobs it was given so far.
+    #[serde(default)]
+    pub task_count: u64,
+    #[serde(with = "iso")]
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    #[serde(default, with = "iso_option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_assigned: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+}
+
+impl Agent {
+    /// A newly registered agent.
+    pub fn register(new: NewAgent, now: Timestamp) -> Self {
+        Self {
+            name: new.name,
+            role: new.role,
+            description: new.description,
+            skills: new.skills,
+            model: new.model,
+            task_count: 0,
+            created_at: now,
+            last_assigned: None,
+            prompt: new.prompt,
+        }
+    }
+}
+
+/// The four agents that exist when nobody has registered one.
+pub fn default_agents(now: Timestamp) -> Vec<Agent> {
+    let agent = |name: &str, role: &str, description: &str, skills: [&str; 3]| {
+        Agent::register(
+            NewAgent {
+                name: name.to_owned(),
+                role: role.to_owned(),
+                description: Some(description.to_owned()),
+                skills: skills.iter().map(|s| (*s).to_owned()).collect(),
+                model: default_model(),
+                prompt: None,
+            },
+            now,
+        )
+    };
+    vec![
+        agent(
+            "general_assistant",
+            "Assistant",
+            "Plans work, answers general questions and writes the closing report",
+            ["planning", "writing", "coordination"],
+        ),
+        agent(
+            "analyzer_bot",
+            "Analyze",
+            "Examines code, data and requirements and says what matters",
+            ["analysis", "code review", "auditing"],
+        ),
+        agent(
+            "qa_bot",
+            "QA",
+            "Checks work against its brief and says what must be fixed",
+            ["testing", "validation", "quality assurance"],
+        ),
+        agent(
+            "debugger_bot",
+            "Debug",
+            "Finds the cause of faults and repairs them",
+            ["debugging", "root cause analysis", "fixing"],
+        ),
+    ]
+}

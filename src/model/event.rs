@@ -1,0 +1,40 @@
+//! Events: one line each of a workflow's ordered history.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Timestamp, iso};
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunEventKind {
+    WorkflowCreated,
+    StepQueued,
+    StepStarted,
+    StepRetrying,
+    StepCompleted,
+    StepFailed,
+    StepSkipped,
+    RevisionRequested,
+    WorkflowCompleted,
+    WorkflowFailed,
+}
+
+/// One event of a workflow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RunEvent {
+    pub kind: RunEventKind,
+    pub workflow_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<u32>,
+    /// One sentence for a person.
+    pub message: String,
+    #[serde(with = "iso")]
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+}

@@ -1,0 +1,22 @@
+//! Names of jobs and workflows.
+
+use uuid::Uuid;
+
+/// The longest id that is accepted from outside.
+pub const MAX_ID_CHARS: usize = 200;
+
+/// A fresh random id (UUID version 4, as the legacy system made them).
+pub fn new_id() -> String {
+    Uuid::new_v4().to_string()
+}
+
+/// The id of something that follows from something else: always the same for the same input, so
+/// that a follow-up that is created twice is created once.
+pub fn derived_id(root: &str, what: &str) -> String {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{root}/{what}").as_bytes()).to_string()
+}
+
+/// Foreign programs choose their own job ids; this says which ones can be used as keys.
+pub fn is_valid_id(id: &str) -> bool {
+    !id.is_empty() && id.chars().count() <= MAX_ID_CHARS && !id.chars().any(|c| c.is_control())
+}

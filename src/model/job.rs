@@ -1,0 +1,178 @@
+//! Jobs: one queued unit of execution, its payload in the queue and its attempts.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Timestamp, iso, iso_option};
+
+/// How urgent a job is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    High,
+    #[default]
+    Normal,
+    Low,
+}
+
+/// What kind of work a job is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JobMode {
+    /// A task asked of one agent.
+    #[default]
+    Task,
+    /// A step of a workflow.
+    Step,
+    /// A review of an earlier job, asked for by `/admin_review`.
+    Review,
+}
+
+/// Where a job is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    /// In its queue.
+    Queued,
+    /// Under a lease of a worker.
+    Running,
+    /// Waits for the due time of its next attempt.
+    Scheduled,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+impl JobState {
+    pub const ALL: [JobState; 6] =
+        [Self::Queued, Self::Running, Self::Scheduled, Self::Completed, Self::Failed, Self::Cancelled];
+
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Scheduled => "scheduled",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptOutcome {
+    Completed,
+    Failed,
+    /// The worker was stopped and gave the job back; it does not count against the job.
+    Released,
+    /// The lease ran out: the worker died or froze.
+    Crashed,
+    Cancelled,
+}
+
+/// One try of one worker at a job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Attempt {
+    /// The first is 1.
+    pub number: u32,
+    pub worker: String,
+    #[serde(with = "iso")]
+    #[schema(value_type = String, format = DateTime)]
+    pub started_at: Timestamp,
+    #[serde(default, with = "iso_option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
+    #[serde(default)]
+    pub outcome: Option<AttemptOutcome>,
+    #[serde(default)]
+    pub error: Option<String>,
+}
+
+/// A job and its whole story.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Job {
+    pub job_id: String,
+    pub mode: JobMode,
+    pub state: JobState,
+    pub agent: String,
+    pub priority: Priority,
+    /// What was asked for.
+    pub task: String,
+    #[serde(default)]
+    pub workflow_id: Option<String>,
+    #[serde(default)]
+    pub step: Option<String>,
+    #[serde(default)]
+    pub round: Option<u32>,
+    #[serde(default)]
+    pub parent_job_id: Option<String>,
+    /// True when a foreign program put it into the queue.
+    #[serde(default)]
+    pub foreign: bool,
+    #[serde(default)]
+    pub attempts: Vec<Attempt>,
+    #[serde(with = "iso")]
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    #[serde(default, with = "iso_option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub due_at: Option<Timestamp>,
+    #[serde(default, with = "iso_option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
+    #[serde(default)]
+    pub error: Option<String>,
+}
+
+impl Job {
+    /// Attempts that failed by themselves: what the retry limit counts.
+    pub fn failures(&self) -> u32 {
+        self.attempts.iter().filter(|a| a.outcome == Some(AttemptOutcome::Failed)).count() as u32
+    }
+
+    /// Closes the open attempt, if there is one.
+    pub fn close_attempt(&mut self, outcome: AttemptOutcome, error: Option<String>, now: Timestamp) {
+        if let Some(attempt) = self.attempts.iter_mut().rev().find(|a| a.outcome.is_none()) {
+            attempt.ended_at = Some(now);
+            attempt.outcome = Some(outcome);
+            attempt.error = error;
+        }
+    }
+}
+
+/// The JSON in the queues, as the legacy API and foreign programs write it. Unknown fields are
+/// ignored; every field but the text may be missing.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct JobPayload {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// Legacy workers read `agent`, the legacy API writes `agent_name`.
+    #[serde(default, alias = "agent", skip_serializing_if = "Option::is_none")]
+    pub agent_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_job_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original_job_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requires_qa: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+}

@@ -1,0 +1,237 @@
+//! Workflows: a graph of steps, and what became of it.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Priority, TemplateRole, Timestamp, Usage, Verdict, iso, iso_option};
+
+/// Revision rounds when the client names no number.
+pub const DEFAULT_MAX_REVISIONS: u32 = 2;
+/// The most revision rounds a client may ask for.
+pub const MAX_REVISIONS: u32 = 10;
+/// The most specialists that may work side by side.
+pub const MAX_SPECIALISTS: usize = 8;
+
+/// The name of a step: `admin_analysis`, `specialist_execution`, `qa_validation`, `admin_feedback`.
+pub type StepName = String;
+
+/// Where a step is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StepStatus {
+    /// Its inputs are not there yet.
+    Waiting,
+    /// Its job is in a queue, or waits for its next attempt.
+    Queued,
+    /// A worker runs it.
+    Processing,
+    Completed,
+    Failed,
+    /// It will not run: it was not needed, or the workflow ended before it.
+    Skipped,
+}
+
+impl StepStatus {
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Skipped)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Queued => "queued",
+            Self::Processing => "processing",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// One step, in one round.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Step {
+    pub step: StepName,
+    pub agent: String,
+    /// The job that runs it, and nothing else ever.
+    pub job_id: String,
+    pub status: StepStatus,
+    /// The job ids of the steps whose outputs it needs. One is written as a plain string, as the
+    /// legacy system did, several as a list.
+    #[serde(default, with = "depends_on", skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Option<String>)]
+    pub depends_on: Vec<String>,
+    /// The first 300 characters of its output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// Seconds from the start of the last attempt to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution_time: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence_score: Option<f64>,
+    // --- beyond legacy ---
+    #[serde(default = "first_round")]
+    pub round: u32,
+    #[serde(default = "default_role")]
+    pub role: TemplateRole,
+    /// Why it waits, failed or was skipped, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    #[serde(default)]
+    pub attempts: u32,
+    /// SHA-256 of the output, so that "nothing changed" can be told without the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_digest: Option<String>,
+    #[serde(default, with = "iso_option", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub queued_at: Option<Timestamp>,
+    #[serde(default, with = "iso_option", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started_at: Option<Timestamp>,
+    #[serde(default, with = "iso_option", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub completed_at: Option<Timestamp>,
+}
+
+fn first_round() -> u32 {
+    1
+}
+
+fn default_role() -> TemplateRole {
+    TemplateRole::Specialist
+}
+
+/// Where a workflow is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkflowStatus {
+    Running,
+    Completed,
+    Failed,
+}
+
+impl WorkflowStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// How the review of the work ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewOutcome {
+    /// QA approved.
+    Approved,
+    /// QA rejected the work outright.
+    Rejected,
+    /// QA still wanted changes when the rounds were used up.
+    RoundsUsedUp,
+    /// A revision changed nothing, so further rounds were pointless.
+    NoProgress,
+    /// QA's answer held no verdict; nobody claims approval.
+    Unstructured,
+}
+
+/// A workflow. Legacy fields first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Workflow {
+    pub workflow_id: String,
+    /// The brief.
+    pub original_task: String,
+    pub steps: Vec<Step>,
+    pub status: WorkflowStatus,
+    pub qa_enabled: bool,
+    #[serde(with = "iso")]
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    #[serde(default, with = "iso_option", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub completed_at: Option<Timestamp>,
+    // --- beyond legacy ---
+    #[serde(default = "default_template")]
+    pub template: String,
+    #[serde(default)]
+    pub priority: Priority,
+    #[serde(default = "default_max_revisions")]
+    pub max_revisions: u32,
+    /// How the review ended; null without QA or before its end.
+    #[serde(default)]
+    pub review: Option<ReviewOutcome>,
+    /// Why the workflow failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// True when any of its texts was made by the built-in simulation.
+    #[serde(default)]
+    pub simulated: bool,
+    /// Tokens of all steps so far.
+    #[serde(default)]
+    pub usage: Usage,
+    /// The job whose output is the final report, once it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report_job_id: Option<String>,
+    /// Whatever the client attached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+fn default_template() -> String {
+    "review-chain".to_owned()
+}
+
+fn default_max_revisions() -> u32 {
+    DEFAULT_MAX_REVISIONS
+}
+
+impl Workflow {
+    /// The step that a job runs.
+    pub fn step(&self, job_id: &str) -> Option<&Step> {
+        self.steps.iter().find(|s| s.job_id == job_id)
+    }
+
+    pub fn step_mut(&mut self, job_id: &str) -> Option<&mut Step> {
+        self.steps.iter_mut().find(|s| s.job_id == job_id)
+    }
+
+    /// Whether it is over.
+    pub fn is_over(&self) -> bool {
+        self.status != WorkflowStatus::Running
+    }
+}
+
+/// One dependency as a string, several as a list.
+mod depends_on {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        One(String),
+        Many(Vec<String>),
+    }
+
+    pub fn serialize<S: Serializer>(ids: &[String], s: S) -> Result<S::Ok, S::Error> {
+        match ids {
+            [one] => s.serialize_str(one),
+            many => many.serialize(s),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
+        Ok(match Option::<OneOrMany>::deserialize(d)? {
+            None => Vec::new(),
+            Some(OneOrMany::One(id)) => vec![id],
+            Some(OneOrMany::Many(ids)) => ids,
+        })
+    }
+}

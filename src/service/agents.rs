@@ -1,0 +1,195 @@
+//! Agents: register, show, list, delete.
+
+use std::sync::Arc;
+
+use crate::{
+    model::{Agent, DEFAULT_MODEL, NewAgent, default_agents},
+    store::{Change, IndexName},
+};
+
+use super::{FieldProblem, Foundation, ServiceError, listing, records};
+
+const MAX_NAME_CHARS: usize = 100;
+const MAX_TEXT_CHARS: usize = 20_000;
+const MAX_SKILLS: usize = 100;
+/// How many agents a listing shows, as in the legacy system.
+const MAX_LISTED: usize = 200;
+/// How often a write is repeated when others write the same document meanwhile.
+const TRIES: usize = 5;
+
+#[derive(Clone)]
+pub struct Agents {
+    base: Arc<Foundation>,
+}
+
+impl Agents {
+    pub(super) fn new(base: Arc<Foundation>) -> Self {
+        Self { base }
+    }
+
+    /// All agents, newest first, at most 200. Where there is none, the four default agents are
+    /// made first.
+    pub async fn list(&self) -> Result<Vec<Agent>, ServiceError> {
+        self.ensure_defaults().await?;
+        let index = IndexName::all(records::AGENT);
+        let listing =
+            listing::page(self.base.store.as_ref(), records::AGENT, index, MAX_LISTED, None).await?;
+        Ok(listing.items)
+    }
+
+    /// Makes the four default agents when there is no agent at all.
+    pub async fn ensure_defaults(&self) -> Result<(), ServiceError> {
+        if self.base.store.count(&IndexName::all(records::AGENT)).await? > 0 {
+            return Ok(());
+        }
+        for agent in default_agents(self.base.clock.now()) {
+            // One that exists already (not indexed by a foreign program, say) stays as it is.
+            let change =
+                Change::new().expect(records::agent_key(&agent.name), None).put(records::put_agent(&agent));
+            let _ = self.base.store.apply(change).await?;
+        }
+        Ok(())
+    }
+
+    /// One agent.
+    pub async fn get(&self, name: &str) -> Result<Agent, ServiceError> {
+        self.find(name).await?.ok_or_else(|| ServiceError::NotFound(format!("Agent '{name}' not found")))
+    }
+
+    /// One agent, if it is registered. The default agents are made first if there is none at all.
+    pub async fn find(&self, name: &str) -> Result<Option<Agent>, ServiceError> {
+        self.ensure_defaults().await?;
+        let found = records::load::<Agent>(self.base.store.as_ref(), records::agent_key(name)).await?;
+        Ok(found.map(|(agent, _)| agent))
+    }
+
+    /// The agent as a job needs it: a name that nobody registered (any more) still has a persona.
+    pub async fn persona(&self, name: &str) -> Result<Agent, ServiceError> {
+        if let Some(agent) = self.find(name).await? {
+            return Ok(agent);
+        }
+        let now = self.base.clock.now();
+        let built_in = default_agents(now).into_iter().find(|a| a.name == name);
+        Ok(built_in.unwrap_or_else(|| {
+            Agent::register(
+                NewAgent {
+                    name: name.to_owned(),
+                    role: "Assistant".to_owned(),
+                    description: None,
+                    skills: Vec::new(),
+                    model: DEFAULT_MODEL.to_owned(),
+                    prompt: None,
+                },
+                now,
+            )
+        }))
+    }
+
+    /// Registers an agent; an existing one of that name is replaced.
+    pub async fn register(&self, new: NewAgent) -> Result<Agent, ServiceError> {
+        check(&new)?;
+        let agent = Agent::register(new, self.base.clock.now());
+        let _ = self.base.store.apply(Change::new().put(records::put_agent(&agent))).await?;
+        Ok(agent)
+    }
+
+    /// Deletes an agent.
+    pub async fn delete(&self, name: &str) -> Result<(), ServiceError> {
+        let key = records::agent_key(name);
+        for _ in 0..TRIES {
+            let Some(doc) = self.base.store.get(std::slice::from_ref(&key)).await?.pop().flatten() else {
+                return Err(ServiceError::NotFound(format!("Agent '{name}' not found")));
+            };
+            let change = Change::new().expect(key.clone(), Some(doc.revision())).delete(key.clone());
+            if self.base.store.apply(change).await?.is_ok() {
+                return Ok(());
+            }
+        }
+        Err(ServiceError::Conflict(format!("agent '{name}' keeps changing; try again")))
+    }
+
+    /// Counts jobs given to agents. A count is worth no failed request: trouble is only logged.
+    pub(super) async fn assigned(&self, names: &[String]) {
+        let mut distinct: Vec<&String> = names.iter().collect();
+        distinct.sort_unstable();
+        distinct.dedup();
+        for name in distinct {
+            let jobs = names.iter().filter(|n| *n == name).count() as u64;
+            if let Err(e) = self.count_jobs(name, jobs).await {
+                log::debug!("the task count of agent '{name}' was not updated: {e}");
+            }
+        }
+    }
+
+    async fn count_jobs(&self, name: &str, jobs: u64) -> Result<(), ServiceError> {
+        for _ in 0..TRIES {
+            let key = records::agent_key(name);
+            let Some((mut agent, revision)) =
+                records::load::<Agent>(self.base.store.as_ref(), key.clone()).await?
+            else {
+                return Ok(());
+            };
+            agent.task_count += jobs;
+            agent.last_assigned = Some(self.base.clock.now());
+            let change = Change::new().expect(key, Some(revision)).put(records::put_agent(&agent));
+            if self.base.store.apply(change).await?.is_ok() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check(new: &NewAgent) -> Result<(), ServiceError> {
+    let mut problems = Vec::new();
+    let mut text = |field: &str, value: &str, max: usize| {
+        if value.chars().count() > max {
+            problems.push(FieldProblem::body(
+                field,
+                "string_too_long",
+                format!("String should have at most {max} characters"),
+            ));
+        }
+        if value.contains('\0') {
+            problems.push(FieldProblem::body(field, "string_pattern", "NUL characters are not allowed"));
+        }
+    };
+    text("name", &new.name, MAX_NAME_CHARS);
+    text("role", &new.role, MAX_NAME_CHARS);
+    text("description", new.description.as_deref().unwrap_or(""), MAX_TEXT_CHARS);
+    text("model", &new.model, 200);
+    text("prompt", new.prompt.as_deref().unwrap_or(""), MAX_TEXT_CHARS);
+    for skill in &new.skills {
+        text("skills", skill, MAX_NAME_CHARS);
+    }
+    if new.name.is_empty() {
+        problems.push(FieldProblem::body(
+            "name",
+            "string_too_short",
+            "String should have at least 1 character",
+        ));
+    }
+    // A name is a path segment of its own address, so it must be fetchable.
+    if new.name.contains('/') || new.name.chars().any(char::is_control) || new.name.trim() != new.name {
+        problems.push(FieldProblem::body(
+            "name",
+            "string_pattern",
+            "A name must have no '/', no control character and no space at its ends",
+        ));
+    }
+    if matches!(new.name.as_str(), "." | ".." | "ping") {
+        problems.push(FieldProblem::body(
+            "name",
+            "string_pattern",
+            "This name is reserved; choose another one",
+        ));
+    }
+    if new.skills.len() > MAX_SKILLS {
+        problems.push(FieldProblem::body(
+            "skills",
+            "too_long",
+            format!("List should have at most {MAX_SKILLS} items"),
+        ));
+    }
+    if problems.is_empty() { Ok(()) } else { Err(ServiceError::Invalid(problems)) }
+}

@@ -1,0 +1,109 @@
+//! From "this job is to run" to its document and its entry in a queue, and from effects to a change.
+
+use crate::{
+    engine::Effects,
+    model::{Job, JobMode, JobPayload, JobState, Priority, Step, Timestamp, Workflow, iso},
+    store::{Change, Enqueue, Queue},
+};
+
+use super::records;
+
+pub(super) fn queue_of(priority: Priority) -> Queue {
+    match priority {
+        Priority::High => Queue::High,
+        Priority::Normal => Queue::Normal,
+        Priority::Low => Queue::Low,
+    }
+}
+
+pub(super) fn priority_of(queue: Queue) -> Priority {
+    match queue {
+        Queue::High => Priority::High,
+        Queue::Normal => Priority::Normal,
+        Queue::Low => Priority::Low,
+    }
+}
+
+/// A job that was just accepted.
+pub(super) fn new_job(
+    job_id: &str,
+    mode: JobMode,
+    agent: &str,
+    task: &str,
+    priority: Priority,
+    now: Timestamp,
+) -> Job {
+    Job {
+        job_id: job_id.to_owned(),
+        mode,
+        state: JobState::Queued,
+        agent: agent.to_owned(),
+        priority,
+        task: task.to_owned(),
+        workflow_id: None,
+        step: None,
+        round: None,
+        parent_job_id: None,
+        foreign: false,
+        attempts: Vec::new(),
+        created_at: now,
+        due_at: None,
+        ended_at: None,
+        error: None,
+    }
+}
+
+/// Puts a job and its payload into a change: the job must not exist yet.
+pub(super) fn add_job(change: Change, job: &Job, payload: &JobPayload) -> Change {
+    change.expect(records::job_key(&job.job_id), None).put(records::put_job(job)).enqueue(Enqueue {
+        queue: queue_of(job.priority),
+        payload: payload_bytes(payload),
+        due_at: None,
+    })
+}
+
+pub(super) fn payload_bytes(payload: &JobPayload) -> Vec<u8> {
+    serde_json::to_vec(payload).expect("a payload has only plain fields")
+}
+
+/// The job of a step, with the payload the legacy system would have queued.
+fn step_job(workflow: &Workflow, step: &Step, now: Timestamp) -> (Job, JobPayload) {
+    let mut job =
+        new_job(&step.job_id, JobMode::Step, &step.agent, &workflow.original_task, workflow.priority, now);
+    job.workflow_id = Some(workflow.workflow_id.clone());
+    job.step = Some(step.step.clone());
+    job.round = Some(step.round);
+    job.parent_job_id = step.depends_on.first().cloned();
+    let payload = JobPayload {
+        job_id: Some(step.job_id.clone()),
+        workflow_id: Some(workflow.workflow_id.clone()),
+        job: Some(workflow.original_task.clone()),
+        agent_name: Some(step.agent.clone()),
+        step: Some(step.step.clone()),
+        parent_job_id: job.parent_job_id.clone(),
+        created_at: Some(iso::format(&now)),
+        mode: Some(step.step.clone()),
+        ..JobPayload::default()
+    };
+    (job, payload)
+}
+
+/// Adds what a decision of the engine asks for: the workflow itself, the jobs of steps that became
+/// ready, and the events.
+pub(super) fn add_effects(
+    mut change: Change,
+    workflow: &Workflow,
+    effects: &Effects,
+    now: Timestamp,
+) -> Change {
+    change = change.put(records::put_workflow(workflow));
+    for step in effects.enqueue.iter().filter_map(|job| workflow.step(job)) {
+        let (job, payload) = step_job(workflow, step, now);
+        change = add_job(change, &job, &payload);
+    }
+    for event in &effects.events {
+        let body = serde_json::to_vec(event).expect("an event has only plain fields");
+        change = change.event(workflow.workflow_id.clone(), body);
+    }
+    change
+}

@@ -1,0 +1,44 @@
+//! What a verb can fail of. HTTP makes status codes of it in one place.
+
+use crate::store::StoreError;
+
+/// One bad field of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldProblem {
+    /// Where it is: `["body", "job"]`.
+    pub loc: Vec<String>,
+    /// A stable name: `missing`, `too_long`, …
+    pub kind: &'static str,
+    /// What is wrong, the limit, and what to do.
+    pub message: String,
+}
+
+impl FieldProblem {
+    /// A problem of a field of the body.
+    pub fn body(field: &str, kind: &'static str, message: impl Into<String>) -> Self {
+        Self { loc: vec!["body".to_owned(), field.to_owned()], kind, message: message.into() }
+    }
+}
+
+/// Why a verb was not carried out. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// What was asked for is not there.
+    #[error("{0}")]
+    NotFound(String),
+    /// The request is not acceptable.
+    #[error("the request has {} bad field(s)", .0.len())]
+    Invalid(Vec<FieldProblem>),
+    /// Somebody else changed the same thing at the same time, again and again.
+    #[error("{0}")]
+    Conflict(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ServiceError {
+    /// One bad field of the body.
+    pub fn field(field: &str, kind: &'static str, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldProblem::body(field, kind, message)])
+    }
+}

@@ -1,0 +1,143 @@
+//! The work itself: prompt, model call, journal.
+
+use std::time::Instant;
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    engine::{prompt, templates},
+    llm::{ChatRequest, ModelError, Scene},
+    model::{Call, ChatMessage, DEFAULT_MODEL, JobMode, JobResult},
+    store::{Change, MAX_BATCH},
+};
+
+use super::{Execution, Running};
+use crate::service::{ServiceError, records};
+
+/// An answer that is in the journal.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub call: Call,
+    /// SHA-256 of the text without its outer white space.
+    pub digest: String,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerError {
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+/// The first call of a job.
+const FIRST: u32 = 1;
+
+impl Execution {
+    /// Gets the answer to a running job: from the journal if an earlier attempt paid for it, else
+    /// from the model, and then journals it before anybody uses it.
+    pub async fn answer(&self, running: &Running) -> Result<Answer, AnswerError> {
+        let key = records::call_key(&running.job.job_id, FIRST);
+        if let Some((call, _)) =
+            records::load::<Call>(self.base.store.as_ref(), key.clone()).await.map_err(ServiceError::from)?
+        {
+            return Ok(journaled(call));
+        }
+        let messages = self.messages(running).await?;
+        let request = ChatRequest {
+            model: Some(running.agent.model.clone()).filter(|m| m != DEFAULT_MODEL && !m.is_empty()),
+            messages,
+            max_tokens: self.base.max_tokens,
+            scene: scene(running),
+        };
+        let started_at = self.base.clock.now();
+        let begun = Instant::now();
+        let answer = self.base.provider.complete(&request).await?;
+        let call = Call {
+            job_id: running.job.job_id.clone(),
+            number: FIRST,
+            attempt: running.job.attempts.len() as u32,
+            provider: self.base.provider.name().to_owned(),
+            model: answer.model,
+            simulated: self.base.provider.is_simulated(),
+            messages: request.messages,
+            answer: answer.text,
+            finish_reason: answer.finish_reason,
+            usage: answer.usage,
+            duration_ms: answer.duration_ms.max(begun.elapsed().as_millis() as u64),
+            requests: answer.requests,
+            started_at,
+            ended_at: self.base.clock.now(),
+        };
+        // Not under the lease: a paid answer is kept even if this worker was too slow, and whoever
+        // has the job now uses it if it comes in time. The first answer stays.
+        let change = Change::new().expect(key.clone(), None).put(records::put_call(&call));
+        let outcome = self.base.store.apply(change).await.map_err(ServiceError::from)?;
+        if outcome.is_err()
+            && let Some((first, _)) =
+                records::load::<Call>(self.base.store.as_ref(), key).await.map_err(ServiceError::from)?
+        {
+            return Ok(journaled(first));
+        }
+        Ok(journaled(call))
+    }
+
+    async fn messages(&self, running: &Running) -> Result<Vec<ChatMessage>, ServiceError> {
+        let (job, agent) = (&running.job, &running.agent);
+        match (job.mode, &running.workflow) {
+            (JobMode::Step, Some(workflow)) => {
+                let Some(step) = workflow.step(&job.job_id) else {
+                    return Ok(prompt::task(&job.task, agent));
+                };
+                let inputs = prompt::inputs(workflow, step);
+                let mut materials = Vec::with_capacity(inputs.len());
+                for chunk in inputs.chunks(MAX_BATCH) {
+                    let keys: Vec<_> = chunk.iter().map(|i| records::call_key(&i.job_id, FIRST)).collect();
+                    let docs = self.base.store.get(&keys).await?;
+                    for (input, doc) in chunk.iter().zip(docs) {
+                        let text = match doc {
+                            Some(doc) => doc.parse::<Call>()?.answer,
+                            None => "[This output is not stored any more.]".to_owned(),
+                        };
+                        materials.push((input.clone(), text));
+                    }
+                }
+                let instructions = templates::find(&workflow.template)
+                    .and_then(|t| t.step(&step.step))
+                    .map_or("Do what the brief asks for.", |s| s.instructions.as_str());
+                Ok(prompt::step(workflow, step, agent, instructions, &materials))
+            }
+            (JobMode::Review, _) => {
+                let original = match &job.parent_job_id {
+                    Some(id) => {
+                        records::load::<JobResult>(self.base.store.as_ref(), records::result_key(id)).await?
+                    }
+                    None => None,
+                };
+                let work = original
+                    .as_ref()
+                    .map(|(r, _)| (r.task.as_deref().unwrap_or("(not stored)"), r.output.as_str()));
+                Ok(prompt::review(&job.task, work, agent))
+            }
+            _ => Ok(prompt::task(&job.task, agent)),
+        }
+    }
+}
+
+/// What the call is for; the simulated model plays by it.
+fn scene(running: &Running) -> Scene {
+    let step = running.workflow.as_ref().and_then(|w| w.step(&running.job.job_id));
+    Scene {
+        role: step.map(|s| s.role),
+        round: step.map_or(1, |s| s.round),
+        agent: running.agent.name.clone(),
+        brief: running.job.task.clone(),
+    }
+}
+
+fn journaled(call: Call) -> Answer {
+    let digest = Sha256::digest(call.answer.trim().as_bytes());
+    let digest = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    Answer { call, digest }
+}

@@ -1,0 +1,143 @@
+//! How each noun is stored: its kind, key, life and indexes. The one file that says so.
+//!
+//! | noun | key | indexes | life |
+//! |---|---|---|---|
+//! | agent | `agent:{name}` | `agents_index` | for ever |
+//! | workflow | `workflow:{id}` | `workflows_index`, `workflows_by_status:{status}` | for ever |
+//! | job | `job:{id}` | `jobs_index`, `jobs_by_state:{state}` | 7 days after its end |
+//! | result | `result:{job_id}` | `results_index`, `results_by_agent:{name}`, `results_by_workflow:{id}` | `RESULT_TTL` |
+//! | call | `call:{job_id}:{number}` | none | 30 days |
+//! | dead job | `dead_job:{job_id}` | `dead_jobs_index` | 180 days |
+//! | worker | `worker:{id}` | `workers_index` | 60 s after it was last heard of |
+//! | heartbeat | `worker:heartbeat` | none | 60 s |
+
+use std::time::Duration;
+
+use crate::{
+    model::{
+        Agent, Call, DeadJob, Job, JobResult, JobState, Timestamp, WorkerInfo, Workflow, WorkflowStatus,
+    },
+    store::{DocKey, IndexName, Kind, Put, Revision, Store, StoreError},
+};
+
+pub const AGENT: Kind = Kind("agent");
+pub const WORKFLOW: Kind = Kind("workflow");
+pub const JOB: Kind = Kind("job");
+pub const RESULT: Kind = Kind("result");
+pub const CALL: Kind = Kind("call");
+pub const DEAD_JOB: Kind = Kind("dead_job");
+pub const WORKER: Kind = Kind("worker");
+
+const DAY_MS: u64 = 24 * 3600 * 1000;
+const JOB_TTL_MS: u64 = 7 * DAY_MS;
+const CALL_TTL_MS: u64 = 30 * DAY_MS;
+const DEAD_JOB_TTL_MS: u64 = 180 * DAY_MS;
+/// How long a worker that is not heard of counts as alive.
+pub const WORKER_TTL_MS: u64 = 60_000;
+
+pub fn agent_key(name: &str) -> DocKey {
+    DocKey::new(AGENT, name)
+}
+
+pub fn workflow_key(id: &str) -> DocKey {
+    DocKey::new(WORKFLOW, id)
+}
+
+pub fn job_key(id: &str) -> DocKey {
+    DocKey::new(JOB, id)
+}
+
+pub fn result_key(job_id: &str) -> DocKey {
+    DocKey::new(RESULT, job_id)
+}
+
+pub fn call_key(job_id: &str, number: u32) -> DocKey {
+    DocKey::new(CALL, format!("{job_id}:{number}"))
+}
+
+pub fn put_agent(agent: &Agent) -> Put {
+    Put::json(agent_key(&agent.name), agent).indexed(agent.created_at.timestamp_millis())
+}
+
+pub fn workflows_by_status(status: WorkflowStatus) -> IndexName {
+    IndexName::by(WORKFLOW, "status", status.as_str())
+}
+
+pub fn put_workflow(workflow: &Workflow) -> Put {
+    let at = workflow.created_at.timestamp_millis();
+    Put::json(workflow_key(&workflow.workflow_id), workflow)
+        .indexed(at)
+        .index(workflows_by_status(workflow.status), at)
+}
+
+pub fn jobs_by_state(state: JobState) -> IndexName {
+    IndexName::by(JOB, "state", state.as_str())
+}
+
+pub fn put_job(job: &Job) -> Put {
+    let at = job.created_at.timestamp_millis();
+    let put = Put::json(job_key(&job.job_id), job).indexed(at).index(jobs_by_state(job.state), at);
+    if job.state.is_terminal() { put.ttl_ms(JOB_TTL_MS) } else { put }
+}
+
+pub fn results_by_agent(agent: &str) -> IndexName {
+    IndexName::by(RESULT, "agent", agent)
+}
+
+pub fn results_by_workflow(workflow_id: &str) -> IndexName {
+    IndexName::by(RESULT, "workflow", workflow_id)
+}
+
+/// Stores a result for `ttl` from now on; the document says when that ends.
+pub fn put_result(result: &mut JobResult, ttl: Duration, now: Timestamp) -> Put {
+    let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1);
+    result.expires_at =
+        Some(now + chrono::Duration::milliseconds(i64::try_from(ttl_ms).unwrap_or(i64::MAX / 4)));
+    let at = result.timestamp.timestamp_millis();
+    let put = Put::json(result_key(&result.job_id), result)
+        .ttl_ms(ttl_ms)
+        .indexed(at)
+        .index(results_by_agent(&result.agent), at);
+    match &result.workflow_id {
+        Some(workflow) => put.index(results_by_workflow(workflow), at),
+        None => put,
+    }
+}
+
+pub fn put_call(call: &Call) -> Put {
+    Put::json(call_key(&call.job_id, call.number), call).ttl_ms(CALL_TTL_MS)
+}
+
+pub fn put_dead_job(dead: &DeadJob) -> Put {
+    Put::json(DocKey::new(DEAD_JOB, &dead.job_id), dead)
+        .ttl_ms(DEAD_JOB_TTL_MS)
+        .indexed(dead.died_at.timestamp_millis())
+}
+
+pub fn put_worker(worker: &WorkerInfo) -> Put {
+    Put::json(DocKey::new(WORKER, &worker.worker_id), worker)
+        .ttl_ms(WORKER_TTL_MS)
+        .indexed(worker.started_at.timestamp_millis())
+}
+
+/// The owner's `worker:heartbeat`: seconds since the epoch with a fraction, one for all workers.
+pub fn heartbeat_key() -> DocKey {
+    DocKey::new(WORKER, "heartbeat")
+}
+
+pub fn put_heartbeat(now: Timestamp) -> Put {
+    let micros = now.timestamp_micros();
+    Put::raw(heartbeat_key(), format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000))
+        .ttl_ms(WORKER_TTL_MS)
+}
+
+/// One document, parsed, with the revision it was read at.
+pub async fn load<T: serde::de::DeserializeOwned>(
+    store: &dyn Store,
+    key: DocKey,
+) -> Result<Option<(T, Revision)>, StoreError> {
+    match store.get(&[key]).await?.pop().flatten() {
+        Some(doc) => Ok(Some((doc.parse()?, doc.revision()))),
+        None => Ok(None),
+    }
+}

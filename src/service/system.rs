@@ -1,0 +1,273 @@
+//! The state of the whole: health, status, self-check, overview.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::{
+    engine::templates,
+    model::{Timestamp, WorkerInfo, WorkflowStatus, iso},
+    store::{IndexName, MAX_BATCH, QueueDepth, StoreError, StoreReport},
+};
+
+use super::{Foundation, ServiceError, listing, records};
+
+/// How long a health answer is used again.
+const HEALTH_CACHE: Duration = Duration::from_secs(5);
+
+/// The version as health and status tell it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The answer of `/system/health`.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Health {
+    /// `ok`, or `error` while the store is away.
+    #[schema(example = "ok")]
+    pub status: String,
+    pub uptime_seconds: f64,
+    #[schema(example = "0h 4m 12s")]
+    pub uptime_human: String,
+    /// True when the state lives in Redis and Redis answers.
+    pub redis_connected: bool,
+    /// Jobs that are queued, due later or running.
+    pub active_jobs: u64,
+    /// Results that are kept now.
+    pub total_results: u64,
+    #[serde(with = "iso")]
+    #[schema(value_type = String, format = DateTime)]
+    pub timestamp: Timestamp,
+    pub version: String,
+    /// `sqlite` or `redis`.
+    pub store: String,
+    /// Whether the store answers.
+    pub store_connected: bool,
+    /// True when no model is configured and answers are simulated.
+    pub simulated: bool,
+}
+
+/// The answer of `/system/status`.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Status {
+    #[schema(example = "2026-11-22 10:18:25")]
+    pub timestamp: String,
+    pub redis_connected: bool,
+    /// Whether an API key for the model provider is set.
+    pub openai_key_active: bool,
+    /// Whether the log file exists.
+    pub worker_log_active: bool,
+    /// Whether a worker was heard of in the last minute.
+    pub worker_alive: bool,
+    /// The provider that answers: `openai` or `simulated`.
+    pub provider: String,
+    pub model: String,
+    pub store: String,
+}
+
+/// What the overview page shows.
+#[derive(Debug, Clone, Serialize)]
+pub struct Overview {
+    pub running: u64,
+    pub completed: u64,
+    pub failed: u64,
+    pub results: u64,
+    pub queued: u64,
+    pub due: u64,
+    pub leased: u64,
+    pub dead: u64,
+    pub workers: Vec<WorkerInfo>,
+    /// `sqlite` or `redis`.
+    pub store: &'static str,
+    pub provider: &'static str,
+    pub model: String,
+    pub simulated: bool,
+    pub uptime_seconds: f64,
+    pub version: &'static str,
+}
+
+#[derive(Clone)]
+pub struct System {
+    base: Arc<Foundation>,
+    started: Instant,
+    health: Arc<Mutex<Option<(Instant, Health)>>>,
+    engine: Arc<Mutex<Option<&'static str>>>,
+}
+
+impl System {
+    pub(super) fn new(base: Arc<Foundation>) -> Self {
+        Self { base, started: Instant::now(), health: Arc::default(), engine: Arc::default() }
+    }
+
+    /// Alive and able to work? Answers from memory for 5 s; a store that is away is asked each time.
+    pub async fn health(&self) -> Health {
+        if let Ok(cached) = self.health.lock()
+            && let Some((at, health)) = cached.as_ref()
+            && at.elapsed() < HEALTH_CACHE
+        {
+            return health.clone();
+        }
+        let health = self.fresh_health().await;
+        if health.store_connected
+            && let Ok(mut cached) = self.health.lock()
+        {
+            *cached = Some((Instant::now(), health.clone()));
+        }
+        health
+    }
+
+    async fn fresh_health(&self) -> Health {
+        let store = self.base.store.as_ref();
+        let index = IndexName::all(records::RESULT);
+        let answer: Result<(QueueDepth, u64), StoreError> =
+            async { Ok((store.depth().await?, store.count(&index).await?)) }.await;
+        let connected = answer.is_ok();
+        let (depth, results) = answer.unwrap_or_else(|e| {
+            log::warn!("health: {e}");
+            (QueueDepth::default(), 0)
+        });
+        let engine = self.engine().await;
+        let uptime = self.started.elapsed();
+        Health {
+            status: if connected { "ok" } else { "error" }.to_owned(),
+            uptime_seconds: (uptime.as_secs_f64() * 100.0).round() / 100.0,
+            uptime_human: human(uptime),
+            redis_connected: connected && engine == "redis",
+            active_jobs: depth.open(),
+            total_results: results,
+            timestamp: self.base.clock.now(),
+            version: VERSION.to_owned(),
+            store: engine.to_owned(),
+            store_connected: connected,
+            simulated: self.base.provider.is_simulated(),
+        }
+    }
+
+    /// The engine's name, asked once.
+    async fn engine(&self) -> &'static str {
+        if let Ok(known) = self.engine.lock()
+            && let Some(name) = *known
+        {
+            return name;
+        }
+        let Ok(report) = self.base.store.check().await else { return "unknown" };
+        if let Ok(mut known) = self.engine.lock() {
+            *known = Some(report.engine);
+        }
+        report.engine
+    }
+
+    /// The legacy status summary.
+    pub async fn status(&self) -> Result<Status, ServiceError> {
+        let alive = self.base.store.get(&[records::heartbeat_key()]).await?.pop().flatten().is_some();
+        let engine = self.engine().await;
+        Ok(Status {
+            timestamp: self.base.clock.now().format("%Y-%m-%d %H:%M:%S").to_string(),
+            redis_connected: engine == "redis",
+            openai_key_active: self.base.key_configured,
+            worker_log_active: self.base.log_folder.join("app.log").exists(),
+            worker_alive: alive,
+            provider: self.base.provider.name().to_owned(),
+            model: self.base.provider.default_model().to_owned(),
+            store: engine.to_owned(),
+        })
+    }
+
+    /// Checks every part and says what to do. Shows no secret, not even a part of one.
+    pub async fn verify(&self) -> Value {
+        let begun = Instant::now();
+        let report = self.base.store.check().await;
+        let latency_ms = (begun.elapsed().as_secs_f64() * 100_000.0).round() / 100.0;
+        let mut warnings: Vec<String> = Vec::new();
+        let store = match &report {
+            Ok(report) => {
+                warnings.extend(report.checks.iter().filter(|c| !c.ok).map(|c| c.detail.clone()));
+                json!({"status": "ok", "latency_ms": latency_ms, "engine": report.engine,
+                    "version": report.version, "checks": report.checks})
+            }
+            Err(e) => {
+                warnings.push(e.to_string());
+                json!({"status": "error", "error": e.to_string()})
+            }
+        };
+        let simulated = self.base.provider.is_simulated();
+        if simulated {
+            warnings.push(
+                "No model is configured: answers are simulated. Set OPENAI_API_KEY or OPENAI_BASE_URL."
+                    .to_owned(),
+            );
+        }
+        let workers = self.workers().await.unwrap_or_default();
+        if workers.is_empty() {
+            warnings.push(
+                "No worker is running: jobs wait. Start `productforge worker`, or `serve --workers 4`."
+                    .to_owned(),
+            );
+        }
+        let redis_ok = matches!(&report, Ok(StoreReport { engine: "redis", .. }));
+        let healthy = report.is_ok() && warnings.is_empty();
+        json!({
+            "redis_ok": redis_ok,
+            "openai_ok": !simulated,
+            "templates_count": templates::all().len(),
+            "uptime": self.started.elapsed().as_secs(),
+            "app_version": VERSION,
+            "status": if report.is_err() { "unhealthy" } else if healthy { "healthy" } else { "degraded" },
+            "warnings": warnings,
+            "checks": {
+                "store": store,
+                "openai": {"status": if simulated { "simulated" } else { "ok" }, "configured": !simulated,
+                    "provider": self.base.provider.name(), "model": self.base.provider.default_model()},
+                "workers": {"status": if workers.is_empty() { "warning" } else { "ok" }, "alive": workers.len()},
+                "filesystem": {"status": "ok", "log_file": self.base.log_folder.join("app.log").exists()},
+            },
+        })
+    }
+
+    /// The workers that were heard of in the last minute.
+    pub async fn workers(&self) -> Result<Vec<WorkerInfo>, ServiceError> {
+        let index = IndexName::all(records::WORKER);
+        let store = self.base.store.as_ref();
+        Ok(listing::page(store, records::WORKER, index, MAX_BATCH, None).await?.items)
+    }
+
+    /// The figures of the overview page.
+    pub async fn overview(&self) -> Result<Overview, ServiceError> {
+        let store = self.base.store.as_ref();
+        let depth = store.depth().await?;
+        let workflows = |status| {
+            let index = records::workflows_by_status(status);
+            async move { store.count(&index).await }
+        };
+        Ok(Overview {
+            running: workflows(WorkflowStatus::Running).await?,
+            completed: workflows(WorkflowStatus::Completed).await?,
+            failed: workflows(WorkflowStatus::Failed).await?,
+            results: store.count(&IndexName::all(records::RESULT)).await?,
+            queued: depth.ready(),
+            due: depth.due,
+            leased: depth.leased,
+            dead: store.count(&IndexName::all(records::DEAD_JOB)).await?,
+            workers: self.workers().await?,
+            store: self.engine().await,
+            provider: self.base.provider.name(),
+            model: self.base.provider.default_model().to_owned(),
+            simulated: self.base.provider.is_simulated(),
+            uptime_seconds: self.uptime().as_secs_f64(),
+            version: VERSION,
+        })
+    }
+
+    /// Since this process began.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+fn human(uptime: Duration) -> String {
+    let s = uptime.as_secs();
+    format!("{}h {}m {}s", s / 3600, s / 60 % 60, s % 60)
+}
