@@ -4,3 +4,4 @@
 mod llm;
 mod store;
 mod support;
+mod worker;

@@ -46,7 +46,7 @@ struct Waiting {
 }
 
 pub(super) async fn apply(store: &Arc<Shared>, change: Change) -> Result<Outcome, StoreError> {
-    limits::check(&change)?;
+    limits::check_change(&change)?;
     let makes_ready = change.enqueue.iter().any(|entry| entry.due_at.is_none())
         || change.lease.is_some_and(|lease| lease.end == LeaseEnd::Requeue);
     let (answer, outcome) = oneshot::channel();

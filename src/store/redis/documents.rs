@@ -13,7 +13,7 @@ use crate::store::{
 };
 
 pub(super) async fn get(store: &Shared, keys: &[DocKey]) -> Result<Vec<Option<Doc>>, StoreError> {
-    limits::at_most_a_batch("keys", keys.len())?;
+    limits::check_batch("keys", keys.len())?;
     let names: Vec<String> = keys.iter().map(|key| store.keys.document(key)).collect();
     let bodies = match names.as_slice() {
         [] => Vec::new(),
@@ -31,7 +31,7 @@ pub(super) async fn get(store: &Shared, keys: &[DocKey]) -> Result<Vec<Option<Do
 }
 
 pub(super) async fn list(store: &Shared, query: &ListQuery) -> Result<DocPage, StoreError> {
-    limits::one_to_a_batch("documents", query.limit)?;
+    limits::check_page("documents", query.limit)?;
     let after = query.after.as_ref().map(Place::parse).transpose()?;
     let (score, id) = after.as_ref().map_or(("", ""), |place| (place.score, place.id));
     let value = script::LIST
@@ -92,7 +92,7 @@ pub(super) async fn count(store: &Shared, index: &IndexName) -> Result<u64, Stor
 }
 
 pub(super) async fn expire(store: &Shared, limit: usize) -> Result<usize, StoreError> {
-    limits::at_most_a_batch("documents", limit)?;
+    limits::check_batch("documents", limit)?;
     let keys = [&store.keys.expiring, &store.keys.indexed];
     loop {
         let value = script::EXPIRE
@@ -113,7 +113,7 @@ pub(super) async fn events(
     after: u64,
     limit: usize,
 ) -> Result<Vec<Event>, StoreError> {
-    limits::at_most_a_batch("events", limit)?;
+    limits::check_batch("events", limit)?;
     // Redis takes no range that begins after the greatest id there is.
     if limit == 0 || after == u64::MAX {
         return Ok(Vec::new());

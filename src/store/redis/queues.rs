@@ -6,7 +6,7 @@ use crate::store::{
 };
 
 pub(super) async fn reserve(store: &Shared, request: &Reserve) -> Result<Vec<Delivery>, StoreError> {
-    limits::one_to_a_batch("payloads", request.limit)?;
+    limits::check_page("payloads", request.limit)?;
     let [high, normal, low] = &store.keys.lists;
     let keys =
         [high, normal, low, &store.keys.leases, &store.keys.inflight, &store.keys.token, &store.keys.crashes];
@@ -29,7 +29,7 @@ pub(super) async fn reserve(store: &Shared, request: &Reserve) -> Result<Vec<Del
 }
 
 pub(super) async fn renew(store: &Shared, tokens: &[Token], lease_ms: u64) -> Result<Vec<bool>, StoreError> {
-    limits::at_most_a_batch("tokens", tokens.len())?;
+    limits::check_batch("tokens", tokens.len())?;
     if tokens.is_empty() {
         return Ok(Vec::new());
     }
@@ -46,7 +46,7 @@ pub(super) async fn renew(store: &Shared, tokens: &[Token], lease_ms: u64) -> Re
 }
 
 pub(super) async fn sweep(store: &Shared, limit: usize) -> Result<Vec<Swept>, StoreError> {
-    limits::at_most_a_batch("leases", limit)?;
+    limits::check_batch("leases", limit)?;
     let [high, normal, low] = &store.keys.lists;
     let keys = [high, normal, low, &store.keys.leases, &store.keys.inflight, &store.keys.crashes];
     let value = script::SWEEP.run(&store.work, &keys, |command| _ = command.arg(limit)).await?;
@@ -62,7 +62,7 @@ pub(super) async fn sweep(store: &Shared, limit: usize) -> Result<Vec<Swept>, St
 }
 
 pub(super) async fn promote(store: &Shared, limit: usize) -> Result<Promoted, StoreError> {
-    limits::at_most_a_batch("payloads", limit)?;
+    limits::check_batch("payloads", limit)?;
     let [high, normal, low] = &store.keys.lists;
     let keys = [high, normal, low, &store.keys.due];
     let value = script::PROMOTE.run(&store.work, &keys, |command| _ = command.arg(limit)).await?;
@@ -75,7 +75,7 @@ pub(super) async fn promote(store: &Shared, limit: usize) -> Result<Promoted, St
 }
 
 pub(super) async fn leases(store: &Shared, limit: usize) -> Result<Vec<LeaseInfo>, StoreError> {
-    limits::at_most_a_batch("leases", limit)?;
+    limits::check_batch("leases", limit)?;
     if limit == 0 {
         return Ok(Vec::new());
     }
