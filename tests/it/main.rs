@@ -5,3 +5,4 @@ mod architecture;
 mod llm;
 mod store;
 mod support;
+mod worker;
