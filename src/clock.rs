@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Local, Utc};
 
 /// Where the time comes from.
 pub trait Clock: Send + Sync {
@@ -48,4 +48,9 @@ impl Clock for ManualClock {
     fn now_ms(&self) -> i64 {
         self.0.load(Ordering::SeqCst)
     }
+}
+
+/// The machine's time in its own zone, for lines that people read.
+pub fn local_now() -> DateTime<Local> {
+    Local::now()
 }

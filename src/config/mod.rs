@@ -72,6 +72,8 @@ pub struct WorkerConfig {
     pub lease: Duration,
     /// `JOB_MAX_ATTEMPTS`: failed attempts before a job is dead.
     pub max_attempts: u32,
+    /// `RETRY_BASE_SECONDS`: the ceiling of the wait before the second attempt; it doubles with every failure.
+    pub retry_base: Duration,
     /// `DRAIN_SECONDS`: how long a stopping process waits for running jobs.
     pub drain: Duration,
 }
@@ -97,6 +99,8 @@ pub struct Config {
     pub max_upload_size: u64,
     /// `UPLOAD_TTL` (seconds).
     pub upload_ttl: Duration,
+    /// Whether `RAILWAY_ENVIRONMENT` is set: the process runs on Railway.
+    pub railway: bool,
     /// Every effective value with its source, for `productforge config`.
     pub settings: Vec<Setting>,
 }
@@ -112,8 +116,8 @@ impl Config {
     /// Reads flags and any environment; an empty variable counts as not set.
     pub fn from_parts(flags: &Flags, env: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut r = Reader::new(flags, &env);
-        let railway = r.optional("RAILWAY_ENVIRONMENT", Ok);
-        let default_host = if railway.is_some() { "0.0.0.0" } else { "127.0.0.1" };
+        let railway = r.optional("RAILWAY_ENVIRONMENT", Ok).is_some();
+        let default_host = if railway { "0.0.0.0" } else { "127.0.0.1" };
         let http = HttpConfig {
             host: r.value("HOST", default_host, |v| {
                 let v = if v == "localhost" { "127.0.0.1".to_owned() } else { v };
@@ -160,6 +164,7 @@ impl Config {
             slots: r.value("WORKERS", "4", reader::number(0, 10_000)),
             lease: r.value("LEASE_SECONDS", "30", reader::seconds(1, 3_600)),
             max_attempts: r.value("JOB_MAX_ATTEMPTS", "4", reader::number(1, 100)),
+            retry_base: r.value("RETRY_BASE_SECONDS", "2", reader::seconds(0, 3_600)),
             drain: r.value("DRAIN_SECONDS", "25", reader::seconds(0, 3_600)),
         };
         let log = LogConfig {
@@ -173,6 +178,6 @@ impl Config {
         let max_upload_size = r.value("MAX_UPLOAD_SIZE", "52428800", reader::number(1, 1 << 40));
         let upload_ttl = r.value("UPLOAD_TTL", "604800", reader::seconds(1, 10 * 365 * 86_400));
         let settings = r.finish()?;
-        Ok(Self { http, store, llm, worker, log, max_upload_size, upload_ttl, settings })
+        Ok(Self { http, store, llm, worker, log, max_upload_size, upload_ttl, railway, settings })
     }
 }

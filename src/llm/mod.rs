@@ -3,6 +3,7 @@
 mod error;
 pub mod openai;
 pub mod simulated;
+mod usage;
 
 use async_trait::async_trait;
 

@@ -5,9 +5,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 /// A point in time.
 pub type Timestamp = DateTime<Utc>;
 
-/// Serialises as `2026-11-22T10:17:24.520252+00:00`: the legacy form (microseconds) plus the zone,
-/// in the spelling that parsers without support for `Z` read too. Reads every ISO 8601 time; one
-/// without a zone (legacy documents) counts as UTC.
+/// Serialises as `2026-11-22T10:17:24.520252+00:00`: the legacy form (microseconds) plus the zone.
+///
+/// That is the spelling that parsers without support for `Z` read too. Reads every ISO 8601 time;
+/// one without a zone (legacy documents) counts as UTC.
 pub mod iso {
     use chrono::NaiveDateTime;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};

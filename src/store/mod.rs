@@ -8,6 +8,7 @@ mod contract;
 mod document;
 mod error;
 mod event;
+mod limits;
 mod queue;
 pub mod redis;
 pub mod sqlite;

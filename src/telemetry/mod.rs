@@ -1,1 +1,103 @@
-//! (to come)
+//! The log: every record goes to stderr and to `app.log`, one line each, as text or as JSON.
+//!
+//! Logging never stops the work: a folder that cannot be written, a full disk or a closed stderr
+//! costs log lines and nothing else.
+
+pub mod access;
+mod daily_file;
+pub mod fields;
+mod format;
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use env_logger::{Builder, Target};
+use log::LevelFilter;
+
+use crate::{
+    clock,
+    config::{Config, LogConfig},
+};
+use daily_file::DailyFile;
+
+/// Where `app.log` is kept: in the workspace, or under `/tmp` on Railway, whose other folders may
+/// be read-only.
+pub fn log_folder(config: &Config) -> PathBuf {
+    if config.railway { PathBuf::from("/tmp/logs") } else { config.store.workspace.join("logs") }
+}
+
+/// Starts logging to stderr and to the log file.
+pub fn init(log: &LogConfig, folder: &Path) -> anyhow::Result<()> {
+    start(log, Tee { file: open(folder), stderr: true })
+}
+
+/// Starts logging to the log file alone, for commands that use the terminal themselves.
+pub fn init_quiet(log: &LogConfig, folder: &Path) -> anyhow::Result<()> {
+    start(log, Tee { file: open(folder), stderr: false })
+}
+
+fn open(folder: &Path) -> DailyFile {
+    DailyFile::open(folder, clock::local_now().date_naive())
+}
+
+fn start(log: &LogConfig, tee: Tee) -> anyhow::Result<()> {
+    let mut builder = Builder::new();
+    let json = log.json;
+    builder
+        .format(move |out, record| {
+            let now = clock::local_now();
+            let line = if json { format::json(now, record) } else { format::text(now, record) };
+            out.write_all(line.as_bytes())
+        })
+        .target(Target::Pipe(Box::new(tee)));
+    match bare_level(&log.filter) {
+        // A bare level is about ProductForge; libraries stay quiet unless they have to warn.
+        Some(level) => builder
+            .filter_level(level.min(LevelFilter::Warn))
+            .filter_module("productforge", level)
+            .filter_module(access::TARGET, level),
+        None => builder.filter_module(access::TARGET, LevelFilter::Info).parse_filters(&log.filter),
+    };
+    builder.try_init()?;
+    Ok(())
+}
+
+/// The level, when the filter is nothing but one.
+fn bare_level(filter: &str) -> Option<LevelFilter> {
+    filter.trim().parse().ok()
+}
+
+/// Both places a line goes to. Writing never fails, because nobody could do anything about it.
+struct Tee {
+    file: DailyFile,
+    stderr: bool,
+}
+
+impl Write for Tee {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.stderr {
+            let _ = io::stderr().lock().write_all(line);
+        }
+        self.file.write(line, clock::local_now().date_naive());
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_level_is_told_from_a_filter() {
+        assert_eq!(bare_level("debug"), Some(LevelFilter::Debug));
+        assert_eq!(bare_level("off"), Some(LevelFilter::Off));
+        assert_eq!(bare_level("productforge::store=debug"), None);
+        assert_eq!(bare_level("info,hyper=trace"), None);
+    }
+}

@@ -1,1 +1,158 @@
-//! (to come)
+//! A worker process: one file per role, each with a `run_once` that tests can turn by hand.
+//!
+//! | role | does | how often |
+//! |---|---|---|
+//! | [`pool`] | takes jobs into free slots and runs them | when there is work |
+//! | [`lease_keeper`] | renews the leases of running jobs | a third of the lease |
+//! | [`sweeper`] | returns jobs of dead workers to their queues | every second |
+//! | [`scheduler`] | moves due retries into their queues | when the next is due, at most a second |
+//! | [`janitor`] | removes what has expired | every second |
+//! | [`presence`] | says that this worker lives | every ten seconds |
+
+mod held;
+pub mod janitor;
+pub mod lease_keeper;
+pub mod pool;
+pub mod presence;
+pub mod run_job;
+pub mod scheduler;
+pub mod sweeper;
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{model::new_id, service::Services};
+
+pub use held::Held;
+
+/// How a worker works.
+#[derive(Debug, Clone)]
+pub struct WorkerOptions {
+    /// Jobs run at once.
+    pub slots: usize,
+    /// How long a job stays with a worker that is not heard of.
+    pub lease: Duration,
+}
+
+/// What the roles of one worker share.
+pub struct Shared {
+    /// Unique per process start.
+    pub worker_id: String,
+    pub options: WorkerOptions,
+    pub services: Services,
+    /// The leases this worker holds.
+    pub held: Held,
+    /// Set when the worker is to take nothing more.
+    pub draining: CancellationToken,
+    /// Set when running jobs are to be given back.
+    pub giving_back: CancellationToken,
+    /// Set when all roles are to end.
+    pub ended: CancellationToken,
+    pub started_at: crate::model::Timestamp,
+}
+
+/// A running worker.
+pub struct WorkerHandle {
+    shared: Arc<Shared>,
+    roles: TaskTracker,
+    jobs: TaskTracker,
+}
+
+/// Starts all roles of a worker.
+pub fn start(services: Services, options: WorkerOptions) -> WorkerHandle {
+    let started_at = services.execution.foundation().clock.now();
+    let shared = Arc::new(Shared {
+        worker_id: format!("{}-{}-{}", presence::host(), std::process::id(), &new_id()[..8]),
+        options,
+        services,
+        held: Held::default(),
+        draining: CancellationToken::new(),
+        giving_back: CancellationToken::new(),
+        ended: CancellationToken::new(),
+        started_at,
+    });
+    let (roles, jobs) = (TaskTracker::new(), TaskTracker::new());
+    roles.spawn(pool::run(shared.clone(), jobs.clone()));
+    roles.spawn(lease_keeper::run(shared.clone()));
+    roles.spawn(sweeper::run(shared.clone()));
+    roles.spawn(scheduler::run(shared.clone()));
+    roles.spawn(janitor::run(shared.clone()));
+    roles.spawn(presence::run(shared.clone()));
+    log::info!("worker {} runs {} slots", shared.worker_id, shared.options.slots);
+    WorkerHandle { shared, roles, jobs }
+}
+
+impl WorkerHandle {
+    pub fn worker_id(&self) -> &str {
+        &self.shared.worker_id
+    }
+
+    /// Stops in order: takes nothing more, waits up to `grace` for running jobs, gives back what
+    /// is left with no attempt charged, then ends the roles. `now` cuts the wait short.
+    pub async fn stop(self, grace: Duration, now: impl Future<Output = ()>) {
+        self.shared.draining.cancel();
+        let running = self.shared.held.len();
+        if running > 0 {
+            log::info!("waiting up to {:.0} s for {running} running jobs", grace.as_secs_f64());
+        }
+        self.jobs.close();
+        tokio::select! {
+            () = self.jobs.wait() => {}
+            () = tokio::time::sleep(grace) => {}
+            () = now => {}
+        }
+        self.shared.giving_back.cancel();
+        // Giving back is a few store calls a job; a store that is away must not hold the process.
+        if tokio::time::timeout(Duration::from_secs(5), self.jobs.wait()).await.is_err() {
+            log::warn!("{} jobs could not be given back; their leases will run out", self.shared.held.len());
+        }
+        self.shared.ended.cancel();
+        self.roles.close();
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.roles.wait()).await;
+        presence::leave(&self.shared).await;
+        log::info!("worker {} has stopped", self.shared.worker_id);
+    }
+}
+
+impl Shared {
+    /// Waits, unless the worker ends first; false then.
+    pub(crate) async fn pause(&self, time: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(time) => true,
+            () = self.ended.cancelled() => false,
+        }
+    }
+}
+
+/// Spreads the rhythm of many processes: a time between half and one and a half of `time`.
+pub(crate) fn jittered(time: Duration) -> Duration {
+    time.mul_f64(0.5 + rand::random::<f64>())
+}
+
+/// Waits that grow while the store is away, with jitter, for ever.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// After a failure: how long to wait. Never more than a second, so that work goes on within two
+    /// seconds of the store's return.
+    pub(crate) fn failed(&mut self) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        jittered(Duration::from_millis(50 << self.failures.min(4)).min(Duration::from_millis(700)))
+    }
+
+    /// Whether this failure is the first in a row: the one that is worth a line in the log.
+    pub(crate) fn is_first(&self) -> bool {
+        self.failures <= 1
+    }
+
+    pub(crate) fn succeeded(&mut self) {
+        if self.failures > 0 {
+            log::info!("the store answers again after {} failed tries", self.failures);
+        }
+        self.failures = 0;
+    }
+}

@@ -1,5 +1,6 @@
 //! All integration tests, linked once.
 #![allow(clippy::unwrap_used)]
 
+mod llm;
 mod store;
 mod support;

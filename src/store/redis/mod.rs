@@ -1,1 +1,194 @@
 //! The Redis store: the owner's keys, one script per verb.
+//!
+//! - `keys`: every key with type, owner and life
+//! - `scripts/*.lua`: the semantics; `prelude.lua` says what all of them keep to
+//! - `link`: connections. Ordinary traffic shares two multiplexed ones: `work` for what keeps jobs
+//!   alive, `read` for documents, so that an export of large results never stands in front of a renewal.
+//!   deadpool-redis brings the client; `link` says why neither its pool nor the client's
+//!   `ConnectionManager` carries the traffic
+//! - `apply`: the write and its group commit · `queues`, `documents`: the other verbs · `wakeup`: waiting
+//!   · `check`: is this Redis set up for work?
+
+mod apply;
+mod check;
+mod documents;
+mod error;
+mod keys;
+mod link;
+mod ms;
+mod queues;
+mod reply;
+mod script;
+mod wakeup;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use deadpool_redis::redis::{Cmd, ConnectionInfo, IntoConnectionInfo, Value, cmd, io::tcp::TcpSettings};
+
+use self::{apply::Writer, error::Place, keys::Keys, link::Link, reply::Reply, wakeup::Wakeup};
+use crate::store::{
+    Change, Delivery, Doc, DocKey, DocPage, Event, IndexName, LeaseInfo, ListQuery, Outcome, Promoted,
+    QueueDepth, Reserve, Store, StoreError, StoreReport, Swept, Token, UnixMs,
+};
+
+/// A peer that acknowledges nothing for this long is gone, whatever TCP hopes.
+const PEER_LIMIT: Duration = Duration::from_secs(10);
+
+/// Which Redis, and where in it.
+#[derive(Clone)]
+pub struct RedisOptions {
+    /// `redis://[user:password@]host[:port][/db]`, `rediss://…` for TLS, `unix:///path`.
+    pub url: String,
+    /// Stands before every key. With a hash tag (`{pf}:`) the store works on a cluster.
+    pub prefix: String,
+}
+
+/// A [`Store`] in Redis.
+pub struct RedisStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    keys: Keys,
+    work: Arc<Link>,
+    read: Link,
+    writer: Writer,
+    wakeup: Wakeup,
+    closed: AtomicBool,
+}
+
+impl RedisStore {
+    /// The first call connects, as does every one after the connection is lost; so a Redis that is away
+    /// now is no reason to fail here. Only a URL that is none is.
+    pub fn open(options: RedisOptions) -> Result<Self, StoreError> {
+        // For rediss://. Err says that the process has one already.
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let (info, place) = parse(&options.url)?;
+        let keys = Keys::new(&options.prefix);
+        let work = Arc::new(Link::new(info.clone(), place.clone()));
+        let shared = Shared {
+            wakeup: Wakeup::new(work.clone(), keys.lists.clone()),
+            read: Link::new(info, place),
+            work,
+            writer: Writer::default(),
+            keys,
+            closed: AtomicBool::new(false),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    fn opened(&self) -> Result<&Arc<Shared>, StoreError> {
+        match self.shared.closed.load(Ordering::Acquire) {
+            true => Err(self.shared.unavailable("the store is closed")),
+            false => Ok(&self.shared),
+        }
+    }
+}
+
+/// The URL without a word of it in the error: it may hold a password, also where it cannot be parsed.
+fn parse(url: &str) -> Result<(ConnectionInfo, Place), StoreError> {
+    let info = url.into_connection_info().map_err(|error| {
+        StoreError::Invalid(format!("the Redis URL cannot be used ({})", error.category()))
+    })?;
+    let place = Place {
+        shown: info.addr().to_string(),
+        password: info.redis_settings().password().map(str::to_owned),
+    };
+    let tcp = TcpSettings::default().set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let tcp = tcp.set_user_timeout(PEER_LIMIT);
+    Ok((info.set_tcp_settings(tcp), place))
+}
+
+impl Shared {
+    fn unavailable(&self, why: &str) -> StoreError {
+        self.work.place().unavailable(why)
+    }
+
+    async fn read(&self, command: &Cmd) -> Result<Value, StoreError> {
+        self.read.read(command).await.map_err(|error| self.read.place().explain(&error))
+    }
+}
+
+#[async_trait]
+impl Store for RedisStore {
+    async fn now(&self) -> Result<UnixMs, StoreError> {
+        let mut reply = Reply::of("now", self.opened()?.read(&cmd("TIME")).await?)?;
+        let (seconds, micros): (i64, i64) = (reply.number()?, reply.number()?);
+        Ok(seconds * 1000 + micros / 1000)
+    }
+
+    async fn check(&self) -> Result<StoreReport, StoreError> {
+        check::check(self.opened()?).await
+    }
+
+    async fn get(&self, keys: &[DocKey]) -> Result<Vec<Option<Doc>>, StoreError> {
+        documents::get(self.opened()?, keys).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<DocPage, StoreError> {
+        documents::list(self.opened()?, query).await
+    }
+
+    async fn count(&self, index: &IndexName) -> Result<u64, StoreError> {
+        documents::count(self.opened()?, index).await
+    }
+
+    async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {
+        apply::apply(self.opened()?, change).await
+    }
+
+    async fn expire(&self, limit: usize) -> Result<usize, StoreError> {
+        documents::expire(self.opened()?, limit).await
+    }
+
+    async fn reserve(&self, request: &Reserve) -> Result<Vec<Delivery>, StoreError> {
+        queues::reserve(self.opened()?, request).await
+    }
+
+    async fn renew(&self, tokens: &[Token], lease_ms: u64) -> Result<Vec<bool>, StoreError> {
+        queues::renew(self.opened()?, tokens, lease_ms).await
+    }
+
+    async fn sweep(&self, limit: usize) -> Result<Vec<Swept>, StoreError> {
+        queues::sweep(self.opened()?, limit).await
+    }
+
+    async fn promote(&self, limit: usize) -> Result<Promoted, StoreError> {
+        queues::promote(self.opened()?, limit).await
+    }
+
+    async fn leases(&self, limit: usize) -> Result<Vec<LeaseInfo>, StoreError> {
+        queues::leases(self.opened()?, limit).await
+    }
+
+    async fn depth(&self) -> Result<QueueDepth, StoreError> {
+        queues::depth(self.opened()?).await
+    }
+
+    async fn wait_for_work(&self, longest: Duration) {
+        match self.opened() {
+            Ok(shared) => shared.wakeup.wait(longest).await,
+            Err(_) => tokio::time::sleep(longest).await,
+        }
+    }
+
+    async fn events(&self, stream: &str, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        documents::events(self.opened()?, stream, after, limit).await
+    }
+
+    async fn close(&self) {
+        self.shared.closed.store(true, Ordering::Release);
+        self.shared.writer.rest(link::CALL_LIMIT).await;
+        self.shared.wakeup.close();
+        self.shared.work.close();
+        self.shared.read.close();
+    }
+}

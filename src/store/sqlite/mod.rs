@@ -1,1 +1,201 @@
 //! The embedded store: SQLite, one writer thread with group commit, readers on their own connections.
+//!
+//! `open` opens files, `writer` and `readers` run steps, `schema` and `migrations/` say what the
+//! tables are. The steps themselves are plain functions over a [`step::Step`], one file per noun of
+//! the contract: `documents`, `indexes`, `change`, `queues`, `leases`, `events`.
+
+mod change;
+mod check;
+mod documents;
+mod error;
+mod events;
+mod indexes;
+mod leases;
+mod open;
+mod queues;
+mod readers;
+mod schema;
+mod step;
+mod values;
+mod writer;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+
+pub use self::open::Location;
+use self::{open::FileLock, readers::Readers, step::Step, writer::Writer};
+use super::limits::{check_batch, check_change, check_page};
+use crate::{
+    clock::Clock,
+    store::{
+        Change, Delivery, Doc, DocKey, DocPage, Event, IndexName, LeaseInfo, ListQuery, MAX_BATCH, Outcome,
+        Promoted, QueueDepth, Reserve, Store, StoreError, StoreReport, Swept, Token, UnixMs,
+    },
+};
+
+/// The embedded engine of [`Store`].
+pub struct SqliteStore {
+    location: Location,
+    clock: Arc<dyn Clock>,
+    writer: Arc<Writer>,
+    /// `None` in memory: such a database has one connection, the writer's.
+    readers: Option<Arc<Readers>>,
+    /// Notified when a payload has become ready.
+    work: Arc<Notify>,
+    /// Shared with the writer's thread, so that the file is ours until the last of both has let go.
+    lock: Mutex<Option<Arc<FileLock>>>,
+}
+
+impl SqliteStore {
+    /// Opens the database, makes it if need be, and brings its schema up to date. A file that
+    /// another process has open is refused.
+    pub fn open(location: Location, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let (mut conn, lock, readers) = match &location {
+            Location::Memory => (open::memory()?, None, None),
+            Location::File(file) => {
+                open::make_folder(file)?;
+                let lock = Arc::new(FileLock::take(file)?);
+                (open::writer(file)?, Some(lock), Some(Readers::new(file.clone(), clock.clone())))
+            }
+        };
+        schema::migrate(&mut conn)?;
+        let work = Arc::new(Notify::new());
+        let writer = Arc::new(Writer::start(conn, clock.clone(), work.clone(), lock.clone())?);
+        Ok(Self { location, clock, writer, readers, work, lock: Mutex::new(lock) })
+    }
+
+    /// Runs a step that may write.
+    async fn write<T, F>(&self, step: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Step) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.writer.run(step).await
+    }
+
+    /// Runs a step that only reads.
+    async fn read<T, F>(&self, step: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Step) -> Result<T, StoreError> + Send + 'static,
+    {
+        match &self.readers {
+            Some(readers) => readers.run(step).await,
+            None => self.writer.run(step).await,
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn now(&self) -> Result<UnixMs, StoreError> {
+        Ok(self.clock.now_ms())
+    }
+
+    async fn check(&self) -> Result<StoreReport, StoreError> {
+        let location = self.location.clone();
+        self.read(move |step| check::report(step, &location)).await
+    }
+
+    async fn get(&self, keys: &[DocKey]) -> Result<Vec<Option<Doc>>, StoreError> {
+        check_batch("keys", keys.len())?;
+        let keys = keys.to_vec();
+        self.read(move |step| documents::get(step, &keys)).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<DocPage, StoreError> {
+        check_page("documents of a page", query.limit)?;
+        let query = query.clone();
+        self.read(move |step| indexes::list(step, &query)).await
+    }
+
+    async fn count(&self, index: &IndexName) -> Result<u64, StoreError> {
+        loop {
+            let index = index.clone();
+            if let Some(count) = self.read(move |step| indexes::count(step, &index)).await? {
+                return Ok(count);
+            }
+            self.write(|step| documents::expire(step, MAX_BATCH)).await?;
+        }
+    }
+
+    async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {
+        check_change(&change)?;
+        self.write(move |step| change::apply(step, &change)).await
+    }
+
+    async fn expire(&self, limit: usize) -> Result<usize, StoreError> {
+        check_batch("documents to expire", limit)?;
+        self.write(move |step| {
+            events::drop_old(step)?;
+            documents::expire(step, limit)
+        })
+        .await
+    }
+
+    async fn reserve(&self, request: &Reserve) -> Result<Vec<Delivery>, StoreError> {
+        check_page("payloads to reserve", request.limit)?;
+        let request = request.clone();
+        self.write(move |step| leases::reserve(step, &request)).await
+    }
+
+    async fn renew(&self, tokens: &[Token], lease_ms: u64) -> Result<Vec<bool>, StoreError> {
+        check_batch("tokens", tokens.len())?;
+        let tokens = tokens.to_vec();
+        self.write(move |step| leases::renew(step, &tokens, lease_ms)).await
+    }
+
+    async fn sweep(&self, limit: usize) -> Result<Vec<Swept>, StoreError> {
+        check_batch("leases to sweep", limit)?;
+        self.write(move |step| leases::sweep(step, limit)).await
+    }
+
+    async fn promote(&self, limit: usize) -> Result<Promoted, StoreError> {
+        check_batch("payloads to promote", limit)?;
+        self.write(move |step| queues::promote(step, limit)).await
+    }
+
+    async fn leases(&self, limit: usize) -> Result<Vec<LeaseInfo>, StoreError> {
+        check_batch("leases to list", limit)?;
+        self.read(move |step| leases::list(step, limit)).await
+    }
+
+    async fn depth(&self) -> Result<QueueDepth, StoreError> {
+        self.read(queues::depth).await
+    }
+
+    async fn wait_for_work(&self, longest: Duration) {
+        let woken = self.work.notified();
+        tokio::pin!(woken);
+        // Registered before looking: what becomes ready after the look wakes us.
+        woken.as_mut().enable();
+        let look_and_wait = async {
+            if !matches!(self.read(queues::any_ready).await, Ok(true)) {
+                woken.await;
+            }
+        };
+        // Both ways to return are alike to the caller.
+        let _ = tokio::time::timeout(longest, look_and_wait).await;
+    }
+
+    async fn events(&self, stream: &str, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        check_batch("events", limit)?;
+        let stream = stream.to_owned();
+        self.read(move |step| events::read(step, &stream, after, limit)).await
+    }
+
+    async fn close(&self) {
+        if let Some(readers) = &self.readers {
+            readers.stop().await;
+        }
+        let writer = self.writer.clone();
+        // The writer's end waits for a disk, which is nothing for an async thread to do.
+        let _ = tokio::task::spawn_blocking(move || writer.stop()).await;
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}

@@ -1,0 +1,85 @@
+//! Foreign text made fit for messages and logs: short, on one line, without keys.
+
+/// The most characters of a provider's words that a message carries.
+pub(super) const MAX_QUOTE: usize = 500;
+
+/// A key shorter than this is a placeholder such as `none` or `ollama`; hiding such words would only
+/// garble messages.
+const SHORTEST_KEY: usize = 7;
+
+/// At most `max` characters on one line, without control characters, runs of white space made one blank.
+pub(super) fn one_line(text: &str, max: usize) -> String {
+    let mut line = String::new();
+    let mut length = 0;
+    // Enough to fill the line even when much of it is white space; what follows cannot show anyway.
+    for word in
+        text.get(..text.floor_char_boundary(max.saturating_mul(16))).unwrap_or(text).split_whitespace()
+    {
+        if !line.is_empty() {
+            line.push(' ');
+            length += 1;
+        }
+        for c in word.chars().filter(|c| !c.is_control() && !is_direction_mark(*c)) {
+            if length >= max {
+                line.push('…');
+                return line;
+            }
+            line.push(c);
+            length += 1;
+        }
+    }
+    line
+}
+
+/// Marks that make terminals and browsers show text in another order than it is written.
+fn is_direction_mark(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Hides the key that was sent, and whatever else looks like one (providers quote keys in their errors).
+pub(super) fn without_keys(text: &str, key: Option<&str>) -> String {
+    let mut text = match key {
+        Some(key) if key.len() >= SHORTEST_KEY || key.starts_with("sk-") => text.replace(key, "***"),
+        _ => text.to_owned(),
+    };
+    let mut from = 0;
+    while let Some(at) = text[from..].find("sk-").map(|i| from + i) {
+        let end = text[at..]
+            .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*' | '.')))
+            .map_or(text.len(), |n| at + n);
+        let starts_a_word = !text[..at].ends_with(|c: char| c.is_alphanumeric());
+        if starts_a_word && end - at >= "sk-".len() + 5 {
+            text.replace_range(at..end, "***");
+            from = at + "***".len();
+        } else {
+            from = at + "sk-".len();
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_cut_and_cleaned() {
+        assert_eq!(one_line("a\r\n b\u{0}\u{1b}[31m\u{202e}c  d\n", 50), "a b[31mc d");
+        assert_eq!(one_line("äöüßx", 3), "äöü…");
+        assert_eq!(one_line(&"ä".repeat(100_000), 4), "ääää…");
+        assert_eq!(one_line("", 4), "");
+    }
+
+    #[test]
+    fn keys_do_not_show() {
+        let key = Some("gsk_0123456789");
+        assert_eq!(without_keys("bad key gsk_0123456789.", key), "bad key ***.");
+        assert_eq!(without_keys("Incorrect: sk-abcde****wxyz. See", None), "Incorrect: *** See");
+        assert_eq!(without_keys("sk-proj-0123456789 and sk-test-999999", None), "*** and ***");
+        assert_eq!(
+            without_keys("a risk-averse task-list of sk- things", None),
+            "a risk-averse task-list of sk- things"
+        );
+        assert_eq!(without_keys("model ollama not found", Some("ollama")), "model ollama not found");
+    }
+}

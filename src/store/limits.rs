@@ -1,0 +1,47 @@
+//! The limits of the contract, looked at in one place, before an engine touches anything.
+
+use super::{ALL_EVENTS, Change, MAX_BATCH, MAX_DOCUMENT_BYTES, MAX_PAYLOAD_BYTES, StoreError};
+
+/// At most [`MAX_BATCH`] of something.
+pub(crate) fn check_batch(what: &str, number: usize) -> Result<(), StoreError> {
+    at_most(what, number, MAX_BATCH)
+}
+
+/// 1 to [`MAX_BATCH`] of something.
+pub(crate) fn check_page(what: &str, number: usize) -> Result<(), StoreError> {
+    if number == 0 {
+        return Err(StoreError::Invalid(format!("{what}: 0 asked for, at least 1 is needed")));
+    }
+    check_batch(what, number)
+}
+
+/// Every list of a change at most [`MAX_BATCH`] long, every body within its size.
+pub(crate) fn check_change(change: &Change) -> Result<(), StoreError> {
+    check_batch("expectations", change.expect.len())?;
+    check_batch("puts", change.put.len())?;
+    check_batch("deletes", change.delete.len())?;
+    check_batch("queue entries", change.enqueue.len())?;
+    check_batch("events", change.events.len())?;
+    for put in &change.put {
+        at_most("bytes of a document", put.body.len(), MAX_DOCUMENT_BYTES)?;
+        check_batch("indexes of a document", put.indexes.len())?;
+    }
+    for enqueue in &change.enqueue {
+        at_most("bytes of a payload", enqueue.payload.len(), MAX_PAYLOAD_BYTES)?;
+    }
+    for event in &change.events {
+        at_most("bytes of an event", event.body.len(), MAX_DOCUMENT_BYTES)?;
+        if event.stream == ALL_EVENTS {
+            let why = format!("the stream `{ALL_EVENTS}` receives copies only");
+            return Err(StoreError::Invalid(why));
+        }
+    }
+    Ok(())
+}
+
+fn at_most(what: &str, number: usize, limit: usize) -> Result<(), StoreError> {
+    if number > limit {
+        return Err(StoreError::Invalid(format!("{what}: {number} are more than {limit}")));
+    }
+    Ok(())
+}

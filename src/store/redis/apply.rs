@@ -1,0 +1,249 @@
+//! The one write. Changes that come at the same time travel in one script call (group commit): each
+//! is still made or refused by itself, the call's fixed cost is shared.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use deadpool_redis::redis::Cmd;
+use tokio::sync::oneshot;
+
+use super::{
+    Shared,
+    error::{repeat, unexpected},
+    link::CALL_LIMIT,
+    ms,
+    reply::Reply,
+    script,
+};
+use crate::store::{
+    Applied, Change, EVENT_RETENTION_MS, IndexName, LeaseEnd, MAX_EVENTS_PER_STREAM, Outcome, Refusal,
+    StoreError, limits,
+};
+
+/// Calls under way at once: one is at work in Redis while the next is being written.
+const MAX_CALLS: usize = 2;
+/// A batch ends with the change that reaches one of these, so that no call keeps Redis for long.
+const BATCH_CHANGES: usize = 32;
+const BATCH_ENTRIES: usize = 100;
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// The changes that wait for a call.
+#[derive(Default)]
+pub(super) struct Writer(Mutex<Line>);
+
+#[derive(Default)]
+struct Line {
+    waiting: VecDeque<Waiting>,
+    calls: usize,
+}
+
+struct Waiting {
+    change: Change,
+    answer: oneshot::Sender<Result<Outcome, StoreError>>,
+}
+
+pub(super) async fn apply(store: &Arc<Shared>, change: Change) -> Result<Outcome, StoreError> {
+    limits::check_change(&change)?;
+    let makes_ready = change.enqueue.iter().any(|entry| entry.due_at.is_none())
+        || change.lease.is_some_and(|lease| lease.end == LeaseEnd::Requeue);
+    let (answer, outcome) = oneshot::channel();
+    {
+        let mut line = store.writer.line();
+        line.waiting.push_back(Waiting { change, answer });
+        if line.calls < MAX_CALLS {
+            line.calls += 1;
+            // A task of its own: the others' changes must not hang on this caller's patience.
+            tokio::spawn(make_calls(Place { shared: store.clone(), given_back: false }));
+        }
+    }
+    // A second CALL_LIMIT would only be needed behind a call that itself runs into the first.
+    let outcome = match tokio::time::timeout(CALL_LIMIT, outcome).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Err(store.unavailable("the call was given up")),
+        Err(_) => Err(store.unavailable("no answer in time")),
+    }?;
+    if makes_ready && outcome.is_ok() {
+        store.wakeup.ring();
+    }
+    Ok(outcome)
+}
+
+impl Writer {
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until no write is under way, at most this long.
+    pub async fn rest(&self, longest: Duration) {
+        let at_rest = async {
+            while self.line().calls > 0 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(longest, at_rest).await.ok();
+    }
+}
+
+/// A place among the calls under way.
+struct Place {
+    shared: Arc<Shared>,
+    given_back: bool,
+}
+
+impl Place {
+    /// The next changes to send. With none the place is given back, under the same lock: who comes next
+    /// is either in the batch or finds the place free.
+    fn next_batch(&mut self) -> Vec<Waiting> {
+        let mut line = self.shared.writer.line();
+        let batch = take_batch(&mut line.waiting);
+        if batch.is_empty() {
+            line.calls -= 1;
+            self.given_back = true;
+        }
+        batch
+    }
+}
+
+impl Drop for Place {
+    /// Also when the task is torn down with its runtime.
+    fn drop(&mut self) {
+        if !self.given_back {
+            self.shared.writer.line().calls -= 1;
+        }
+    }
+}
+
+/// Calls until nobody waits.
+async fn make_calls(mut place: Place) {
+    loop {
+        let batch = place.next_batch();
+        if batch.is_empty() {
+            return;
+        }
+        let (changes, answers): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|waiting| (waiting.change, waiting.answer)).unzip();
+        match send(&place.shared, &changes).await {
+            Ok(outcomes) => {
+                for (answer, outcome) in answers.into_iter().zip(outcomes) {
+                    answer.send(outcome).ok();
+                }
+            }
+            Err(error) => {
+                for answer in answers {
+                    answer.send(Err(repeat(&error))).ok();
+                }
+            }
+        }
+    }
+}
+
+fn take_batch(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
+    let (mut batch, mut entries, mut bytes) = (Vec::new(), 0, 0);
+    while batch.len() < BATCH_CHANGES && entries < BATCH_ENTRIES && bytes < BATCH_BYTES {
+        let Some(next) = waiting.pop_front() else { break };
+        // Its caller has gone (dropped, or out of patience): not sent is nothing done.
+        if next.answer.is_closed() {
+            continue;
+        }
+        let change = &next.change;
+        entries += change.expect.len() + change.put.len() + change.delete.len();
+        entries += change.enqueue.len() + change.events.len();
+        bytes += change.put.iter().map(|put| put.body.len()).sum::<usize>();
+        bytes += change.enqueue.iter().map(|entry| entry.payload.len()).sum::<usize>();
+        bytes += change.events.iter().map(|event| event.body.len()).sum::<usize>();
+        batch.push(next);
+    }
+    batch
+}
+
+async fn send(store: &Shared, changes: &[Change]) -> Result<Vec<Result<Outcome, StoreError>>, StoreError> {
+    let [high, normal, low] = &store.keys.lists;
+    let keys = &store.keys;
+    let keys = [
+        high,
+        normal,
+        low,
+        &keys.leases,
+        &keys.inflight,
+        &keys.crashes,
+        &keys.due,
+        &keys.token,
+        &keys.event_id,
+        &keys.expiring,
+        &keys.indexed,
+        &keys.all_events,
+    ];
+    store.work.freshen().await.map_err(|error| store.work.place().explain(&error))?;
+    let value = script::APPLY
+        .run(&store.work, &keys, |command| {
+            command.arg(&store.keys.prefix).arg(MAX_EVENTS_PER_STREAM).arg(EVENT_RETENTION_MS);
+            for change in changes {
+                write(command, change);
+            }
+        })
+        .await?;
+    let mut reply = Reply::of("apply", value)?;
+    changes.iter().map(|change| Ok(read(change, reply.array()?))).collect()
+}
+
+/// A change as the script reads it.
+fn write(command: &mut Cmd, change: &Change) {
+    match change.lease {
+        Some(lease) => {
+            command.arg(lease.token.0).arg(match lease.end {
+                LeaseEnd::Keep => "keep",
+                LeaseEnd::Finish => "finish",
+                LeaseEnd::Requeue => "requeue",
+            });
+        }
+        None => _ = command.arg("").arg("keep"),
+    }
+    command.arg(change.expect.len()).arg(change.put.len()).arg(change.delete.len());
+    command.arg(change.enqueue.len()).arg(change.events.len());
+    for expectation in &change.expect {
+        let revision = expectation.revision.as_ref().map_or("", |revision| revision.as_str());
+        command.arg(expectation.key.kind.0).arg(&expectation.key.id).arg(revision);
+    }
+    for put in &change.put {
+        let all = IndexName::all(put.key.kind);
+        let (main, narrower): (Vec<_>, Vec<_>) = put.indexes.iter().partition(|(index, _)| *index == all);
+        command.arg(put.key.kind.0).arg(&put.key.id).arg(&put.body);
+        command.arg(put.ttl_ms.map_or(String::new(), |ttl| ms::span(ttl).to_string()));
+        command.arg(main.last().map_or(String::new(), |(_, at)| ms::seconds(*at)));
+        command.arg(narrower.len());
+        for (index, at) in narrower {
+            command.arg(index.as_str()).arg(ms::seconds(*at));
+        }
+    }
+    for key in &change.delete {
+        command.arg(key.kind.0).arg(&key.id);
+    }
+    for entry in &change.enqueue {
+        let due = entry.due_at.map_or(String::new(), |at| ms::point(at).to_string());
+        command.arg(entry.queue.rank()).arg(due).arg(&entry.payload);
+    }
+    for event in &change.events {
+        command.arg(&event.stream).arg(&event.body);
+    }
+}
+
+/// What the script says of one change.
+fn read(change: &Change, mut reply: Reply) -> Result<Outcome, StoreError> {
+    match reply.number::<i64>()? {
+        1 => {
+            let first: u64 = reply.number()?;
+            Ok(Ok(Applied { event_ids: (first..).take(change.events.len()).collect() }))
+        }
+        0 => match reply.number::<usize>()? {
+            0 => Ok(Err(Refusal::LeaseLost)),
+            n => {
+                let broken = change.expect.get(n - 1).ok_or_else(|| unexpected("apply"))?;
+                Ok(Err(Refusal::Changed(broken.key.clone())))
+            }
+        },
+        _ => Err(StoreError::Corrupt { what: reply.text()?, why: reply.text()? }),
+    }
+}

@@ -1,0 +1,82 @@
+//! The scripts, one file per verb, and how one is run.
+
+use std::sync::LazyLock;
+
+use deadpool_redis::redis::{Cmd, RedisError, Value, cmd};
+
+use super::{error::is_unknown_script, link::Link};
+use crate::store::StoreError;
+
+/// A script and the name the server knows it by.
+pub(super) struct Script {
+    source: &'static str,
+    sha1: String,
+    effect: Effect,
+}
+
+/// Whether a script that may have run can be run once more.
+#[derive(Clone, Copy, PartialEq)]
+enum Effect {
+    Reads,
+    Writes,
+}
+
+macro_rules! scripts {
+    ($($effect:ident $name:ident = $($file:literal)+;)*) => {
+        $(
+            pub(super) static $name: LazyLock<Script> =
+                LazyLock::new(|| Script::new(concat!($(include_str!($file)),+), Effect::$effect));
+        )*
+    };
+}
+
+scripts! {
+    Writes APPLY = "scripts/prelude.lua" "scripts/apply.lua";
+    Reads COUNT = "scripts/prelude.lua" "scripts/count.lua";
+    Reads DEPTH = "scripts/depth.lua";
+    Writes EXPIRE = "scripts/prelude.lua" "scripts/expire.lua";
+    Reads GET = "scripts/get.lua";
+    Reads LEASES = "scripts/leases.lua";
+    Reads LIST = "scripts/list.lua";
+    Writes PROMOTE = "scripts/prelude.lua" "scripts/promote.lua";
+    Writes RENEW = "scripts/prelude.lua" "scripts/renew.lua";
+    Writes RESERVE = "scripts/prelude.lua" "scripts/reserve.lua";
+    Writes SWEEP = "scripts/prelude.lua" "scripts/sweep.lua";
+}
+
+impl Script {
+    fn new(source: &'static str, effect: Effect) -> Self {
+        Self { source, sha1: sha1_smol::Sha1::from(source).digest().to_string(), effect }
+    }
+
+    /// Runs the script; `args` writes its arguments.
+    pub async fn run<K: AsRef<str>>(
+        &self,
+        link: &Link,
+        keys: &[K],
+        args: impl Fn(&mut Cmd),
+    ) -> Result<Value, StoreError> {
+        let build = |verb: &str, script: &str| {
+            let mut command = cmd(verb);
+            command.arg(script).arg(keys.len());
+            for key in keys {
+                command.arg(key.as_ref());
+            }
+            args(&mut command);
+            command
+        };
+        match self.send(link, &build("EVALSHA", &self.sha1)).await {
+            // EVAL runs and keeps the script in one go: no SCRIPT FLUSH can come between.
+            Err(error) if is_unknown_script(&error) => self.send(link, &build("EVAL", self.source)).await,
+            answer => answer,
+        }
+        .map_err(|error| link.place().explain(&error))
+    }
+
+    async fn send(&self, link: &Link, command: &Cmd) -> Result<Value, RedisError> {
+        match self.effect {
+            Effect::Reads => link.read(command).await,
+            Effect::Writes => link.send(command).await,
+        }
+    }
+}

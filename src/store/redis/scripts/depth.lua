@@ -1,0 +1,8 @@
+-- How much waits and how much is held, at one moment.
+-- KEYS     1 queue_high  2 queue  3 queue_low  4 pf:due  5 pf:leases
+-- Returns  {high, normal, low, due, leased}
+
+return {
+  redis.call('LLEN', KEYS[1]), redis.call('LLEN', KEYS[2]), redis.call('LLEN', KEYS[3]),
+  redis.call('ZCARD', KEYS[4]), redis.call('ZCARD', KEYS[5]),
+}

@@ -1,0 +1,86 @@
+-- Stands before every script that writes: the clock, fresh numbers, crash marks.
+--
+-- House rules of all scripts
+-- * Everything that can fail is looked at before the first write. After it nothing can: Redis does not
+--   undo what a failed script wrote.
+-- * TIME is the only clock.
+-- * Payloads and bodies are bytes that are never parsed.
+-- * No loop and no unpack goes beyond 100 items of a request.
+-- * Redis refuses the first write of a script when memory is full, and no later one. A script that
+--   only moves things therefore begins with a removal: work must get on when memory is full.
+
+local time = redis.call('TIME')
+local now_us = time[1] * 1000000 + time[2]
+local now = math.floor(now_us / 1000)
+
+-- A whole number as text; Lua's own form of a large one is 1.7e+15.
+local function int(number)
+  return string.format('%.0f', number)
+end
+
+-- n fresh numbers of a counter; answers the first. They are never below the clock in microseconds, so
+-- that a counter which was lost or set back (a flush, a failover to a replica that lagged) gives no
+-- number out twice: a token of before can never open a lease of after.
+local function fresh(counter, last, n)
+  local first = (tonumber(last) or 0) + 1
+  if first < now_us then first = now_us end
+  redis.call('SET', counter, int(first + n - 1))
+  return first
+end
+
+-- A lease's entry in pf:inflight: '<rank> <crashes> <length of worker> <worker><payload>'.
+local function pack_lease(rank, crashes, worker, payload)
+  return rank .. ' ' .. crashes .. ' ' .. #worker .. ' ' .. worker .. payload
+end
+
+-- Answers rank, crashes, worker, payload; nothing for an entry that is missing or not ours.
+local function unpack_lease(packed)
+  if not packed then return end
+  local rank, crashes, length, at = string.match(packed, '^([012]) (%d+) (%d+) ()')
+  if not rank then return end
+  at = at + tonumber(length)
+  return tonumber(rank), tonumber(crashes), string.sub(packed, at - tonumber(length), at - 1),
+    string.sub(packed, at)
+end
+
+-- Crash marks: what crashed and waits in a list again stays the raw payload there, its crash count
+-- stands in a hash under queue and payload. A returned payload is always at the end that is popped, so
+-- equal payloads of one queue make a stack: '1,2' means that the next one popped crashed twice.
+local function crash_field(rank, payload)
+  return rank .. redis.sha1hex(payload)
+end
+
+local function mark_crashes(marks, rank, payload, crashes)
+  local field = crash_field(rank, payload)
+  local below = redis.call('HGET', marks, field)
+  redis.call('HSET', marks, field, below and (below .. ',' .. crashes) or crashes)
+end
+
+local function take_crashes(marks, rank, payload)
+  local field = crash_field(rank, payload)
+  local stack = redis.call('HGET', marks, field)
+  if not stack then return 0 end
+  local below, top = string.match(stack, '^(.*),(%d+)$')
+  if below then
+    redis.call('HSET', marks, field, below)
+  else
+    redis.call('HDEL', marks, field)
+  end
+  return tonumber(top or stack) or 0
+end
+
+-- Takes a document out of everything that is kept beside it. A key that is no index any more has
+-- nothing to leave, hence pcall.
+local function forget(prefix, expiring, indexed, kind, id)
+  local name = kind .. ':' .. id
+  redis.pcall('ZREM', prefix .. kind .. 's_index', id)
+  local narrower = redis.call('HGET', indexed, name)
+  if narrower then
+    for _, index in ipairs(cmsgpack.unpack(narrower)) do
+      redis.pcall('ZREM', prefix .. index, id)
+    end
+    redis.call('HDEL', indexed, name)
+  end
+  redis.call('ZREM', expiring, name)
+end
+

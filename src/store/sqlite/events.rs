@@ -1,0 +1,109 @@
+//! Events: appending, reading, and how long they are kept.
+//!
+//! An event is stored once and read both from its own stream and from [`ALL_EVENTS`], so it may only
+//! be dropped when neither of the two has to keep it.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::step::Step;
+use crate::store::{
+    ALL_EVENTS, EVENT_RETENTION_MS, Event, MAX_BATCH, MAX_EVENTS_PER_STREAM, NewEvent, StoreError, UnixMs,
+};
+
+/// A stream that has grown too long is cut every so many events, at most twice as many at once.
+const CUT_EVERY: i64 = 128;
+
+/// Appends an event and gives its id.
+pub(super) fn append(step: &Step, event: &NewEvent) -> Result<u64, StoreError> {
+    step.sql("INSERT INTO events (stream, at, body) VALUES (?1, ?2, ?3)")?.execute(params![
+        event.stream,
+        step.now,
+        event.body
+    ])?;
+    let id = step.last_id();
+    let appended: i64 = step
+        .sql(
+            "INSERT INTO streams (stream, appended, last_id, last_at) VALUES (?1, 1, ?2, ?3)
+             ON CONFLICT (stream) DO UPDATE SET appended = appended + 1, last_id = ?2, last_at = ?3
+             RETURNING appended",
+        )?
+        .query_row(params![event.stream, id, step.now], |row| row.get(0))?;
+    if appended > MAX_EVENTS_PER_STREAM as i64 && appended % CUT_EVERY == 0 {
+        cut(step, &event.stream)?;
+    }
+    Ok(id as u64)
+}
+
+/// Events of a stream after an id, oldest first.
+pub(super) fn read(step: &Step, stream: &str, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+    let after = i64::try_from(after).unwrap_or(i64::MAX);
+    let (which, stream) =
+        if stream == ALL_EVENTS { ("?1 IS NULL", None) } else { ("stream = ?1", Some(stream)) };
+    let mut select = step.sql(&format!(
+        "SELECT id, stream, at, body FROM events WHERE {which} AND id > ?2 ORDER BY id LIMIT ?3"
+    ))?;
+    let events = select.query_map(params![stream, after, limit as i64], |row| {
+        Ok(Event {
+            id: row.get::<_, i64>(0)? as u64,
+            stream: row.get(1)?,
+            at: row.get(2)?,
+            body: row.get(3)?,
+        })
+    })?;
+    Ok(events.collect::<Result<_, _>>()?)
+}
+
+/// Drops streams whose last event is long past, at most [`MAX_BATCH`] events at once.
+pub(super) fn drop_old(step: &Step) -> Result<(), StoreError> {
+    let too_old = step.now.saturating_sub(EVENT_RETENTION_MS as i64);
+    let Some(free_up_to) = not_needed_by_all(step, too_old)? else { return Ok(()) };
+    let mut budget = MAX_BATCH as i64;
+    while budget > 0 {
+        // The stream that fell silent first. Ids and times rise together, so if it is not old
+        // enough no other one is.
+        let silent: Option<(String, UnixMs)> = step
+            .sql("SELECT stream, last_at FROM streams WHERE last_id <= ?1 ORDER BY last_id LIMIT 1")?
+            .query_row([free_up_to], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let Some((stream, last_at)) = silent else { break };
+        if last_at > too_old {
+            break;
+        }
+        let dropped = delete_first(step, &stream, i64::MAX, budget)?;
+        budget -= dropped as i64;
+        if budget > 0 {
+            step.sql("DELETE FROM streams WHERE stream = ?1")?.execute([stream])?;
+        }
+    }
+    Ok(())
+}
+
+/// Cuts a stream to its newest [`MAX_EVENTS_PER_STREAM`]. As many came after those that go, so
+/// [`ALL_EVENTS`] does not have to keep them either.
+fn cut(step: &Step, stream: &str) -> Result<(), StoreError> {
+    let oldest_kept: Option<i64> = step
+        .sql("SELECT id FROM events WHERE stream = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2")?
+        .query_row(params![stream, MAX_EVENTS_PER_STREAM as i64 - 1], |row| row.get(0))
+        .optional()?;
+    if let Some(oldest_kept) = oldest_kept {
+        delete_first(step, stream, oldest_kept, 2 * CUT_EVERY)?;
+    }
+    Ok(())
+}
+
+/// The highest id that [`ALL_EVENTS`] does not have to keep.
+fn not_needed_by_all(step: &Step, too_old: UnixMs) -> Result<Option<i64>, StoreError> {
+    let newest: Option<(i64, UnixMs)> = step
+        .sql("SELECT id, at FROM events ORDER BY id DESC LIMIT 1")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(newest.map(|(id, at)| if at <= too_old { id } else { id - MAX_EVENTS_PER_STREAM as i64 }))
+}
+
+fn delete_first(step: &Step, stream: &str, below: i64, limit: i64) -> Result<usize, StoreError> {
+    let mut delete = step.sql(
+        "DELETE FROM events WHERE id IN
+         (SELECT id FROM events WHERE stream = ?1 AND id < ?2 ORDER BY id LIMIT ?3)",
+    )?;
+    Ok(delete.execute(params![stream, below, limit])?)
+}

@@ -1,0 +1,166 @@
+//! Indexes: which documents stand in them, pages of them, and how many there are.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::{documents, step::Step};
+use crate::store::{Cursor, Doc, DocKey, DocPage, IndexName, ListQuery, StoreError, UnixMs};
+
+/// Makes a document stand in exactly these indexes. What already is as wanted is not written again:
+/// most puts change a body and no index.
+pub(super) fn stand_in(
+    step: &Step,
+    document: i64,
+    id: &str,
+    wanted: &[(IndexName, UnixMs)],
+) -> Result<(), StoreError> {
+    let mut wanted: BTreeMap<&str, UnixMs> = wanted.iter().map(|(name, at)| (name.as_str(), *at)).collect();
+    for entry in entries_of(step, document)? {
+        match wanted.get(entry.name.as_str()) {
+            Some(at) if *at == entry.at => {
+                wanted.remove(entry.name.as_str());
+            }
+            _ => leave(step, document, entry.index_no)?,
+        }
+    }
+    for (name, at) in wanted {
+        enter(step, document, id, name, at)?;
+    }
+    Ok(())
+}
+
+/// Takes a document out of every index.
+pub(super) fn leave_all(step: &Step, document: i64) -> Result<(), StoreError> {
+    for entry in entries_of(step, document)? {
+        leave(step, document, entry.index_no)?;
+    }
+    Ok(())
+}
+
+/// How many living documents stand in an index, or `None` while dead ones are still to be removed:
+/// only then is the stored number the true one.
+pub(super) fn count(step: &Step, index: &IndexName) -> Result<Option<u64>, StoreError> {
+    if documents::any_dead(step)? {
+        return Ok(None);
+    }
+    let mut select = step.sql("SELECT entries FROM indexes WHERE name = ?1")?;
+    let entries: Option<i64> = select.query_row([index.as_str()], |row| row.get(0)).optional()?;
+    Ok(Some(entries.unwrap_or(0) as u64))
+}
+
+/// One page. It looks at no more entries than asked for, so dead documents make it short, not slow.
+pub(super) fn list(step: &Step, query: &ListQuery) -> Result<DocPage, StoreError> {
+    // One more than asked for tells whether another page follows.
+    let look_at = query.limit as i64 + 1;
+    let index = query.index.as_str();
+    let mut entries: Vec<Listed> = match query.after.as_ref().map(Place::parse).transpose()? {
+        None => step
+            .sql(&page_sql(""))?
+            .query_map(params![index, look_at], Listed::from_row)?
+            .collect::<Result<_, _>>()?,
+        Some(place) => step
+            .sql(&page_sql("AND (entry.at, entry.id) < (?3, ?4)"))?
+            .query_map(params![index, look_at, place.at, place.id], Listed::from_row)?
+            .collect::<Result<_, _>>()?,
+    };
+    let more = entries.len() > query.limit;
+    entries.truncate(query.limit);
+    let next = entries.last().filter(|_| more).map(|last| Place { at: last.at, id: &last.id }.cursor());
+    let docs = entries
+        .into_iter()
+        .filter(|entry| entry.kind == query.kind.0 && entry.expires_at.is_none_or(|end| end > step.now))
+        .map(|entry| Doc { key: DocKey::new(query.kind, entry.id), body: entry.body })
+        .collect();
+    Ok(DocPage { docs, next })
+}
+
+fn page_sql(place: &str) -> String {
+    format!(
+        "SELECT entry.at, entry.id, document.kind, document.body, document.expires_at
+         FROM index_entries AS entry JOIN documents AS document ON document.no = entry.document
+         WHERE entry.index_no = (SELECT no FROM indexes WHERE name = ?1) {place}
+         ORDER BY entry.at DESC, entry.id DESC LIMIT ?2"
+    )
+}
+
+/// An entry with its document.
+struct Listed {
+    at: UnixMs,
+    id: String,
+    kind: String,
+    body: Vec<u8>,
+    expires_at: Option<UnixMs>,
+}
+
+impl Listed {
+    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+        Ok(Self {
+            at: row.get(0)?,
+            id: row.get(1)?,
+            kind: row.get(2)?,
+            body: row.get(3)?,
+            expires_at: row.get(4)?,
+        })
+    }
+}
+
+/// A place in an index: behind this entry, be it still there or not.
+struct Place<'a> {
+    at: UnixMs,
+    id: &'a str,
+}
+
+impl<'a> Place<'a> {
+    fn cursor(&self) -> Cursor {
+        Cursor(format!("{}:{}", self.at, self.id))
+    }
+
+    fn parse(cursor: &'a Cursor) -> Result<Self, StoreError> {
+        cursor
+            .0
+            .split_once(':')
+            .and_then(|(at, id)| Some(Self { at: at.parse().ok()?, id }))
+            .ok_or_else(|| StoreError::Invalid("the cursor is not one of this store".into()))
+    }
+}
+
+/// One index that a document stands in.
+struct Entry {
+    index_no: i64,
+    name: String,
+    at: UnixMs,
+}
+
+fn entries_of(step: &Step, document: i64) -> Result<Vec<Entry>, StoreError> {
+    let mut select = step.sql(
+        "SELECT entry.index_no, indexes.name, entry.at
+         FROM index_entries AS entry JOIN indexes ON indexes.no = entry.index_no
+         WHERE entry.document = ?1",
+    )?;
+    let entries = select.query_map([document], |row| {
+        Ok(Entry { index_no: row.get(0)?, name: row.get(1)?, at: row.get(2)? })
+    })?;
+    Ok(entries.collect::<Result<_, _>>()?)
+}
+
+fn enter(step: &Step, document: i64, id: &str, name: &str, at: UnixMs) -> Result<(), StoreError> {
+    let index_no: i64 = step
+        .sql(
+            "INSERT INTO indexes (name, entries) VALUES (?1, 1)
+             ON CONFLICT (name) DO UPDATE SET entries = entries + 1 RETURNING no",
+        )?
+        .query_row([name], |row| row.get(0))?;
+    step.sql("INSERT INTO index_entries (index_no, at, id, document) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![index_no, at, id, document])?;
+    Ok(())
+}
+
+fn leave(step: &Step, document: i64, index_no: i64) -> Result<(), StoreError> {
+    step.sql("DELETE FROM index_entries WHERE document = ?1 AND index_no = ?2")?
+        .execute([document, index_no])?;
+    step.sql("UPDATE indexes SET entries = entries - 1 WHERE no = ?1")?.execute([index_no])?;
+    // Narrow indexes come and go with what they are named after; an empty one leaves no row behind.
+    step.sql("DELETE FROM indexes WHERE no = ?1 AND entries = 0")?.execute([index_no])?;
+    Ok(())
+}

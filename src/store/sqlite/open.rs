@@ -1,0 +1,98 @@
+//! Opening: where the database is, who may have it, and how its connections are set up.
+
+use std::{
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::Connection;
+
+use crate::store::StoreError;
+
+/// Where the embedded store keeps its data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// Nowhere: it is gone when the store is dropped.
+    Memory,
+    /// In this file and its companions `-wal`, `-shm` and `.lock`. The folder is made if need be.
+    File(PathBuf),
+}
+
+/// Statements that a connection keeps prepared; there are about fifty in all.
+const PREPARED: usize = 64;
+
+/// The right to use a database file, held by one process at a time until it is dropped.
+///
+/// SQLite itself would let a second process in; but wake-ups do not reach it, and two workers on one
+/// file are what Redis is for.
+pub(super) struct FileLock(#[expect(dead_code, reason = "held, not read")] File);
+
+impl FileLock {
+    pub fn take(database: &Path) -> Result<Self, StoreError> {
+        let path = beside(database, ".lock");
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|e| unavailable(&path, &e.to_string()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => {
+                Err(unavailable(database, "it is in use by another process (or store) on this machine"))
+            }
+            Err(TryLockError::Error(e)) => Err(unavailable(&path, &e.to_string())),
+        }
+    }
+}
+
+/// Makes the folder of a file that is to be opened.
+pub(super) fn make_folder(database: &Path) -> Result<(), StoreError> {
+    match database.parent() {
+        Some(folder) => std::fs::create_dir_all(folder).map_err(|e| unavailable(folder, &e.to_string())),
+        None => Ok(()),
+    }
+}
+
+/// The writer's connection to a file. Every commit is on the disk before it is answered.
+pub(super) fn writer(database: &Path) -> Result<Connection, StoreError> {
+    let conn = connect(database)?;
+    conn.pragma_update(None, "journal_mode", "WAL")?;
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    // A log that grew in a rush is cut back when it is written back.
+    conn.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    Ok(conn)
+}
+
+/// A connection that can only read.
+pub(super) fn reader(database: &Path) -> Result<Connection, StoreError> {
+    let conn = connect(database)?;
+    conn.pragma_update(None, "query_only", true)?;
+    Ok(conn)
+}
+
+/// The only connection to a database in memory.
+pub(super) fn memory() -> Result<Connection, StoreError> {
+    let conn = Connection::open_in_memory()?;
+    conn.set_prepared_statement_cache_capacity(PREPARED);
+    Ok(conn)
+}
+
+fn connect(database: &Path) -> Result<Connection, StoreError> {
+    let conn = Connection::open(database).map_err(|e| unavailable(database, &e.to_string()))?;
+    conn.set_prepared_statement_cache_capacity(PREPARED);
+    // Only a backup tool can be in the way, and not for long.
+    conn.busy_timeout(Duration::from_secs(5))?;
+    Ok(conn)
+}
+
+fn beside(database: &Path, ending: &str) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(ending);
+    path.into()
+}
+
+fn unavailable(path: &Path, why: &str) -> StoreError {
+    StoreError::Unavailable(format!("{}: {why}", path.display()))
+}

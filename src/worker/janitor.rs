@@ -1,0 +1,28 @@
+//! The janitor: removes what has expired, in bounded portions.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::store::{MAX_BATCH, StoreError};
+
+use super::{Shared, jittered};
+
+const RHYTHM: Duration = Duration::from_secs(2);
+
+/// Until the worker has ended. Any number of processes may clean.
+pub async fn run(shared: Arc<Shared>) {
+    loop {
+        match run_once(&shared).await {
+            Ok(MAX_BATCH) => continue,
+            Ok(_) => {}
+            Err(e) => log::debug!("cleaning: {e}"),
+        }
+        if !shared.pause(jittered(RHYTHM)).await {
+            return;
+        }
+    }
+}
+
+/// One portion; returns how many documents went.
+pub async fn run_once(shared: &Shared) -> Result<usize, StoreError> {
+    shared.services.execution.foundation().store.expire(MAX_BATCH).await
+}

@@ -1,0 +1,40 @@
+//! The lease keeper: renews all leases of this worker at a third of their length.
+
+use std::{sync::Arc, time::Instant};
+
+use crate::store::{MAX_BATCH, StoreError};
+
+use super::Shared;
+
+/// Until the worker has ended.
+pub async fn run(shared: Arc<Shared>) {
+    let rhythm = shared.options.lease / 3;
+    while shared.pause(rhythm).await {
+        if let Err(e) = run_once(&shared).await {
+            log::warn!("leases could not be renewed: {e}");
+            // Closer together while the store is away: the leases are running out.
+            if shared.pause(rhythm / 6).await {
+                let _ = run_once(&shared).await;
+            }
+        }
+        shared.held.lose_overdue(Instant::now());
+    }
+}
+
+/// Renews every held lease; tells the jobs whose lease is gone.
+pub async fn run_once(shared: &Shared) -> Result<(), StoreError> {
+    let lease = shared.options.lease;
+    for tokens in shared.held.tokens().chunks(MAX_BATCH) {
+        let valid_until = Instant::now() + lease;
+        let store = &shared.services.execution.foundation().store;
+        let kept = store.renew(tokens, lease.as_millis() as u64).await?;
+        for (token, kept) in tokens.iter().zip(kept) {
+            if kept {
+                shared.held.extend(*token, valid_until);
+            } else {
+                shared.held.lose(*token);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! The scheduler: moves jobs whose time has come into their queues.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::store::{MAX_BATCH, StoreError};
+
+use super::Shared;
+
+/// The longest time between two looks.
+const LONGEST: Duration = Duration::from_secs(1);
+/// The shortest, so that a clock that stands still does not make it spin.
+const SHORTEST: Duration = Duration::from_millis(5);
+
+/// Until the worker has ended. Any number of processes may schedule.
+pub async fn run(shared: Arc<Shared>) {
+    loop {
+        let wait = run_once(&shared).await.unwrap_or_else(|e| {
+            log::debug!("scheduling: {e}");
+            LONGEST
+        });
+        if !shared.pause(wait).await {
+            return;
+        }
+    }
+}
+
+/// One bounded move; returns how long until the next look.
+pub async fn run_once(shared: &Shared) -> Result<Duration, StoreError> {
+    let store = &shared.services.execution.foundation().store;
+    let promoted = store.promote(MAX_BATCH).await?;
+    if promoted.moved == MAX_BATCH {
+        return Ok(Duration::ZERO);
+    }
+    let Some(due) = promoted.next_due else { return Ok(LONGEST) };
+    let left = u64::try_from(due - store.now().await?).unwrap_or(0);
+    Ok(Duration::from_millis(left).clamp(SHORTEST, LONGEST))
+}

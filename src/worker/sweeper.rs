@@ -1,0 +1,38 @@
+//! The sweeper: returns jobs of workers that are not heard of to the front of their queues.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::store::{MAX_BATCH, StoreError};
+
+use super::{Shared, jittered};
+
+const RHYTHM: Duration = Duration::from_secs(1);
+
+/// Until the worker has ended. Any number of processes may sweep.
+pub async fn run(shared: Arc<Shared>) {
+    loop {
+        match run_once(&shared).await {
+            Ok(MAX_BATCH) => continue,
+            Ok(_) => {}
+            Err(e) => log::debug!("sweeping: {e}"),
+        }
+        if !shared.pause(jittered(RHYTHM)).await {
+            return;
+        }
+    }
+}
+
+/// One bounded sweep; returns how many jobs it returned to their queues.
+pub async fn run_once(shared: &Shared) -> Result<usize, StoreError> {
+    let swept = shared.services.execution.foundation().store.sweep(MAX_BATCH).await?;
+    for lease in &swept {
+        log::warn!(
+            "a job of worker {} is delivered again: its lease {} ran out ({} time{})",
+            lease.worker,
+            lease.token,
+            lease.crashes,
+            if lease.crashes == 1 { "" } else { "s" }
+        );
+    }
+    Ok(swept.len())
+}

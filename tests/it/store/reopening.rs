@@ -1,0 +1,89 @@
+//! Closing and opening again: everything that was answered is still there, and goes on.
+
+use productforge::store::{ALL_EVENTS, Change, IndexName, LeaseEnd, Queue, QueueDepth, StoreError};
+
+use super::{fixtures::*, harness::Harness};
+
+on_every_store!(
+    documents_indexes_and_counts_outlive_a_close,
+    queues_leases_and_due_times_outlive_a_close,
+    tokens_and_event_ids_go_on_rising_after_a_close,
+    lives_run_on_while_the_store_is_closed,
+    a_closed_store_is_not_available,
+);
+
+async fn documents_indexes_and_counts_outlive_a_close(h: &mut dyn Harness) {
+    let narrow = IndexName::by(NOTE, "agent", "x");
+    let change = Change::new()
+        .put(put("a", "one").indexed(1).index(narrow.clone(), 1))
+        .put(put("b", "two").indexed(2));
+    made(&*h.store(), change).await;
+    if !h.reopen().await {
+        return;
+    }
+    let store = h.store();
+    assert_eq!(body(&*store, "a").await.unwrap(), "one");
+    assert_eq!(walk(&*store, &all_notes(), 1).await, ["b", "a"]);
+    assert_eq!(store.count(&all_notes()).await.unwrap(), 2);
+    assert_eq!(store.count(&narrow).await.unwrap(), 1);
+}
+
+async fn queues_leases_and_due_times_outlive_a_close(h: &mut dyn Harness) {
+    let store = h.store();
+    let soon = store.now().await.unwrap() + 60_000;
+    enqueue(&*store, &["held", "crashed", "1", "2"]).await;
+    let held = take_for(&*store, "w", 1, 10 * LEASE_MS).await.remove(0);
+    take_for(&*store, "w", 1, LEASE_MS).await;
+    made(&*store, Change::new().enqueue(job_at(Queue::High, "later", soon))).await;
+    if !h.reopen().await {
+        return;
+    }
+    let store = h.store();
+    let depth = store.depth().await.unwrap();
+    assert_eq!(depth, QueueDepth { high: 0, normal: 2, low: 0, due: 1, leased: 2 });
+    h.age(OVER_A_MINUTE_MS).await;
+    assert_eq!(store.sweep(100).await.unwrap().len(), 1);
+    assert_eq!(store.promote(100).await.unwrap().moved, 1);
+    assert!(h.reopen().await);
+    let store = h.store();
+    made(&*store, Change::new().under(held.token, LeaseEnd::Finish)).await;
+    let taken = take(&*store, 9).await;
+    assert_eq!(payloads(&taken), ["later", "crashed", "1", "2"]);
+    assert_eq!(taken.iter().map(|delivery| delivery.crashes).collect::<Vec<_>>(), [0, 1, 0, 0]);
+}
+
+async fn tokens_and_event_ids_go_on_rising_after_a_close(h: &mut dyn Harness) {
+    let store = h.store();
+    enqueue(&*store, &["1"]).await;
+    let token = take_one(&*store).await.token;
+    let finish = Change::new().under(token, LeaseEnd::Finish).event("run", b"1".to_vec());
+    let before = made(&*store, finish).await.event_ids;
+    if !h.reopen().await {
+        return;
+    }
+    let store = h.store();
+    enqueue(&*store, &["2"]).await;
+    assert!(take_one(&*store).await.token > token);
+    let after = made(&*store, Change::new().event("run", b"2".to_vec())).await.event_ids;
+    assert!(after > before);
+    assert_eq!(event_bodies(&*store, "run").await, ["1", "2"]);
+    assert_eq!(event_bodies(&*store, ALL_EVENTS).await, ["1", "2"]);
+}
+
+async fn lives_run_on_while_the_store_is_closed(h: &mut dyn Harness) {
+    made(&*h.store(), Change::new().put(put("a", "one").indexed(1).ttl_ms(60_000))).await;
+    h.age(OVER_A_MINUTE_MS).await;
+    if !h.reopen().await {
+        return;
+    }
+    assert_eq!(doc(&*h.store(), "a").await, None);
+    assert_eq!(h.store().count(&all_notes()).await.unwrap(), 0);
+}
+
+async fn a_closed_store_is_not_available(h: &mut dyn Harness) {
+    let store = h.store();
+    store.close().await;
+    store.close().await;
+    assert!(matches!(store.apply(Change::new()).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.get(&[note("a")]).await, Err(StoreError::Unavailable(_))));
+}

@@ -1,0 +1,101 @@
+//! One connection to the fake model: reads requests, writes answers and plays the faults.
+
+use std::{sync::Arc, time::Instant};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use super::{Ask, Delivery, Reply, State};
+
+/// Larger requests are a fault of the test.
+const MAX_REQUEST: usize = 64 << 20;
+
+pub(super) async fn serve(mut stream: TcpStream, state: Arc<State>) {
+    let mut unread = Vec::new();
+    while let Some(ask) = read_request(&mut stream, &mut unread).await {
+        let close = ask.header("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
+        let (reply, _call) = state.begin(ask);
+        if !wait(&mut stream, &state, &reply).await {
+            state.note_hang_up();
+            return;
+        }
+        if !write(&mut stream, &reply).await || close {
+            return;
+        }
+    }
+}
+
+/// Reads one request; `None` when the client is done or talks no HTTP.
+async fn read_request(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<Ask> {
+    let head_end = loop {
+        if let Some(at) = unread.windows(4).position(|w| w == b"\r\n\r\n") {
+            break at + 4;
+        }
+        if unread.len() > MAX_REQUEST || stream.read_buf(unread).await.ok()? == 0 {
+            return None;
+        }
+    };
+    let head = String::from_utf8_lossy(&unread[..head_end]).into_owned();
+    let mut lines = head.split("\r\n");
+    let mut first = lines.next()?.split(' ');
+    let (method, path) = (first.next()?.to_owned(), first.next()?.to_owned());
+    let headers: Vec<(String, String)> = lines
+        .filter_map(|l| l.split_once(':'))
+        .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
+        .collect();
+    let length: usize =
+        headers.iter().find(|(n, _)| n == "content-length").and_then(|(_, v)| v.parse().ok()).unwrap_or(0);
+    while unread.len() < head_end + length {
+        if length > MAX_REQUEST || stream.read_buf(unread).await.ok()? == 0 {
+            return None;
+        }
+    }
+    let body = unread[head_end..head_end + length].to_vec();
+    unread.drain(..head_end + length);
+    let json = serde_json::from_slice(&body).unwrap_or_default();
+    Some(Ask { method, path, headers, body, json, at: Instant::now() })
+}
+
+/// Waits as long as the reply asks for. False: the client has gone meanwhile.
+async fn wait(stream: &mut TcpStream, state: &State, reply: &Reply) -> bool {
+    let ready = async {
+        tokio::time::sleep(reply.delay).await;
+        if reply.held {
+            state.released().await;
+        }
+    };
+    let mut byte = [0u8; 1];
+    tokio::select! {
+        () = ready => true,
+        // A client that waits for its answer sends nothing: readable means that it hung up.
+        read = stream.peek(&mut byte) => !matches!(read, Ok(0) | Err(_)),
+    }
+}
+
+/// Writes the reply. False: the connection is of no more use.
+async fn write(stream: &mut TcpStream, reply: &Reply) -> bool {
+    let sent = match reply.delivery {
+        Delivery::Whole => reply.body.len(),
+        Delivery::CutAfter(n) | Delivery::ResetAfter(n) => n.min(reply.body.len()),
+        Delivery::Reset => {
+            let _ = stream.set_zero_linger();
+            return false;
+        }
+        Delivery::Close => return false,
+    };
+    let mut bytes = reply.head().into_bytes();
+    bytes.extend_from_slice(&reply.body[..sent]);
+    let written = stream.write_all(&bytes).await.is_ok() && stream.flush().await.is_ok();
+    match reply.delivery {
+        Delivery::ResetAfter(_) => {
+            // Gives the client time to read the beginning: a reset throws away what is unread.
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            let _ = stream.set_zero_linger();
+            false
+        }
+        Delivery::CutAfter(_) => false,
+        _ => written,
+    }
+}
