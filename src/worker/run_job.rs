@@ -55,6 +55,7 @@ async fn pipeline(shared: &Shared, delivery: &Delivery, lost: &CancellationToken
     match end(shared, &running, answer, lost).await {
         Some(Ending::Done) => log::info!("job {job_id} attempt {attempt} has ended"),
         Some(Ending::Retry(wait)) => {
+            shared.scheduled.notify_one();
             log::warn!("job {job_id} attempt {attempt} failed; the next one in {:.1} s", wait.as_secs_f64());
         }
         Some(Ending::LeaseLost) => {

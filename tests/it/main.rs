@@ -5,3 +5,4 @@ mod browser;
 mod llm;
 mod store;
 mod support;
+mod worker;

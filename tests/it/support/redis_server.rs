@@ -16,8 +16,8 @@ use tempfile::TempDir;
 pub struct Options {
     /// `appendonly yes` with this `appendfsync`.
     pub appendfsync: Option<&'static str>,
-    /// Further `name value` arguments.
-    pub extra: Vec<String>,
+    /// Further arguments, as words.
+    pub extra: &'static str,
 }
 
 /// A server that runs until it is dropped.
@@ -42,7 +42,7 @@ impl RedisServer {
 
     /// One that keeps every write before it answers.
     pub fn start_durable() -> Self {
-        Self::start_with(Options { appendfsync: Some("always"), extra: Vec::new() })
+        Self::start_with(Options { appendfsync: Some("always"), ..Options::default() })
     }
 
     pub fn start_with(options: Options) -> Self {
@@ -109,7 +109,7 @@ impl RedisServer {
         if let Some(appendfsync) = self.options.appendfsync {
             command.args(["--appendonly", "yes", "--appendfsync", appendfsync]);
         }
-        command.args(&self.options.extra);
+        command.args(self.options.extra.split_whitespace());
         let mut server = match command.stdin(Stdio::null()).stdout(log).stderr(Stdio::null()).spawn() {
             Ok(server) => server,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -168,5 +168,8 @@ fn answers(port: u16) -> bool {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
     stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
     let mut answer = [0; 5];
-    stream.write_all(b"PING\r\n").is_ok() && stream.read_exact(&mut answer).is_ok() && &answer == b"+PONG"
+    // A server with a password is up as well.
+    stream.write_all(b"PING\r\n").is_ok()
+        && stream.read_exact(&mut answer).is_ok()
+        && matches!(&answer, b"+PONG" | b"-NOAU")
 }

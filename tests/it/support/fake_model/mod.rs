@@ -29,7 +29,6 @@ pub struct Ask {
     pub path: String,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
     /// The body as JSON, null when it is none.
     pub json: Value,
     /// When it had arrived.
@@ -61,6 +60,7 @@ struct Tally {
     in_flight: usize,
     most_in_flight: usize,
     hang_ups: usize,
+    connections: usize,
     verdicts: usize,
 }
 
@@ -229,6 +229,11 @@ impl FakeModel {
         self.state.tally().most_in_flight
     }
 
+    /// How many connections were made.
+    pub fn connections(&self) -> usize {
+        self.state.tally().connections
+    }
+
     /// How many clients went away before their answer.
     pub fn hang_ups(&self) -> usize {
         self.state.tally().hang_ups
@@ -256,6 +261,7 @@ impl Drop for FakeModel {
 async fn accept(listener: tokio::net::TcpListener, state: Arc<State>) {
     while let Ok((stream, _)) = listener.accept().await {
         let _ = stream.set_nodelay(true);
+        state.tally().connections += 1;
         tokio::spawn(connection::serve(stream, state.clone()));
     }
 }
