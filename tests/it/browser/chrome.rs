@@ -77,8 +77,7 @@ impl Chrome {
             caps.add_arg("--blink-settings=preferredColorScheme=0").unwrap();
         }
         if setup.without_javascript {
-            let off = json!({"profile.managed_default_content_settings.javascript": 2});
-            caps.add_experimental_option("prefs", off).unwrap();
+            caps.add_arg("--blink-settings=scriptEnabled=false").unwrap();
         }
         caps.set("goog:loggingPrefs", json!({"browser": "ALL", "performance": "ALL"})).unwrap();
         super::app::install_tls();
