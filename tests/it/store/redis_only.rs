@@ -303,9 +303,20 @@ async fn a_full_memory_is_told_and_work_gets_on() {
     let held = tokens(&take(&*store, 2).await);
     run::<()>(&mut foreign, "CONFIG SET maxmemory 1").await;
 
-    let answer = store.apply(Change::new().put(put("a", "").indexed(1)).enqueue(job(Queue::Low, "4"))).await;
+    let hungry = |n: i64| Change::new().put(put(&n.to_string(), "").indexed(n)).enqueue(job(Queue::Low, "4"));
+    let answer = store.apply(hungry(0)).await;
     assert!(matches!(answer, Err(StoreError::Full(_))), "{answer:?}");
     assert_eq!(store.count(&all_notes()).await.unwrap(), 0);
+    // Also where it travels with what needs memory.
+    let (full, finished) = tokio::join!(
+        async { futures_util::future::join_all((0..20).map(|n| store.apply(hungry(n)))).await },
+        async {
+            futures_util::future::join_all((0..20).map(|_| store.apply(Change::new().delete(note("b")))))
+                .await
+        },
+    );
+    assert!(full.iter().all(|answer| matches!(answer, Err(StoreError::Full(_)))), "{full:?}");
+    assert!(finished.iter().all(|answer| matches!(answer, Ok(Ok(_)))), "{finished:?}");
     // What only moves or removes goes on: no lease may run out because memory did.
     assert_eq!(store.renew(&held, LEASE_MS).await.unwrap(), [true, true]);
     made(&*store, Change::new().under(held[0], LeaseEnd::Requeue)).await;
