@@ -20,6 +20,7 @@ pub mod sweeper;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{model::new_id, service::Services};
@@ -43,6 +44,8 @@ pub struct Shared {
     pub services: Services,
     /// The leases this worker holds.
     pub held: Held,
+    /// Rung when this worker put a job into the due set, so that the scheduler looks at once.
+    pub scheduled: Notify,
     /// Set when the worker is to take nothing more.
     pub draining: CancellationToken,
     /// Set when running jobs are to be given back.
@@ -67,6 +70,7 @@ pub fn start(services: Services, options: WorkerOptions) -> WorkerHandle {
         options,
         services,
         held: Held::default(),
+        scheduled: Notify::new(),
         draining: CancellationToken::new(),
         giving_back: CancellationToken::new(),
         ended: CancellationToken::new(),

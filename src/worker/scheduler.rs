@@ -18,8 +18,9 @@ pub async fn run(shared: Arc<Shared>) {
             log::debug!("scheduling: {e}");
             LONGEST
         });
-        if !shared.pause(wait).await {
-            return;
+        tokio::select! {
+            going_on = shared.pause(wait) => if !going_on { return },
+            () = shared.scheduled.notified() => {}
         }
     }
 }

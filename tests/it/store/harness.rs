@@ -11,7 +11,7 @@ use productforge::store::Store;
 /// stored deadlines instead of its clock. So a test holds no [`Store::now`] over a call of
 /// [`Harness::age`], and no answer may hang on a few real seconds.
 #[async_trait]
-pub trait Harness: Send {
+pub trait Harness: Send + Sync {
     fn store(&self) -> Arc<dyn Store>;
 
     /// Lets this much time pass for everything that is stored: lives, leases and due times.

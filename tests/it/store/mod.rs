@@ -4,16 +4,18 @@
 //! `sqlite_memory::…`, `sqlite_file::…` and `redis::…`. `model_based` drives random operations against
 //! a plain model; `planted_faults` proves that it would notice.
 
-/// Runs each named body on every engine. A body that is left off the list is dead code and fails
-/// the gate. An engine is one line: its name in the test's path, and how a fresh, empty one is had
+/// Runs each named body on every engine; `opening:` bodies get the way to open fresh ones instead of
+/// one that is open. A body that is left off the list is dead code and fails the gate.
+///
+/// An engine is one line: its name in the test's path, and how a fresh, empty store of it is had
 /// (`None`: not available here, the test is passed over).
 macro_rules! on_every_store {
-    ($($body:ident),* $(,)?) => {
-        on_every_store!(@engine sqlite_memory, $crate::store::sqlite_harness::memory, $($body),*);
-        on_every_store!(@engine sqlite_file, $crate::store::sqlite_harness::file, $($body),*);
-        on_every_store!(@engine redis, $crate::store::redis_harness::redis, $($body),*);
+    (@engines $form:ident $bodies:tt) => {
+        on_every_store!(@$form sqlite_memory, $crate::store::sqlite_harness::memory, $bodies);
+        on_every_store!(@$form sqlite_file, $crate::store::sqlite_harness::file, $bodies);
+        on_every_store!(@$form redis, $crate::store::redis_harness::redis, $bodies);
     };
-    (@engine $engine:ident, $open:path, $($body:ident),*) => {
+    (@open $engine:ident, $open:path, ($($body:ident),*)) => {
         mod $engine {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -26,10 +28,26 @@ macro_rules! on_every_store {
             )*
         }
     };
+    (@opening $engine:ident, $open:path, ($($body:ident),*)) => {
+        mod $engine {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $body() {
+                    super::$body($open).await;
+                }
+            )*
+        }
+    };
+    (opening: $($body:ident),* $(,)?) => { on_every_store!(@engines opening ($($body),*)); };
+    ($($body:ident),* $(,)?) => { on_every_store!(@engines open ($($body),*)); };
 }
 
+mod faulty_store;
 mod fixtures;
 mod harness;
+mod model;
+mod operations;
+mod playing;
 mod redis_harness;
 mod sqlite_harness;
 
@@ -42,9 +60,12 @@ mod fencing;
 mod indexes;
 mod leases;
 mod limits;
+mod model_based;
+mod planted_faults;
 mod queues;
 mod races;
 mod reopening;
+mod sqlite_files;
 mod waiting;
 
 mod redis_only;

@@ -74,7 +74,7 @@ async fn of_many_finishers_of_one_lease_exactly_one_wins(h: &mut dyn Harness) {
     enqueue(&*store, &["1"]).await;
     let token = take_one(&*store).await.token;
     let finish = |n: usize| {
-        let end = if n % 2 == 0 { LeaseEnd::Finish } else { LeaseEnd::Requeue };
+        let end = if n.is_multiple_of(2) { LeaseEnd::Finish } else { LeaseEnd::Requeue };
         Change::new().under(token, end).event("run", n.to_string().into_bytes())
     };
     assert_eq!(winners(&store, finish).await, 1);

@@ -2,3 +2,7 @@
 
 pub mod fake_model;
 pub mod redis_server;
+pub mod scripted;
+pub mod small_model;
+pub mod wait;
+pub mod world;

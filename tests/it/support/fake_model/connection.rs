@@ -52,10 +52,9 @@ async fn read_request(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<As
             return None;
         }
     }
-    let body = unread[head_end..head_end + length].to_vec();
+    let json = serde_json::from_slice(&unread[head_end..head_end + length]).unwrap_or_default();
     unread.drain(..head_end + length);
-    let json = serde_json::from_slice(&body).unwrap_or_default();
-    Some(Ask { method, path, headers, body, json, at: Instant::now() })
+    Some(Ask { method, path, headers, json, at: Instant::now() })
 }
 
 /// Waits as long as the reply asks for. False: the client has gone meanwhile.

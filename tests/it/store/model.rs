@@ -1,0 +1,264 @@
+//! What the contract promises, in plain maps and lists. No cleverness: it must be right on sight.
+//!
+//! Where the contract leaves an engine free (which of several run-out leases it sweeps, in which
+//! order they reach the front, what tokens and event ids it picks), the model checks that the answer
+//! is one of the right ones and goes on from it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use productforge::store::{
+    Change, Delivery, DocKey, IndexName, LeaseEnd, Queue, QueueDepth, Refusal, Revision, Swept, Token,
+};
+
+#[derive(Default)]
+pub struct Model {
+    /// The model's time: milliseconds since the run began. Only ageing moves it.
+    pub now: u64,
+    pub documents: BTreeMap<DocKey, Document>,
+    /// Per queue, the front first. The payloads of one group may come in any order.
+    queues: BTreeMap<Queue, VecDeque<Vec<Job>>>,
+    /// Waiting, by due time; no two have the same.
+    due: BTreeMap<u64, (Queue, Job)>,
+    pub leases: BTreeMap<Token, Lease>,
+    /// Tokens whose leases have ended.
+    pub ended: Vec<Token>,
+    highest_token: Option<Token>,
+    pub events: Vec<PastEvent>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Document {
+    pub body: Vec<u8>,
+    /// `None`: never.
+    dies_at: Option<u64>,
+    indexes: BTreeMap<IndexName, i64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    pub payload: Vec<u8>,
+    pub crashes: u32,
+}
+
+#[derive(Debug, Clone)]
+pub struct Lease {
+    pub job: Job,
+    pub queue: Queue,
+    pub worker: String,
+    pub runs_out_at: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct PastEvent {
+    pub id: u64,
+    pub stream: String,
+    pub body: Vec<u8>,
+}
+
+impl Model {
+    // --- documents ---
+
+    pub fn living(&self, key: &DocKey) -> Option<&Document> {
+        self.documents.get(key).filter(|document| document.dies_at.is_none_or(|end| end > self.now))
+    }
+
+    /// The keys in an index, newest first.
+    pub fn listed(&self, index: &IndexName) -> Vec<DocKey> {
+        let mut entries: Vec<(i64, &DocKey)> = self
+            .documents
+            .keys()
+            .filter_map(|key| Some((*self.living(key)?.indexes.get(index)?, key)))
+            .collect();
+        entries.sort();
+        entries.into_iter().rev().map(|(_, key)| key.clone()).collect()
+    }
+
+    // --- the one write ---
+
+    /// Makes a change or says why not. `due_in` says when each delayed entry of `enqueue` falls due
+    /// from now in the model's time.
+    pub fn apply(&mut self, change: &Change, due_in: &[Option<u64>]) -> Result<(), Refusal> {
+        if let Some(lease) = &change.lease
+            && !self.leases.contains_key(&lease.token)
+        {
+            return Err(Refusal::LeaseLost);
+        }
+        for expectation in &change.expect {
+            let found = self.living(&expectation.key).map(|document| Revision::of(&document.body));
+            if found != expectation.revision {
+                return Err(Refusal::Changed(expectation.key.clone()));
+            }
+        }
+        for put in &change.put {
+            let document = Document {
+                body: put.body.clone(),
+                dies_at: put.ttl_ms.map(|ttl_ms| self.now + ttl_ms),
+                indexes: put.indexes.iter().cloned().collect(),
+            };
+            self.documents.insert(put.key.clone(), document);
+        }
+        for key in &change.delete {
+            self.documents.remove(key);
+        }
+        for (enqueue, due_in) in change.enqueue.iter().zip(due_in) {
+            let job = Job { payload: enqueue.payload.clone(), crashes: 0 };
+            match due_in {
+                None => self.queue(enqueue.queue).push_back(vec![job]),
+                Some(due_in) => {
+                    let other = self.due.insert(self.now + due_in, (enqueue.queue, job));
+                    assert!(other.is_none(), "the run must choose different due times");
+                }
+            }
+        }
+        if let Some(lease) = &change.lease
+            && lease.end != LeaseEnd::Keep
+        {
+            let ended = self.end_lease(lease.token);
+            if lease.end == LeaseEnd::Requeue {
+                self.queue(ended.queue).push_front(vec![ended.job]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes the events of a change that was made, under the ids that the engine gave them.
+    pub fn note_events(&mut self, change: &Change, ids: &[u64]) -> Result<(), String> {
+        if ids.len() != change.events.len() {
+            return Err(format!("{} events got {} ids", change.events.len(), ids.len()));
+        }
+        for (event, id) in change.events.iter().zip(ids) {
+            if self.events.last().is_some_and(|last| last.id >= *id) {
+                return Err(format!("event id {id} does not rise"));
+            }
+            let (stream, body) = (event.stream.clone(), event.body.clone());
+            self.events.push(PastEvent { id: *id, stream, body });
+        }
+        Ok(())
+    }
+
+    // --- queues and leases ---
+
+    /// Checks what was handed out, and leases it.
+    pub fn reserve(
+        &mut self,
+        worker: &str,
+        limit: usize,
+        lease_ms: u64,
+        got: &[Delivery],
+    ) -> Result<(), String> {
+        let expected = limit.min(self.depth().ready() as usize);
+        if got.len() != expected {
+            return Err(format!("{} payloads were handed out, not {expected}", got.len()));
+        }
+        for delivery in got {
+            if self.highest_token >= Some(delivery.token) {
+                return Err(format!("token {} does not rise", delivery.token));
+            }
+            self.highest_token = Some(delivery.token);
+            let job = self.take_from_front(delivery)?;
+            let lease = Lease {
+                job,
+                queue: delivery.queue,
+                worker: worker.to_owned(),
+                runs_out_at: self.now + lease_ms,
+            };
+            self.leases.insert(delivery.token, lease);
+        }
+        Ok(())
+    }
+
+    fn take_from_front(&mut self, delivery: &Delivery) -> Result<Job, String> {
+        let first = Queue::ALL.into_iter().find(|queue| !self.queue(*queue).is_empty());
+        if first != Some(delivery.queue) {
+            return Err(format!("{delivery:?} came from {:?}, not from {first:?}", delivery.queue));
+        }
+        let queue = self.queue(delivery.queue);
+        let front = queue.front_mut().expect("a queue holds no empty group");
+        let got = Job { payload: delivery.payload.clone(), crashes: delivery.crashes };
+        let Some(place) = front.iter().position(|job| *job == got) else {
+            return Err(format!("{got:?} was handed out, but at the front stand {front:?}"));
+        };
+        front.remove(place);
+        if front.is_empty() {
+            queue.pop_front();
+        }
+        Ok(got)
+    }
+
+    pub fn renew(&mut self, tokens: &[Token], lease_ms: u64) -> Vec<bool> {
+        let runs_out_at = self.now + lease_ms;
+        tokens
+            .iter()
+            .map(|token| {
+                let held = self.leases.get_mut(token);
+                held.map(|lease| lease.runs_out_at = runs_out_at).is_some()
+            })
+            .collect()
+    }
+
+    /// Checks which leases were swept, and puts their payloads back.
+    pub fn sweep(&mut self, limit: usize, got: &[Swept]) -> Result<(), String> {
+        let run_out: BTreeSet<Token> = self
+            .leases
+            .iter()
+            .filter(|(_, lease)| lease.runs_out_at <= self.now)
+            .map(|(token, _)| *token)
+            .collect();
+        let expected = limit.min(run_out.len());
+        if got.len() != expected {
+            return Err(format!("{} leases were swept, not {expected}", got.len()));
+        }
+        let mut to_front: BTreeMap<Queue, Vec<Job>> = BTreeMap::new();
+        for swept in got {
+            if !run_out.contains(&swept.token) || !self.leases.contains_key(&swept.token) {
+                return Err(format!("{swept:?} had not run out or was swept before"));
+            }
+            let mut lease = self.end_lease(swept.token);
+            lease.job.crashes += 1;
+            if (&lease.worker, lease.job.crashes) != (&swept.worker, swept.crashes) {
+                return Err(format!("{swept:?} was swept, but the lease was {lease:?}"));
+            }
+            to_front.entry(lease.queue).or_default().push(lease.job);
+        }
+        for (queue, group) in to_front {
+            self.queue(queue).push_front(group);
+        }
+        Ok(())
+    }
+
+    /// How many were moved, and when the next one falls due in the model's time.
+    pub fn promote(&mut self, limit: usize) -> (usize, Option<u64>) {
+        let mut moved = 0;
+        while let Some(first) = self.due.first_entry() {
+            if moved == limit || *first.key() > self.now {
+                break;
+            }
+            let (queue, job) = first.remove();
+            self.queue(queue).push_back(vec![job]);
+            moved += 1;
+        }
+        (moved, self.due.keys().next().copied())
+    }
+
+    pub fn depth(&self) -> QueueDepth {
+        let ready = |queue| -> u64 {
+            self.queues.get(&queue).map_or(0, |groups| groups.iter().map(|group| group.len() as u64).sum())
+        };
+        QueueDepth {
+            high: ready(Queue::High),
+            normal: ready(Queue::Normal),
+            low: ready(Queue::Low),
+            due: self.due.len() as u64,
+            leased: self.leases.len() as u64,
+        }
+    }
+
+    fn queue(&mut self, queue: Queue) -> &mut VecDeque<Vec<Job>> {
+        self.queues.entry(queue).or_default()
+    }
+
+    fn end_lease(&mut self, token: Token) -> Lease {
+        self.ended.push(token);
+        self.leases.remove(&token).expect("the caller has seen that it is held")
+    }
+}

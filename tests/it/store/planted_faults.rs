@@ -1,0 +1,55 @@
+//! The model-based suite finds faults: each of these is planted in a store that has none, and must be
+//! reported.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use productforge::store::Store;
+
+use super::{
+    faulty_store::{Fault, FaultyStore},
+    harness::Harness,
+    model_based::search,
+    sqlite_harness,
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_planted_fault_is_found_and_shrunk() {
+    for fault in Fault::ALL {
+        let open = async || Some(plant(fault, sqlite_harness::memory().await?));
+        let finding = search(&open, 1, 250).await;
+        let finding = finding.unwrap_or_else(|| panic!("{fault:?} was not found"));
+        assert!(finding.operations.len() <= 12, "{fault:?} was not shrunk: {finding}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_without_a_fault_is_reported_for_nothing() {
+    let open = async || Some(plant(Fault::None, sqlite_harness::memory().await?));
+    assert!(search(&open, 1, 250).await.is_none());
+}
+
+fn plant(fault: Fault, sound: Box<dyn Harness>) -> Box<dyn Harness> {
+    let store = Arc::new(FaultyStore::new(sound.store(), fault));
+    Box::new(FaultyHarness { sound, store })
+}
+
+struct FaultyHarness {
+    sound: Box<dyn Harness>,
+    store: Arc<dyn Store>,
+}
+
+#[async_trait]
+impl Harness for FaultyHarness {
+    fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    async fn age(&self, ms: u64) {
+        self.sound.age(ms).await;
+    }
+
+    async fn reopen(&mut self) -> bool {
+        false
+    }
+}

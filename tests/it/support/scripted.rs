@@ -1,0 +1,109 @@
+//! A provider that answers by a rule, counts its calls and can be held.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use productforge::{
+    llm::{ChatAnswer, ChatRequest, ModelError, ModelErrorKind, ModelProvider},
+    model::{TemplateRole, Usage},
+};
+use tokio::sync::Semaphore;
+
+/// What the rule says to the n-th call (the first is 1).
+pub enum Line {
+    Say(String),
+    Fail(ModelErrorKind),
+    Panic,
+}
+
+type Rule = Box<dyn Fn(&ChatRequest, usize) -> Line + Send + Sync>;
+
+pub struct Scripted {
+    rule: Rule,
+    pub requests: Mutex<Vec<ChatRequest>>,
+    /// Calls wait for a permit each; there are very many unless the provider is held.
+    gate: Semaphore,
+}
+
+impl Scripted {
+    pub fn new(rule: impl Fn(&ChatRequest, usize) -> Line + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { rule: Box::new(rule), requests: Mutex::default(), gate: Semaphore::new(1_000_000) })
+    }
+
+    /// Answers nothing until [`Scripted::release`].
+    pub fn held(rule: impl Fn(&ChatRequest, usize) -> Line + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { rule: Box::new(rule), requests: Mutex::default(), gate: Semaphore::new(0) })
+    }
+
+    pub fn release(&self) {
+        self.gate.add_permits(1_000_000);
+    }
+
+    pub fn calls(&self) -> usize {
+        self.requests.lock().unwrap().len()
+    }
+
+    /// The text of the n-th prompt.
+    pub fn prompt(&self, n: usize) -> String {
+        let requests = self.requests.lock().unwrap();
+        requests[n].messages.iter().map(|m| m.content.as_str()).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Plays a chain: QA says what `verdict` says for a round, others name themselves.
+pub fn chain(verdict: impl Fn(u32) -> &'static str + Send + Sync + 'static) -> Arc<Scripted> {
+    Scripted::new(move |request, n| {
+        Line::Say(match request.scene.role {
+            Some(TemplateRole::Qa) => format!(
+                r#"{{"verdict":"{}","score":0.5,"findings":["finding of round {r}"]}}"#,
+                verdict(request.scene.round),
+                r = request.scene.round
+            ),
+            Some(role) => format!("{role:?} text {n} of {}", request.scene.agent),
+            None => format!("answer {n}"),
+        })
+    })
+}
+
+#[async_trait]
+impl ModelProvider for Scripted {
+    fn name(&self) -> &'static str {
+        "scripted"
+    }
+
+    fn default_model(&self) -> &str {
+        "scripted-1"
+    }
+
+    fn is_simulated(&self) -> bool {
+        false
+    }
+
+    async fn complete(&self, request: &ChatRequest) -> Result<ChatAnswer, ModelError> {
+        let n = {
+            let mut requests = self.requests.lock().unwrap();
+            requests.push(request.clone());
+            requests.len()
+        };
+        self.gate.acquire().await.unwrap().forget();
+        match (self.rule)(request, n) {
+            Line::Say(text) => Ok(ChatAnswer {
+                text,
+                model: "scripted-1".to_owned(),
+                usage: Usage { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15, estimated: false },
+                finish_reason: Some("stop".to_owned()),
+                requests: 1,
+                duration_ms: 1,
+            }),
+            Line::Fail(kind) => Err(ModelError {
+                kind,
+                message: format!("scripted {}", kind.as_str()),
+                status: None,
+                code: None,
+                retry_after: None,
+                requests: 1,
+            }),
+            Line::Panic => panic!("scripted panic"),
+        }
+    }
+}

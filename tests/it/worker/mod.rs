@@ -1,0 +1,7 @@
+//! Jobs and workflows run by real workers on a real store.
+
+mod chain;
+mod foreign;
+mod jobs;
+mod real_model;
+mod stopping;
