@@ -10,14 +10,7 @@ use std::{
 use deadpool_redis::redis::Cmd;
 use tokio::sync::oneshot;
 
-use super::{
-    Shared,
-    error::{repeat, unexpected},
-    link::limit,
-    ms,
-    reply::Reply,
-    script,
-};
+use super::{Shared, error::unexpected, link::limit, ms, reply::Reply, script};
 use crate::store::{
     Applied, Change, EVENT_RETENTION_MS, IndexName, LeaseEnd, MAX_EVENTS_PER_STREAM, Outcome, Refusal,
     StoreError, limits,
@@ -145,7 +138,7 @@ async fn send_all(store: &Shared, changes: &[Change]) -> Vec<Result<Outcome, Sto
             }
             outcomes
         }
-        Err(error) => changes.iter().map(|_| Err(repeat(&error))).collect(),
+        Err(error) => changes.iter().map(|_| Err(error.clone())).collect(),
     }
 }
 
