@@ -1,5 +1,6 @@
 //! What the tests stand on: servers, applications and time.
 
+pub mod command;
 pub mod fake_model;
 pub mod process;
 pub mod redis_server;
