@@ -261,6 +261,16 @@ impl System {
         })
     }
 
+    /// Whether no model is configured, so that answers are simulated.
+    pub fn is_simulated(&self) -> bool {
+        self.base.provider.is_simulated()
+    }
+
+    /// The time, from the clock that everything else goes by.
+    pub fn now(&self) -> Timestamp {
+        self.base.clock.now()
+    }
+
     /// Since this process began.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod architecture;
+mod browser;
 mod cli;
 mod llm;
 mod store;
