@@ -5,6 +5,7 @@ mod architecture;
 mod browser;
 mod cli;
 mod llm;
+mod processes;
 mod store;
 mod support;
 mod worker;

@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod fake_model;
+pub mod process;
 pub mod redis_server;
 pub mod scripted;
 pub mod small_model;
