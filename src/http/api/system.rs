@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::Answer;
 use crate::{
+    clock::{Clock, SystemClock},
     http::{HttpState, error::RETRY_AFTER_SECONDS},
     model::{Timestamp, WorkerInfo, iso},
     service::system::{Health, Status},
@@ -39,7 +40,7 @@ pub struct Ping {
         example = json!({"status": "ok", "module": "system", "timestamp": "2026-11-22T10:17:24.293792+00:00"})))
 )]
 pub async fn ping() -> Json<Ping> {
-    Json(Ping { status: "ok", module: "system", timestamp: chrono::Utc::now() })
+    Json(Ping { status: "ok", module: "system", timestamp: SystemClock.now() })
 }
 
 /// Is it able to work?

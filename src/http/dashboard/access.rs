@@ -4,7 +4,10 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web};
 use futures_util::future::{Ready, ready};
 
 use super::page::PageError;
-use crate::http::{HttpState, session};
+use crate::{
+    clock::{Clock, SystemClock},
+    http::{HttpState, session},
+};
 
 /// A visitor who may see data. As an argument of a handler it is the lock on the door: with an API
 /// key set, a request without a session is sent to the login.
@@ -40,7 +43,7 @@ pub fn session_cookie(request: &HttpRequest) -> Option<String> {
 
 /// Seconds since 1970.
 pub fn now() -> i64 {
-    chrono::Utc::now().timestamp()
+    SystemClock.now().timestamp()
 }
 
 /// After the login a reader comes back to the page that was asked for; a form does not run again.
