@@ -3,7 +3,7 @@
 //! spelling of a public path opens anything.
 
 use actix_web::{
-    Error, HttpResponse,
+    Error,
     body::{BoxBody, EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
@@ -81,7 +81,8 @@ pub async fn auth<B: MessageBody + 'static>(
     if allowed {
         return Ok(next.call(req).await?.map_into_left_body());
     }
-    Ok(req.into_response(HttpResponse::from_error(Problem::unauthorized())).map_into_right_body())
+    // `into_response` would lose the problem, which the middleware `errors` is to write out.
+    Ok(req.error_response(Problem::unauthorized()).map_into_right_body())
 }
 
 /// Public paths are there to be read; only the dashboard has forms, whose handlers ask for a session.
