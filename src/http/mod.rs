@@ -4,13 +4,20 @@
 //! the one place where errors become answers.
 
 pub mod api;
+pub mod assets;
+pub mod dashboard;
 mod docs;
 pub mod error;
 pub mod extract;
 pub mod fields;
+mod login_throttle;
+mod markdown;
 pub mod middleware;
 pub mod openapi;
+pub mod redoc;
+pub mod render;
 pub mod routes;
+pub mod session;
 
 use std::{
     io,

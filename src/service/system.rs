@@ -261,6 +261,11 @@ impl System {
         })
     }
 
+    /// Whether no model is configured, so that answers are simulated.
+    pub fn is_simulated(&self) -> bool {
+        self.base.provider.is_simulated()
+    }
+
     /// Since this process began.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod api;
+mod architecture;
+mod browser;
 mod llm;
 mod store;
 mod support;

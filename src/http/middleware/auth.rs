@@ -1,6 +1,8 @@
-//! The API key. Denies by default: what is not listed here as public needs the key, whatever its
-//! method, whether or not anything answers there. Looks at the path as it was sent, so no other
-//! spelling of a public path opens anything.
+//! The API key. Denies by default.
+//!
+//! What is not listed here as public needs the key, whatever its method, whether or not anything
+//! answers there. The path is looked at as it was sent, so no other spelling of a public path opens
+//! anything.
 
 use actix_web::{
     Error,

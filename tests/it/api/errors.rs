@@ -60,6 +60,19 @@ async fn a_wrong_method_is_405_and_the_right_ones_are_told() {
 }
 
 #[tokio::test]
+async fn pages_and_assets_answer_to_wrong_methods_and_unknown_names_too() {
+    let app = TestApp::start().await;
+    for path in ["/help", "/dashboard/ping", "/redoc", "/docs", "/static/app.css"] {
+        assert_eq!(app.get(path).await.status, 200, "{path}");
+        let answer = Answer::of(app.request(Method::PATCH, path).send().await.unwrap()).await;
+        assert!(matches!(answer.status, 404 | 405), "{path}: {}", answer.status);
+        assert!(answer.status != 405 || answer.header("content-type") == "application/problem+json");
+    }
+    assert_eq!(app.get("/dashboard/ping").await.json(), json!({"status": "ok", "module": "dashboard"}));
+    assert_eq!(app.get("/static/nothing.css").await.status, 404);
+}
+
+#[tokio::test]
 async fn head_answers_where_get_does_and_sends_no_body() {
     let app = TestApp::start().await;
     for path in ["/", "/system/health", "/agents/", "/results/", "/workflows", "/openapi.json", "/docs"] {

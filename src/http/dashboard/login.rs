@@ -1,0 +1,109 @@
+//! Login and logout.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::LazyLock,
+};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    cookie::{Cookie, SameSite, time::Duration},
+    http::StatusCode,
+    web,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    access::{Visitor, now, require_same_origin, session_cookie},
+    form::{Fields, field, fields},
+    page::{PageError, Shell, answer, see_other},
+};
+use crate::http::{HttpState, login_throttle::LoginThrottle, session};
+
+/// One for the whole process: every actix worker has to know of the tries at the others.
+static THROTTLE: LazyLock<LoginThrottle> = LazyLock::new(LoginThrottle::default);
+
+#[derive(Deserialize)]
+pub struct Next {
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(Serialize)]
+struct LoginPage<'a> {
+    next: &'a str,
+    problem: Option<&'static str>,
+}
+
+pub async fn show(
+    request: HttpRequest,
+    state: web::Data<HttpState>,
+    query: web::Query<Next>,
+) -> Result<HttpResponse, PageError> {
+    let next = session::safe_next(&query.next);
+    let Some(key) = &state.api_key else { return Ok(see_other(next)) };
+    if session_cookie(&request).is_some_and(|c| session::verify(key.expose(), &c, now())) {
+        return Ok(see_other(next));
+    }
+    page(StatusCode::OK, next, None)
+}
+
+pub async fn submit(
+    request: HttpRequest,
+    state: web::Data<HttpState>,
+    form: web::Form<Fields>,
+) -> Result<HttpResponse, PageError> {
+    require_same_origin(&request)?;
+    let form = fields(form)?;
+    let next = session::safe_next(field(&form, "next"));
+    let Some(key) = &state.api_key else { return Ok(see_other(next)) };
+    let caller = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |a| a.ip());
+    let wait = THROTTLE.wait_seconds(caller, now());
+    if wait > 0 {
+        return Err(PageError::TooManyTries { seconds: wait });
+    }
+    if !session::equal(field(&form, "key").trim(), key.expose()) {
+        THROTTLE.failed(caller, now());
+        log::warn!("dashboard: login with a wrong key from {caller}");
+        return page(StatusCode::UNAUTHORIZED, next, Some("That is not the key."));
+    }
+    THROTTLE.succeeded(caller);
+    let Some(value) = session::issue(key.expose(), now()) else { return Err(PageError::Wiring) };
+    let mut response = see_other(next);
+    let cookie = cookie(&request, value, Duration::seconds(session::LIFETIME_SECONDS));
+    response.add_cookie(&cookie).map_err(|_| PageError::Wiring)?;
+    Ok(response)
+}
+
+pub async fn logout(
+    request: HttpRequest,
+    visitor: Visitor,
+    form: web::Form<Fields>,
+) -> Result<HttpResponse, PageError> {
+    require_same_origin(&request)?;
+    visitor.require_token(field(&fields(form)?, "csrf"))?;
+    let mut response = see_other("/dashboard/login");
+    response.add_cookie(&cookie(&request, String::new(), Duration::ZERO)).map_err(|_| PageError::Wiring)?;
+    Ok(response)
+}
+
+fn page(status: StatusCode, next: &str, problem: Option<&'static str>) -> Result<HttpResponse, PageError> {
+    answer(status, "login.html", &Shell::public("", "Log in"), &LoginPage { next, problem })
+}
+
+/// Not readable by scripts, not sent from other sites, and over HTTPS only where the request came so.
+fn cookie(request: &HttpRequest, value: String, life: Duration) -> Cookie<'static> {
+    let https = request
+        .headers()
+        .get("x-forwarded-proto")
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.split(',').next())
+        .is_some_and(|proto| proto.trim().eq_ignore_ascii_case("https"));
+    Cookie::build(session::COOKIE, value)
+        .path("/dashboard")
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .secure(https || request.connection_info().scheme() == "https")
+        .max_age(life)
+        .finish()
+}

@@ -1,0 +1,273 @@
+//! What all pages share: the frame around them, their headers, and pages for what went wrong.
+
+use std::fmt;
+
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError,
+    http::{StatusCode, header},
+    web,
+};
+use serde::Serialize;
+
+use super::access::Visitor;
+use crate::{
+    http::{
+        HttpState,
+        render::{self, RenderError},
+    },
+    service::ServiceError,
+    store::StoreError,
+};
+
+/// On every page: nothing from elsewhere, nothing inline, nobody frames it.
+pub const SECURITY_HEADERS: [(&str, &str); 4] = [
+    (
+        "content-security-policy",
+        "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+         object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    // Not `no-referrer`: browsers would then send `Origin: null` with our own forms.
+    ("referrer-policy", "same-origin"),
+];
+
+/// Seconds between two looks at a page on which something runs, and on one where something may start.
+pub const LIVE: u32 = 2;
+pub const IDLE: u32 = 10;
+
+const NAV: [(&str, &str); 5] = [
+    ("/dashboard/", "Overview"),
+    ("/dashboard/workflows", "Workflows"),
+    ("/dashboard/results", "Results"),
+    ("/dashboard/agents", "Agents"),
+    ("/help", "Help"),
+];
+
+#[derive(Serialize)]
+struct NavLink {
+    href: &'static str,
+    label: &'static str,
+    current: bool,
+}
+
+/// The frame around a page.
+#[derive(Serialize)]
+pub struct Shell {
+    title: String,
+    nav: Vec<NavLink>,
+    /// The token of the visitor's session; `None` without one.
+    csrf: Option<String>,
+    /// Answers come from the simulation.
+    simulated: bool,
+    /// Seconds until the page is to be fetched again; 0: never.
+    live: u32,
+    version: &'static str,
+}
+
+impl Shell {
+    /// `section` is the label of the navigation link that leads here.
+    pub fn new(state: &HttpState, visitor: &Visitor, section: &str, title: impl Into<String>) -> Self {
+        let nav = NAV.map(|(href, label)| NavLink { href, label, current: label == section });
+        Self {
+            title: title.into(),
+            nav: nav.into(),
+            csrf: visitor.csrf.clone(),
+            simulated: state.services.system.is_simulated(),
+            live: 0,
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+
+    /// The frame of a page that anybody may see: it says nothing about this server.
+    pub fn public(section: &str, title: impl Into<String>) -> Self {
+        let nav = NAV.map(|(href, label)| NavLink { href, label, current: label == section });
+        Self {
+            title: title.into(),
+            nav: nav.into(),
+            csrf: None,
+            simulated: false,
+            live: 0,
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+
+    /// The page is to be fetched again after so many seconds.
+    pub fn live(mut self, seconds: u32) -> Self {
+        self.live = seconds;
+        self
+    }
+}
+
+/// What a template gets: `shell` for the frame, `page` for what is in it.
+#[derive(Serialize)]
+struct Whole<'a, T> {
+    shell: &'a Shell,
+    page: &'a T,
+}
+
+/// A page as an answer.
+pub fn answer<T: Serialize>(
+    status: StatusCode,
+    template: &'static str,
+    shell: &Shell,
+    page: &T,
+) -> Result<HttpResponse, PageError> {
+    let html = render::render(template, &Whole { shell, page }).map_err(PageError::Render)?;
+    Ok(builder(status).content_type("text/html; charset=utf-8").body(html))
+}
+
+/// An answer of the dashboard with its headers.
+pub fn builder(status: StatusCode) -> HttpResponseBuilder {
+    let mut response = HttpResponse::build(status);
+    for header in SECURITY_HEADERS {
+        response.insert_header(header);
+    }
+    response.insert_header((header::CACHE_CONTROL, "no-store"));
+    response
+}
+
+/// Sends the browser to another page with a GET.
+pub fn see_other(to: &str) -> HttpResponse {
+    builder(StatusCode::SEE_OTHER).insert_header((header::LOCATION, to)).finish()
+}
+
+/// Why there is no page.
+#[derive(Debug)]
+pub enum PageError {
+    /// There is a key and no session.
+    LoginNeeded {
+        next: String,
+    },
+    Forbidden(String),
+    NotFound(String),
+    BadForm(StatusCode, String),
+    TooManyTries {
+        seconds: i64,
+    },
+    Service(ServiceError),
+    Render(RenderError),
+    /// The application was put together wrongly.
+    Wiring,
+}
+
+impl PageError {
+    pub fn no_state() -> Self {
+        Self::Wiring
+    }
+
+    /// Heading and explanation for the visitor. Faults of the program show no inner texts.
+    fn explain(&self) -> (&'static str, String) {
+        match self {
+            Self::LoginNeeded { .. } => ("Log in", String::new()),
+            Self::Forbidden(why) => ("Refused", why.clone()),
+            Self::NotFound(what) => ("Not found", what.clone()),
+            Self::BadForm(_, why) => ("The form cannot be read", why.clone()),
+            Self::TooManyTries { seconds } => {
+                ("Too many wrong keys", format!("Wait {seconds} seconds, then try again."))
+            }
+            Self::Service(error) if self.status_code().is_server_error() => match self.status_code() {
+                StatusCode::SERVICE_UNAVAILABLE => {
+                    ("The store is away", "It is asked again when this page is loaded again.".to_owned())
+                }
+                _ => {
+                    log::error!("dashboard: {error}");
+                    ("Something went wrong", "The log of the server says what.".to_owned())
+                }
+            },
+            Self::Service(error) => ("That did not work", error.to_string()),
+            Self::Render(_) | Self::Wiring => {
+                log::error!("dashboard: {self}");
+                ("Something went wrong", "The log of the server says what.".to_owned())
+            }
+        }
+    }
+}
+
+impl fmt::Display for PageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LoginNeeded { .. } => f.write_str("login needed"),
+            Self::Forbidden(why) | Self::NotFound(why) | Self::BadForm(_, why) => f.write_str(why),
+            Self::TooManyTries { seconds } => write!(f, "too many wrong keys, wait {seconds} s"),
+            Self::Service(error) => error.fmt(f),
+            Self::Render(error) => error.fmt(f),
+            Self::Wiring => f.write_str("HttpState is missing"),
+        }
+    }
+}
+
+impl From<ServiceError> for PageError {
+    fn from(error: ServiceError) -> Self {
+        Self::Service(error)
+    }
+}
+
+impl ResponseError for PageError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::LoginNeeded { .. } => StatusCode::SEE_OTHER,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::BadForm(status, _) => *status,
+            Self::TooManyTries { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Service(error) => service_status(error),
+            Self::Render(_) | Self::Wiring => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        if let Self::LoginNeeded { next } = self {
+            return see_other(&format!("/dashboard/login?next={}", render::segment(next)));
+        }
+        #[derive(Serialize)]
+        struct Problem {
+            title: &'static str,
+            detail: String,
+        }
+        let (title, detail) = self.explain();
+        let shell = Shell::public("", title);
+        let page = Problem { title, detail };
+        let mut response = answer(self.status_code(), "error.html", &shell, &page).unwrap_or_else(|_| {
+            builder(StatusCode::INTERNAL_SERVER_ERROR)
+                .content_type("text/plain")
+                .body("Something went wrong.")
+        });
+        if let Self::TooManyTries { seconds } = self {
+            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(*seconds));
+        }
+        response
+    }
+}
+
+/// The status of what the services refuse, as the API answers it.
+pub fn service_status(error: &ServiceError) -> StatusCode {
+    match error {
+        ServiceError::NotFound(_) => StatusCode::NOT_FOUND,
+        ServiceError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        ServiceError::Conflict(_) => StatusCode::CONFLICT,
+        ServiceError::Store(StoreError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
+        ServiceError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// What is wrong, one line a problem.
+pub fn problems_of(error: &ServiceError) -> Vec<String> {
+    match error {
+        ServiceError::Invalid(problems) => problems
+            .iter()
+            .map(|p| format!("{}: {}", p.loc.last().map_or("", String::as_str), p.message))
+            .collect(),
+        other => vec![other.to_string()],
+    }
+}
+
+/// For forms that cannot be read at all.
+pub fn form_error(error: actix_web::error::UrlencodedError, _: &HttpRequest) -> actix_web::Error {
+    PageError::BadForm(error.status_code(), error.to_string()).into()
+}
+
+/// Whatever else is asked for below `/dashboard`; with a key set it takes a session to learn that.
+pub async fn not_found(_visitor: Visitor, _state: web::Data<HttpState>) -> Result<HttpResponse, PageError> {
+    Err(PageError::NotFound("There is no such page.".to_owned()))
+}

@@ -1,0 +1,135 @@
+//! A workflow as pages show it: one sentence on what it does now, and numbers that are ready to print.
+
+use serde::Serialize;
+
+use super::step_view::{names_of, title_of};
+use crate::{
+    http::render::first_line,
+    model::{Priority, ReviewOutcome, Step, StepStatus, Timestamp, Usage, Workflow, iso},
+};
+
+/// How the review ended, as a badge.
+#[derive(Debug, Serialize)]
+pub struct ReviewView {
+    pub kind: &'static str,
+    pub label: &'static str,
+}
+
+/// A row of a list, and the head of a workflow's own page.
+#[derive(Debug, Serialize)]
+pub struct WorkflowRow {
+    pub id: String,
+    pub title: String,
+    pub status: &'static str,
+    pub review: Option<ReviewView>,
+    pub simulated: bool,
+    /// What happens now, or how it ended.
+    pub now: String,
+    /// Steps that are over, of all that are known so far.
+    pub done: usize,
+    pub total: usize,
+    pub usage: Usage,
+    pub seconds: f64,
+    pub created_at: String,
+    pub priority: &'static str,
+}
+
+impl WorkflowRow {
+    pub fn new(workflow: &Workflow, now: Timestamp) -> Self {
+        Self {
+            id: workflow.workflow_id.clone(),
+            title: first_line(&workflow.original_task),
+            status: workflow.status.as_str(),
+            review: workflow.review.map(review),
+            simulated: workflow.simulated,
+            now: what_now(workflow),
+            done: workflow.steps.iter().filter(|s| s.status.is_terminal()).count(),
+            total: workflow.steps.len(),
+            usage: workflow.usage,
+            seconds: seconds_between(workflow.created_at, workflow.completed_at.unwrap_or(now)),
+            created_at: iso::format(&workflow.created_at),
+            priority: match workflow.priority {
+                Priority::High => "high",
+                Priority::Normal => "normal",
+                Priority::Low => "low",
+            },
+        }
+    }
+}
+
+/// Never negative: clocks of two machines differ.
+pub fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
+    ((to - from).num_milliseconds().max(0) as f64) / 1000.0
+}
+
+fn review(outcome: ReviewOutcome) -> ReviewView {
+    let (kind, label) = match outcome {
+        ReviewOutcome::Approved => ("approve", "approved by QA"),
+        ReviewOutcome::Rejected => ("reject", "rejected by QA"),
+        ReviewOutcome::RoundsUsedUp => ("revise", "not approved: rounds used up"),
+        ReviewOutcome::NoProgress => ("revise", "not approved: no progress"),
+        ReviewOutcome::Unstructured => ("unstructured", "not judged: QA gave no verdict"),
+    };
+    ReviewView { kind, label }
+}
+
+/// One sentence: what runs, else what waits and why, else how it ended.
+fn what_now(workflow: &Workflow) -> String {
+    let with =
+        |status: StepStatus| workflow.steps.iter().filter(move |s| s.status == status).collect::<Vec<_>>();
+    if workflow.is_over() {
+        return ended(workflow);
+    }
+    let running = with(StepStatus::Processing);
+    if let [step, ..] = running[..] {
+        let more =
+            if running.len() > 1 { format!(", and {} more", running.len() - 1) } else { String::new() };
+        return format!("{} works on {}{more}", step.agent, name(step));
+    }
+    if let [step, ..] = with(StepStatus::Queued)[..] {
+        return match &step.reason {
+            Some(reason) => format!("{}: {reason}", name(step)),
+            None => format!("{} waits in the queue for a free slot", name(step)),
+        };
+    }
+    if let [step, ..] = with(StepStatus::Waiting)[..] {
+        return match &step.reason {
+            Some(reason) => format!("{}: {reason}", name(step)),
+            None => format!("{} waits for {}", name(step), names_of(workflow, &step.depends_on)),
+        };
+    }
+    "Between two steps".to_owned()
+}
+
+fn ended(workflow: &Workflow) -> String {
+    if let Some(error) = &workflow.error {
+        return first_line(error);
+    }
+    match workflow.review.map(review) {
+        Some(review) => review.label.to_owned(),
+        None if workflow.qa_enabled => "done".to_owned(),
+        None => "done, without review".to_owned(),
+    }
+}
+
+fn name(step: &Step) -> String {
+    let title = title_of(&step.step).to_lowercase();
+    if step.round > 1 { format!("{title}, round {}", step.round) } else { title }
+}
+
+/// Where a list goes on.
+#[derive(Debug, Serialize)]
+pub struct Paging {
+    /// Set when this is not the first page.
+    pub newest: Option<String>,
+    pub older: Option<String>,
+}
+
+impl Paging {
+    pub fn new(path: &str, after: Option<&str>, next: Option<&str>) -> Self {
+        Self {
+            newest: after.map(|_| path.to_owned()),
+            older: next.map(|cursor| format!("{path}?after={}", crate::http::render::segment(cursor))),
+        }
+    }
+}

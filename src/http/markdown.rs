@@ -1,0 +1,184 @@
+//! Markdown to HTML that is safe to put into a page, whoever wrote it.
+//!
+//! HTML in the text is shown, not obeyed; pictures become links, so that reading an answer fetches
+//! nothing; what is left goes through a sanitiser all the same.
+
+use std::{borrow::Cow, sync::LazyLock};
+
+use ammonia::Builder;
+use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
+
+/// Longer texts are shown shortened.
+pub const MAX_SHOWN_BYTES: usize = 256 * 1024;
+
+static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
+    let mut builder = Builder::default();
+    builder
+        .rm_tags([
+            "img",
+            "area",
+            "map",
+            "article",
+            "aside",
+            "header",
+            "footer",
+            "nav",
+            "figure",
+            "figcaption",
+        ])
+        .url_schemes(["http", "https", "mailto"].into());
+    builder
+});
+
+/// Text written by a person or a model. Headings start at `<h{first}>`.
+pub fn untrusted(text: &str, first: u8) -> String {
+    let (shown, cut) = shorten(text);
+    let mut out = CLEANER.clean(&to_html(shown, first)).to_string();
+    if cut {
+        out.push_str("<p class=\"note\">Shortened: the whole text is in the API's answer.</p>");
+    }
+    out
+}
+
+/// Text of this program's own (help pages): its headings get ids made from their words.
+pub fn trusted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() * 2);
+    let mut rest = to_html(text, 1);
+    while let Some(start) = rest.find("<h2>") {
+        let Some(end) = rest[start..].find("</h2>") else { break };
+        let title = rest[start + 4..start + end].to_owned();
+        out.push_str(&rest[..start]);
+        out.push_str(&format!("<h2 id=\"{}\">{title}</h2>", slug(&title)));
+        rest = rest.split_off(start + end + 5);
+    }
+    out.push_str(&rest);
+    out
+}
+
+/// At most [`MAX_SHOWN_BYTES`], cut between characters, and whether it was cut.
+pub fn shorten(text: &str) -> (&str, bool) {
+    if text.len() <= MAX_SHOWN_BYTES {
+        return (text, false);
+    }
+    let end = (0..=MAX_SHOWN_BYTES).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0);
+    (&text[..end], true)
+}
+
+fn to_html(text: &str, first: u8) -> String {
+    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;
+    let events = Parser::new_ext(text, options).map(|event| match event {
+        Event::Html(raw) | Event::InlineHtml(raw) => Event::Text(raw),
+        Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
+            Event::Start(Tag::Link { link_type, dest_url, title, id })
+        }
+        Event::End(TagEnd::Image) => Event::End(TagEnd::Link),
+        Event::Start(Tag::HtmlBlock) => Event::Start(Tag::Paragraph),
+        Event::End(TagEnd::HtmlBlock) => Event::End(TagEnd::Paragraph),
+        Event::Start(Tag::Heading { level, .. }) => Event::Start(Tag::Heading {
+            level: lower(level, first),
+            id: None,
+            classes: vec![],
+            attrs: vec![],
+        }),
+        Event::End(TagEnd::Heading(level)) => Event::End(TagEnd::Heading(lower(level, first))),
+        other => other,
+    });
+    let mut out = String::with_capacity(text.len() * 3 / 2);
+    html::push_html(&mut out, wide_tables(events));
+    out
+}
+
+/// Puts a box that scrolls around every table.
+fn wide_tables<'a>(events: impl Iterator<Item = Event<'a>>) -> impl Iterator<Item = Event<'a>> {
+    events.flat_map(|event| {
+        let html = |text: &'static str| Event::Html(CowStr::Borrowed(text));
+        match event {
+            Event::Start(Tag::Table(_)) => vec![html("<div>"), event],
+            Event::End(TagEnd::Table) => vec![event, html("</div>")],
+            other => vec![other],
+        }
+    })
+}
+
+fn lower(level: HeadingLevel, first: u8) -> HeadingLevel {
+    match level as u8 + first - 1 {
+        1 => HeadingLevel::H1,
+        2 => HeadingLevel::H2,
+        3 => HeadingLevel::H3,
+        4 => HeadingLevel::H4,
+        5 => HeadingLevel::H5,
+        _ => HeadingLevel::H6,
+    }
+}
+
+fn slug(title: &str) -> String {
+    let words: Cow<'_, str> = title.to_lowercase().into();
+    let mut inside_tag = false;
+    let mut out = String::new();
+    for c in words.chars() {
+        match c {
+            '<' => inside_tag = true,
+            '>' => inside_tag = false,
+            _ if inside_tag => {}
+            c if c.is_ascii_alphanumeric() => out.push(c),
+            _ if !out.ends_with('-') && !out.is_empty() => out.push('-'),
+            _ => {}
+        }
+    }
+    out.trim_end_matches('-').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn html_in_the_text_is_shown_and_not_obeyed() {
+        for evil in [
+            "<script>alert(1)</script>",
+            "<img src=x onerror=alert(1)>",
+            "a <b onclick=alert(1)>b</b>",
+            "<iframe src=//evil.example></iframe>",
+            "<div>\n<style>*{display:none}</style>\n</div>",
+        ] {
+            let html = untrusted(evil, 3);
+            for tag in ["<script", "<img", "<b ", "<iframe", "<style"] {
+                assert!(!html.contains(tag), "{html}");
+            }
+            assert!(html.contains("&lt;"), "{html}");
+        }
+    }
+
+    #[test]
+    fn links_cannot_carry_scripts_and_pictures_fetch_nothing() {
+        assert!(!untrusted("[x](javascript:alert(1))", 3).contains("javascript"));
+        assert!(!untrusted("[x](data:text/html,x)", 3).contains("data:"));
+        let picture = untrusted("![a chart](https://evil.example/p.png)", 3);
+        assert!(!picture.contains("<img") && picture.contains(">a chart</a>"), "{picture}");
+        assert!(untrusted("[x](https://a.example)", 3).contains("noopener"));
+    }
+
+    #[test]
+    fn headings_stand_below_those_of_the_page() {
+        assert_eq!(untrusted("# A\n\n###### B", 3), "<h3>A</h3>\n<h6>B</h6>\n");
+    }
+
+    #[test]
+    fn tables_lists_and_code_come_through() {
+        let html = untrusted("| a | b |\n|---|--:|\n| 1 | 2 |\n\n3. x\n\n```rust\nlet a = \"<b>\";\n```", 3);
+        for part in ["<table>", "<td>1</td>", "<ol start=\"3\">", "<pre><code>let a = \"&lt;b&gt;\";"] {
+            assert!(html.contains(part), "{part} in {html}");
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters_and_says_so() {
+        let html = untrusted(&"ä".repeat(MAX_SHOWN_BYTES), 3);
+        assert!(html.len() < MAX_SHOWN_BYTES + 200 && html.contains("Shortened"));
+    }
+
+    #[test]
+    fn headings_of_help_pages_have_permalinks() {
+        assert!(trusted("## Redis: the `keys`").contains("<h2 id=\"redis-the-keys\">"));
+    }
+}

@@ -1,0 +1,158 @@
+//! Dashboard sessions: signed, expiring cookie values and the CSRF tokens that belong to them.
+//!
+//! Pure functions. Nothing is stored: a session is valid because it is signed with a key derived
+//! from the API key, so all sessions die when that key changes, on every node at once.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// The cookie's name.
+pub const COOKIE: &str = "pf_session";
+/// How long a session lasts, in seconds.
+pub const LIFETIME_SECONDS: i64 = 12 * 3600;
+
+const VERSION: &str = "v1";
+const NONCE_BYTES: usize = 16;
+
+/// A fresh cookie value, `v1.<expiry>.<nonce>.<signature>`; `now` is in seconds since 1970.
+///
+/// `None` when the system has no randomness to give.
+pub fn issue(api_key: &str, now: i64) -> Option<String> {
+    let mut nonce = [0_u8; NONCE_BYTES];
+    getrandom::fill(&mut nonce).ok()?;
+    let claim =
+        format!("{VERSION}.{}.{}", now.saturating_add(LIFETIME_SECONDS), URL_SAFE_NO_PAD.encode(nonce));
+    let signature = sign(api_key, "session", &claim)?;
+    Some(format!("{claim}.{signature}"))
+}
+
+/// Whether a cookie value was issued under this key and has not expired.
+pub fn verify(api_key: &str, cookie: &str, now: i64) -> bool {
+    let Some((claim, signature)) = cookie.rsplit_once('.') else { return false };
+    let Some(expected) = sign(api_key, "session", claim) else { return false };
+    if !equal(signature, &expected) {
+        return false;
+    }
+    let mut parts = claim.split('.');
+    let (Some(VERSION), Some(expiry), Some(_nonce), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    // An expiry further away than a session lasts means that the clock was put back.
+    expiry.parse::<i64>().is_ok_and(|expiry| now < expiry && expiry - now <= LIFETIME_SECONDS)
+}
+
+/// The CSRF token of a session: what its forms carry and its POSTs must show.
+pub fn csrf(api_key: &str, cookie: &str) -> String {
+    sign(api_key, "csrf", cookie).unwrap_or_default()
+}
+
+/// Whether a POST shows the CSRF token of its session.
+pub fn verify_csrf(api_key: &str, cookie: &str, token: &str) -> bool {
+    sign(api_key, "csrf", cookie).is_some_and(|expected| equal(token, &expected))
+}
+
+/// Compares texts in a time that tells nothing about where they differ, nor how long they are.
+pub fn equal(a: &str, b: &str) -> bool {
+    Sha256::digest(a.as_bytes()).ct_eq(&Sha256::digest(b.as_bytes())).into()
+}
+
+/// Where to go after the login: a path of the dashboard on this host, and nothing else.
+pub fn safe_next(next: &str) -> &str {
+    const HOME: &str = "/dashboard/";
+    let local = next == "/dashboard" || next.starts_with("/dashboard/") || next.starts_with("/dashboard?");
+    let plain = next.bytes().all(|b| (0x21..0x7f).contains(&b) && b != b'\\');
+    let path = next.split(['?', '#']).next().unwrap_or_default();
+    let loops = path.starts_with("/dashboard/login") || path.starts_with("/dashboard/logout");
+    let climbs = path.contains("//")
+        || path.to_ascii_lowercase().contains("%2e")
+        || path.split('/').any(|s| s == "..");
+    if local && plain && !loops && !climbs && next.len() <= 1000 { next } else { HOME }
+}
+
+fn sign(api_key: &str, purpose: &str, text: &str) -> Option<String> {
+    let derived = mac(api_key.as_bytes(), &["productforge dashboard v1"])?;
+    mac(&derived, &[purpose, "\n", text]).map(|bytes| URL_SAFE_NO_PAD.encode(bytes))
+}
+
+fn mac(key: &[u8], parts: &[&str]) -> Option<Vec<u8>> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
+    for part in parts {
+        mac.update(part.as_bytes());
+    }
+    Some(mac.finalize().into_bytes().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "a-key-of-the-owner";
+    const NOW: i64 = 1_800_000_000;
+
+    #[test]
+    fn a_session_is_valid_until_it_expires() {
+        let cookie = issue(KEY, NOW).unwrap();
+        assert!(verify(KEY, &cookie, NOW));
+        assert!(verify(KEY, &cookie, NOW + LIFETIME_SECONDS - 1));
+        assert!(!verify(KEY, &cookie, NOW + LIFETIME_SECONDS));
+        assert!(!verify(KEY, &cookie, NOW - 1), "the clock was put back");
+    }
+
+    #[test]
+    fn a_session_dies_with_its_key() {
+        let cookie = issue(KEY, NOW).unwrap();
+        assert!(!verify("another-key", &cookie, NOW));
+    }
+
+    #[test]
+    fn no_part_of_a_session_can_be_changed() {
+        let cookie = issue(KEY, NOW).unwrap();
+        for at in 0..cookie.len() {
+            let mut forged = cookie.clone().into_bytes();
+            forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
+            assert!(!verify(KEY, &String::from_utf8(forged).unwrap(), NOW), "byte {at}");
+        }
+        for junk in ["", ".", "v1", "v1...", "....", "v1.9999999999.x.", &cookie[..cookie.len() - 1]] {
+            assert!(!verify(KEY, junk, NOW), "{junk}");
+        }
+    }
+
+    #[test]
+    fn two_sessions_differ_and_so_do_their_tokens() {
+        let (one, two) = (issue(KEY, NOW).unwrap(), issue(KEY, NOW).unwrap());
+        assert_ne!(one, two);
+        assert!(verify_csrf(KEY, &one, &csrf(KEY, &one)));
+        assert!(!verify_csrf(KEY, &one, &csrf(KEY, &two)));
+        assert!(!verify_csrf(KEY, &one, ""));
+        assert!(!verify_csrf(KEY, &one, one.rsplit('.').next().unwrap()), "a signature is no CSRF token");
+    }
+
+    #[test]
+    fn the_way_back_stays_on_this_host() {
+        for good in ["/dashboard", "/dashboard/", "/dashboard/workflows/1?after=x", "/dashboard?x=1"] {
+            assert_eq!(safe_next(good), good);
+        }
+        for bad in [
+            "",
+            "/",
+            "//evil.example",
+            "https://evil.example/dashboard/",
+            "/dashboard/../agents",
+            "/dashboard/%2e%2e/x",
+            "/dashboard//evil",
+            "/dashboard/\\evil",
+            "/dashboard/a\r\nSet-Cookie: x",
+            "/dashboardevil",
+            "/dashboard/login",
+            "/dashboard/login?next=/dashboard/",
+            "/dashboard/logout",
+            "javascript:alert(1)",
+        ] {
+            assert_eq!(safe_next(bad), "/dashboard/", "{bad}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Chromium under WebDriver, one driver process and one empty profile a test.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use thirtyfour::prelude::*;
+
+const MISSING: &str = "chromium and chromium-driver are not installed: run `./dev setup`";
+
+const FLAGS: [&str; 13] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--disable-default-apps",
+    "--hide-scrollbars",
+    "--force-color-profile=srgb",
+    // Whatever a page asks of another host fails at once, and is seen in `requests`.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+];
+
+/// A browser. Ends with its test, also with one that fails.
+pub struct Chrome {
+    pub driver: WebDriver,
+    process: Child,
+    _profile: TempDir,
+}
+
+/// How the browser is set up.
+#[derive(Default)]
+pub struct Setup {
+    pub without_javascript: bool,
+    pub dark: bool,
+    /// Width and height of the window; 1280 × 900 unless set.
+    pub window: Option<(u32, u32)>,
+}
+
+impl Chrome {
+    pub async fn start() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    pub async fn with(setup: Setup) -> Self {
+        let mut process = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect(MISSING);
+        let port = port_of(&mut process);
+        let profile = TempDir::new().unwrap();
+        let mut caps = DesiredCapabilities::chrome();
+        for flag in FLAGS {
+            caps.add_arg(flag).unwrap();
+        }
+        let (width, height) = setup.window.unwrap_or((1280, 900));
+        if width < 500 {
+            // A window cannot be as narrow as a phone.
+            let phone = json!({"deviceMetrics": {"width": width, "height": height, "pixelRatio": 1}});
+            caps.add_experimental_option("mobileEmulation", phone).unwrap();
+        }
+        caps.add_arg(&format!("--window-size={width},{height}")).unwrap();
+        caps.add_arg(&format!("--user-data-dir={}", profile.path().display())).unwrap();
+        if setup.dark {
+            caps.add_arg("--force-dark-mode").unwrap();
+            caps.add_arg("--blink-settings=preferredColorScheme=0").unwrap();
+        }
+        if setup.without_javascript {
+            caps.add_arg("--blink-settings=scriptEnabled=false").unwrap();
+        }
+        caps.set("goog:loggingPrefs", json!({"browser": "ALL", "performance": "ALL"})).unwrap();
+        super::app::install_tls();
+        let driver = WebDriver::new(&format!("http://127.0.0.1:{port}"), caps)
+            .await
+            .unwrap_or_else(|e| panic!("{MISSING}\n{e}"));
+        Self { driver, process, _profile: profile }
+    }
+
+    /// Waits until the page contains the text, without loading it again.
+    pub async fn sees(&self, text: &str) -> String {
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            let seen = self.text().await;
+            if seen.contains(text) {
+                return seen;
+            }
+            assert!(Instant::now() < end, "the page never said {text:?}; it says:\n{seen}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// What the page says now.
+    pub async fn text(&self) -> String {
+        // The body may be replaced at this moment.
+        match self.driver.find(By::Tag("body")).await {
+            Ok(body) => body.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+
+    pub async fn click(&self, css: &str) {
+        self.driver.find(By::Css(css.to_owned())).await.unwrap().click().await.unwrap();
+    }
+
+    pub async fn type_into(&self, css: &str, text: &str) {
+        self.driver.find(By::Css(css.to_owned())).await.unwrap().send_keys(text).await.unwrap();
+    }
+
+    pub async fn path(&self) -> String {
+        self.driver.current_url().await.unwrap().path().to_owned()
+    }
+
+    /// What the console said of errors and refused content so far, apart from answers with an error
+    /// status, which browsers report too.
+    pub async fn complaints(&self) -> Vec<String> {
+        let entries = self.driver.browser_log().await.unwrap();
+        let texts = entries.into_iter().map(|e| format!("{e:?}"));
+        texts.filter(|t| !t.contains("Failed to load resource: the server responded")).collect()
+    }
+
+    /// The URLs of all requests of the page so far.
+    pub async fn requests(&self) -> Vec<String> {
+        let entries = self.driver.get_log("performance").await.unwrap();
+        let url_of = |entry: Value| {
+            let message: Value = serde_json::from_str(entry["message"].as_str()?).ok()?;
+            let message = &message["message"];
+            (message["method"] == "Network.requestWillBeSent")
+                .then(|| message["params"]["request"]["url"].as_str().map(str::to_owned))?
+        };
+        entries.into_iter().map(|e| serde_json::to_value(e).unwrap()).filter_map(url_of).collect()
+    }
+
+    /// Keeps a picture when `SCREENSHOTS` names a folder.
+    pub async fn picture(&self, name: &str) {
+        let Some(folder) = std::env::var_os("SCREENSHOTS") else { return };
+        let path = std::path::Path::new(&folder).join(format!("{name}.png"));
+        self.driver.screenshot(&path).await.unwrap();
+    }
+}
+
+impl Drop for Chrome {
+    fn drop(&mut self) {
+        // On SIGTERM the driver closes its browser; killed, it would leave it behind.
+        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
+        let end = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < end && matches!(self.process.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// `ChromeDriver was started successfully on port 41234.`
+fn port_of(process: &mut Child) -> u16 {
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let port = lines
+        .by_ref()
+        .map_while(Result::ok)
+        .find_map(|line| line.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok())
+        .expect("chromedriver did not say its port");
+    // Its further words go nowhere, but the pipe must not fill up.
+    std::thread::spawn(move || lines.for_each(drop));
+    port
+}

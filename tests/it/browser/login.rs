@@ -1,0 +1,112 @@
+//! The locked dashboard.
+
+use std::time::Duration;
+
+use super::{
+    app::{API_KEY, TestApp},
+    chrome::Chrome,
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_visitor_logs_in_with_the_key_and_out_again() {
+    let app = TestApp::locked().await;
+    let chrome = Chrome::start().await;
+    chrome.driver.goto(app.at("/dashboard/agents")).await.unwrap();
+    assert_eq!(chrome.path().await, "/dashboard/login");
+    let before = chrome.text().await;
+    assert!(
+        !before.contains("general_assistant") && !before.contains("simulated"),
+        "data before login:\n{before}"
+    );
+    chrome.picture("login").await;
+
+    chrome.type_into("#key", "a-wrong-key").await;
+    chrome.click("main button.primary").await;
+    chrome.sees("That is not the key.").await;
+
+    chrome.type_into("#key", API_KEY).await;
+    chrome.click("main button.primary").await;
+    chrome.sees("general_assistant").await;
+    assert_eq!(chrome.path().await, "/dashboard/agents", "back to the page that was asked for");
+
+    let cookies = chrome.driver.get_all_cookies().await.unwrap();
+    let cookie = cookies.iter().find(|c| c.name == "pf_session").unwrap();
+    assert_eq!(format!("{:?}", cookie.same_site), "Some(Strict)");
+    let seen = chrome.driver.execute("return document.cookie", vec![]).await.unwrap();
+    assert_eq!(seen.json(), "", "a script can read the session");
+
+    // The form of the overview carries its token.
+    chrome.driver.goto(app.at("/dashboard/")).await.unwrap();
+    chrome.type_into("#job", "Behind the door").await;
+    chrome.click(".brief-form button.primary").await;
+    chrome.sees("Final report").await;
+
+    chrome.click("form.logout button").await;
+    chrome.sees("Log in").await;
+    chrome.driver.goto(app.at("/dashboard/workflows")).await.unwrap();
+    assert_eq!(chrome.path().await, "/dashboard/login");
+    assert_eq!(chrome.complaints().await, Vec::<String>::new());
+}
+
+async fn log_in(app: &TestApp) -> String {
+    let fields = [("key", API_KEY), ("next", "https://evil.example/")];
+    let answer = app.post("/dashboard/login", &fields).send().await.unwrap();
+    assert_eq!(answer.status(), 303);
+    assert_eq!(answer.headers()["location"], "/dashboard/", "only paths of the dashboard");
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_form_without_the_token_of_its_session_is_refused() {
+    let app = TestApp::locked().await;
+    let cookie = log_in(&app).await;
+    for form in [vec![("job", "x")], vec![("job", "x"), ("csrf", "AAAA")]] {
+        let post = app.post("/dashboard/workflows", &form).header("cookie", &cookie);
+        let answer = post.send().await.unwrap();
+        assert_eq!(answer.status(), 403);
+    }
+    let listing = app.services.workflows.list(10, None).await.unwrap();
+    assert!(listing.items.is_empty(), "something was started");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_session_every_page_and_form_leads_to_the_login() {
+    let app = TestApp::locked().await;
+    for path in
+        ["", "/", "/workflows", "/workflows/x", "/results", "/results/x", "/agents", "/nothing", "//", "/./"]
+    {
+        let answer = app.get(&format!("/dashboard{path}")).send().await.unwrap();
+        assert_eq!(answer.status(), 303, "{path}");
+        let to = answer.headers()["location"].to_str().unwrap();
+        assert!(to.starts_with("/dashboard/login?next=%2Fdashboard"), "{path}: {to}");
+    }
+    for path in ["/workflows", "/logout"] {
+        let answer = app.post(&format!("/dashboard{path}"), &[("job", "x")]).send().await.unwrap();
+        assert_eq!(answer.status(), 303, "{path}");
+    }
+    for open in ["/help", "/help/api", "/dashboard/help", "/dashboard/ping", "/redoc", "/dashboard/login"] {
+        assert_eq!(app.get(open).send().await.unwrap().status(), 200, "{open}");
+    }
+    let expired = format!("pf_session={}", productforge::http::session::issue(API_KEY, 0).unwrap());
+    let answer = app.get("/dashboard/").header("cookie", expired).send().await.unwrap();
+    assert_eq!(answer.status(), 303);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guessing_is_slowed_down_and_https_makes_the_cookie_secure() {
+    let app = TestApp::locked().await;
+    let post = app.post("/dashboard/login", &[("key", API_KEY)]).header("x-forwarded-proto", "https");
+    let secure = post.send().await.unwrap();
+    assert!(secure.headers()["set-cookie"].to_str().unwrap().contains("; Secure"));
+    let mut last = None;
+    for _ in 0..6 {
+        last = Some(app.post("/dashboard/login", &[("key", "guess")]).send().await.unwrap());
+    }
+    let last = last.unwrap();
+    assert_eq!(last.status(), 429);
+    assert!(last.headers().contains_key("retry-after"));
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    log_in(&app).await;
+}

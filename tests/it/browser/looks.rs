@@ -1,0 +1,65 @@
+//! Pages on a phone and on a desk, light and dark: nothing is wider than its window.
+
+use std::time::Duration;
+
+use productforge::service::workflows::NewWorkflow;
+
+use super::{
+    app::TestApp,
+    chrome::{Chrome, Setup},
+};
+
+const PAGES: [(&str, &str); 7] = [
+    ("overview", "/dashboard/"),
+    ("workflows", "/dashboard/workflows"),
+    ("agents", "/dashboard/agents"),
+    ("results", "/dashboard/results"),
+    ("help", "/help"),
+    ("help-configuration", "/help/configuration"),
+    ("login", "/dashboard/nothing-here"),
+];
+
+async fn fits(name: &str, setup: Setup) {
+    let width = setup.window.unwrap().0;
+    let app = TestApp::open(Duration::ZERO).await;
+    let long_word = "Donaudampfschifffahrtsgesellschaft".repeat(4);
+    let briefs = ["Plan a data migration with a rollback", "Fix the login bug", &long_word];
+    let mut last = None;
+    for (n, brief) in briefs.iter().enumerate() {
+        let order =
+            NewWorkflow { job: (*brief).to_owned(), requires_qa: Some(n != 1), ..NewWorkflow::default() };
+        last = Some(app.services.workflows.start(order).await.unwrap().workflow_id);
+    }
+    let chrome = Chrome::with(setup).await;
+    let detail = format!("/dashboard/workflows/{}", last.unwrap());
+    chrome.driver.goto(app.at(&detail)).await.unwrap();
+    chrome.sees("Final report").await;
+    for (page, path) in [("workflow", detail.as_str())].into_iter().chain(PAGES) {
+        chrome.driver.goto(app.at(path)).await.unwrap();
+        chrome
+            .driver
+            .execute("document.querySelectorAll('details').forEach((d, i) => d.open = i % 2)", vec![])
+            .await
+            .unwrap();
+        let wide =
+            chrome.driver.execute("return document.documentElement.scrollWidth", vec![]).await.unwrap();
+        let wide = wide.json().as_u64().unwrap();
+        chrome.picture(&format!("{name}-{page}")).await;
+        assert!(wide <= u64::from(width), "{page} is {wide} wide in a window of {width}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_fit_a_desk() {
+    fits("desk-light", Setup { window: Some((1280, 3600)), ..Setup::default() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_fit_a_desk_in_the_dark() {
+    fits("desk-dark", Setup { window: Some((1280, 3600)), dark: true, ..Setup::default() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_fit_a_phone() {
+    fits("phone", Setup { window: Some((360, 2400)), ..Setup::default() }).await;
+}

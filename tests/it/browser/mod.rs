@@ -1,0 +1,10 @@
+//! The dashboard in a real browser: what a person sees and does, and what a hostile text may not do.
+//!
+//! Needs Debian's chromium and chromium-driver. `SCREENSHOTS=folder` keeps pictures of the pages.
+
+mod app;
+mod chrome;
+mod hostile;
+mod journey;
+mod login;
+mod looks;
