@@ -13,7 +13,7 @@ async fn while_the_store_is_away_everything_that_needs_it_says_so() {
     let store = SleepyStore::over(memory());
     let app = TestApp::builder().store(store.clone()).start().await;
     app.get("/agents/").await.ok();
-    store.sleep(true);
+    store.go_away();
     let (get, post, delete) = (Method::GET, Method::POST, Method::DELETE);
     let agent = json!({"name": "a", "role": "b"});
     for (method, path, body) in [
@@ -43,7 +43,7 @@ async fn while_the_store_is_away_everything_that_needs_it_says_so() {
         assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0);
         assert!(!answer.text.contains("redis://"), "{}", answer.text);
     }
-    store.sleep(false);
+    store.come_back();
     assert_eq!(app.app.store.depth().await.unwrap().open(), 0, "nothing was queued");
     assert_eq!(app.get("/workflows").await.ok()["total"], 0, "nothing was started");
     assert_eq!(app.get("/agents/").await.ok().as_array().unwrap().len(), 4);
@@ -54,7 +54,7 @@ async fn while_the_store_is_away_everything_that_needs_it_says_so() {
 async fn what_needs_no_store_still_answers() {
     let store = SleepyStore::over(memory());
     let app = TestApp::builder().store(store.clone()).start().await;
-    store.sleep(true);
+    store.go_away();
     for path in ["/", "/system/ping", "/docs", "/openapi.json", "/agents/ping", "/results/ping"] {
         assert_eq!(app.get(path).await.status, 200, "{path}");
     }
@@ -68,12 +68,12 @@ async fn what_needs_no_store_still_answers() {
 async fn health_turns_red_with_its_usual_document_and_green_again() {
     let store = SleepyStore::over(memory());
     let app = TestApp::builder().store(store.clone()).start().await;
-    store.sleep(true);
+    store.go_away();
     let answer = app.get("/system/health").await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, "2"));
     assert_eq!(answer.header("content-type"), "application/json");
     let health = answer.json();
     assert_eq!((&health["status"], &health["redis_connected"]), (&json!("error"), &json!(false)));
-    store.sleep(false);
+    store.come_back();
     assert_eq!(app.get("/system/health").await.ok()["status"], "ok", "a red answer is not kept");
 }

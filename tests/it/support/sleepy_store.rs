@@ -11,19 +11,26 @@ use std::{
 
 use async_trait::async_trait;
 use productforge::store::*;
+use tokio::sync::Notify;
 
 pub struct SleepyStore {
     store: Arc<dyn Store>,
     asleep: AtomicBool,
+    woken: Notify,
 }
 
 impl SleepyStore {
     pub fn over(store: Arc<dyn Store>) -> Arc<Self> {
-        Arc::new(Self { store, asleep: AtomicBool::new(false) })
+        Arc::new(Self { store, asleep: AtomicBool::new(false), woken: Notify::new() })
     }
 
-    pub fn sleep(&self, asleep: bool) {
-        self.asleep.store(asleep, Ordering::SeqCst);
+    pub fn go_away(&self) {
+        self.asleep.store(true, Ordering::SeqCst);
+    }
+
+    pub fn come_back(&self) {
+        self.asleep.store(false, Ordering::SeqCst);
+        self.woken.notify_waiters();
     }
 
     fn awake(&self) -> Result<&dyn Store, StoreError> {
@@ -91,7 +98,7 @@ impl Store for SleepyStore {
     async fn wait_for_work(&self, longest: Duration) {
         match self.awake() {
             Ok(store) => store.wait_for_work(longest).await,
-            Err(_) => tokio::time::sleep(longest).await,
+            Err(_) => drop(tokio::time::timeout(longest, self.woken.notified()).await),
         }
     }
 
