@@ -39,8 +39,9 @@ pub struct Ping {
     responses((status = 200, description = "Alive", body = Ping,
         example = json!({"status": "ok", "module": "system", "timestamp": "2026-11-22T10:17:24.293792+00:00"})))
 )]
-pub async fn ping() -> Json<Ping> {
-    Json(Ping { status: "ok", module: "system", timestamp: SystemClock.now() })
+pub async fn ping(state: Data<HttpState>) -> Json<Ping> {
+    let timestamp = state.services.execution.foundation().clock.now();
+    Json(Ping { status: "ok", module: "system", timestamp })
 }
 
 /// Is it able to work?
