@@ -1,19 +1,144 @@
-//! The HTTP server: the API, the documents and the dashboard.
+//! HTTP: the API, its documentation and the dashboard.
+//!
+//! [`routes`] is the table of all paths, [`middleware`] what every request passes through, [`error`]
+//! the one place where errors become answers.
 
+pub mod api;
 pub mod assets;
 pub mod dashboard;
+mod docs;
+pub mod error;
+pub mod extract;
+pub mod fields;
 mod login_throttle;
 mod markdown;
+pub mod middleware;
+pub mod openapi;
 pub mod redoc;
 pub mod render;
+pub mod routes;
 pub mod session;
 
-use crate::{config::Secret, service::Services};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
 
-/// What handlers stand on.
+use actix_web::{
+    App, HttpServer,
+    body::MessageBody,
+    dev::{ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse},
+    middleware::from_fn,
+    web::Data,
+};
+
+use crate::{
+    config::{HttpConfig, Secret},
+    service::Services,
+};
+
+pub use login_throttle::LoginThrottle;
+
+/// Threads that answer requests.
+const WORKERS: usize = 2;
+/// How long a client may take for the head of a request. Bodies have a limit of their own.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an idle connection stays open: longer than the proxies in front of us keep theirs.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long requests under way may take when the server stops.
+const STOP_SECONDS: u64 = 20;
+
+/// What handlers and middleware stand on. Cheap to clone.
 #[derive(Clone)]
 pub struct HttpState {
     pub services: Services,
     /// When set, everything but the public paths needs it.
     pub api_key: Option<Secret>,
+    /// Sites whose pages may call the API; `https://*.example.com` for all sub-domains.
+    pub cors_origins: Vec<String>,
+    /// Wrong keys at the dashboard's login, by caller.
+    pub login_throttle: Arc<LoginThrottle>,
+}
+
+impl HttpState {
+    pub fn new(services: Services, config: &HttpConfig) -> Self {
+        Self {
+            services,
+            api_key: config.api_key.clone(),
+            cors_origins: config.cors_origins.clone(),
+            login_throttle: Arc::default(),
+        }
+    }
+}
+
+/// A server that accepts requests.
+pub struct HttpServerHandle {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    handle: ServerHandle,
+    ended: tokio::task::JoinHandle<io::Result<()>>,
+}
+
+impl HttpServerHandle {
+    /// Takes no new connection, lets requests under way end (20 s at the most), then returns.
+    pub async fn stop(self) -> io::Result<()> {
+        self.handle.stop(true).await;
+        self.ended().await
+    }
+
+    /// Ends when the server does.
+    pub async fn ended(self) -> io::Result<()> {
+        self.ended.await.map_err(io::Error::other)?
+    }
+
+    /// Can stop the server from elsewhere: `stop(true)` as [`Self::stop`], `stop(false)` at once.
+    pub fn stopper(&self) -> ServerHandle {
+        self.handle.clone()
+    }
+}
+
+/// Listens where the configuration says; port 0 takes a free one.
+pub fn bind(config: &HttpConfig) -> io::Result<TcpListener> {
+    TcpListener::bind((config.host, config.port))
+}
+
+/// Starts to answer requests. Must be called within a Tokio runtime; signals are the caller's matter.
+pub fn serve(state: HttpState, listener: TcpListener) -> io::Result<HttpServerHandle> {
+    let addr = listener.local_addr()?;
+    let server = HttpServer::new(move || app(state.clone()))
+        .workers(WORKERS)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(STOP_SECONDS)
+        .disable_signals()
+        .listen(listener)?
+        .run();
+    let handle = server.handle();
+    Ok(HttpServerHandle { addr, handle, ended: tokio::spawn(server) })
+}
+
+/// The application: the middleware in the documented order around the routes.
+fn app(
+    state: HttpState,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    // The last one wrapped is the first one a request meets.
+    App::new()
+        .app_data(Data::new(state.clone()))
+        .configure(routes::configure)
+        .wrap(from_fn(middleware::auth::auth))
+        .wrap(from_fn(middleware::access_log::access_log))
+        .wrap(from_fn(middleware::errors::errors))
+        .wrap(middleware::cors::cors(state.cors_origins))
+        .wrap(from_fn(middleware::cors::refuse_preflight))
+        .wrap(from_fn(middleware::request_id::request_id))
 }

@@ -74,9 +74,7 @@ async fn a_form_without_the_token_of_its_session_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_session_every_page_and_form_leads_to_the_login() {
     let app = TestApp::locked().await;
-    for path in
-        ["", "/", "/workflows", "/workflows/x", "/results", "/results/x", "/agents", "/nothing", "//", "/./"]
-    {
+    for path in ["", "/", "/workflows", "/workflows/x", "/results", "/results/x", "/agents", "/nothing"] {
         let answer = app.get(&format!("/dashboard{path}")).send().await.unwrap();
         assert_eq!(answer.status(), 303, "{path}");
         let to = answer.headers()["location"].to_str().unwrap();

@@ -1,0 +1,127 @@
+//! System: liveness, readiness, status, self-check, workers.
+
+use actix_web::{
+    HttpResponse,
+    http::{StatusCode, header},
+    web::{Data, Json},
+};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::Answer;
+use crate::{
+    http::{HttpState, error::RETRY_AFTER_SECONDS},
+    model::{Timestamp, WorkerInfo, iso},
+    service::system::{Health, Status},
+};
+
+/// The answer of `/system/ping`.
+#[derive(Serialize, ToSchema)]
+pub struct Ping {
+    #[schema(example = "ok")]
+    status: &'static str,
+    #[schema(example = "system")]
+    module: &'static str,
+    #[serde(with = "iso")]
+    #[schema(value_type = String, format = DateTime)]
+    timestamp: Timestamp,
+}
+
+/// Is the process alive?
+///
+/// Answers from memory, without a look at the store. For liveness probes. Needs no key.
+#[utoipa::path(
+    get,
+    path = "/system/ping",
+    tag = "system",
+    responses((status = 200, description = "Alive", body = Ping,
+        example = json!({"status": "ok", "module": "system", "timestamp": "2026-11-22T10:17:24.293792+00:00"})))
+)]
+pub async fn ping() -> Json<Ping> {
+    Json(Ping { status: "ok", module: "system", timestamp: chrono::Utc::now() })
+}
+
+/// Is it able to work?
+///
+/// For readiness probes. Answers from memory for 5 seconds; while the store is away it is asked
+/// each time. Needs no key.
+#[utoipa::path(
+    get,
+    path = "/system/health",
+    tag = "system",
+    responses(
+        (status = 200, description = "Ready", body = Health, example = json!({
+            "status": "ok", "uptime_seconds": 252.28, "uptime_human": "0h 4m 12s", "redis_connected": true,
+            "active_jobs": 3, "total_results": 1200, "timestamp": "2026-11-22T10:17:24.324071+00:00",
+            "version": "3.0.0", "store": "redis", "store_connected": true, "simulated": false})),
+        (status = 503, description = "The store is away; the same document with `status` \"error\"",
+            body = Health, headers(("Retry-After" = u32, description = "Seconds to wait"))),
+    )
+)]
+pub async fn health(state: Data<HttpState>) -> HttpResponse {
+    let health = state.services.system.health().await;
+    if health.store_connected {
+        return HttpResponse::Ok().json(health);
+    }
+    HttpResponse::build(StatusCode::SERVICE_UNAVAILABLE)
+        .insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS))
+        .json(health)
+}
+
+/// The parts at a glance
+///
+/// Store, provider, log and workers in a few booleans and names.
+#[utoipa::path(
+    get,
+    path = "/system/status",
+    tag = "system",
+    responses((status = 200, description = "The status", body = Status, example = json!({
+        "timestamp": "2026-11-22 10:18:25", "redis_connected": true, "openai_key_active": true,
+        "worker_log_active": true, "worker_alive": true, "provider": "openai", "model": "gpt-4o-mini",
+        "store": "redis"})))
+)]
+pub async fn status(state: Data<HttpState>) -> Answer<Status> {
+    Ok(Json(state.services.system.status().await?))
+}
+
+/// Check every part
+///
+/// Looks at store, model provider, workers and log file and says in `warnings` what to do. Shows no
+/// secret, not even a part of one.
+#[utoipa::path(
+    get,
+    path = "/system/verify",
+    tag = "system",
+    responses((status = 200, description = "What was found", body = Object, example = json!({
+        "redis_ok": true, "openai_ok": true, "templates_count": 1, "uptime": 28, "app_version": "3.0.0",
+        "status": "healthy", "warnings": [], "checks": {"store": {"status": "ok", "latency_ms": 0.38}}})))
+)]
+pub async fn verify(state: Data<HttpState>) -> Json<Value> {
+    Json(state.services.system.verify().await)
+}
+
+/// The worker processes that are alive.
+#[derive(Serialize, ToSchema)]
+pub struct Workers {
+    workers: Vec<WorkerInfo>,
+    count: usize,
+}
+
+/// The workers
+///
+/// Every worker process that was heard of in the last minute, with the jobs it runs now.
+#[utoipa::path(
+    get,
+    path = "/workers",
+    tag = "system",
+    responses((status = 200, description = "The workers", body = Workers, example = json!({
+        "workers": [{"worker_id": "host-4711-1b60f9b1", "host": "host", "pid": 4711, "version": "3.0.0",
+            "slots": 4, "running": ["cf049ed7-6d0d-4b44-9d3c-0d9e2f0a6f11"], "draining": false,
+            "started_at": "2026-11-22T10:10:00.000000+00:00", "seen_at": "2026-11-22T10:18:25.000000+00:00"}],
+        "count": 1})))
+)]
+pub async fn workers(state: Data<HttpState>) -> Answer<Workers> {
+    let workers = state.services.system.workers().await?;
+    Ok(Json(Workers { count: workers.len(), workers }))
+}

@@ -1,0 +1,201 @@
+//! Workflows: start, list, show, and the model calls of one.
+
+use actix_web::{
+    HttpRequest,
+    web::{Data, Json, Path},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Answer;
+use crate::{
+    http::{
+        HttpState,
+        extract::{Body, Paging, RequestBody, known_form, seal_cursor},
+        fields::{Field, PRIORITIES, Shape},
+    },
+    model::{Call, MAX_REVISIONS, Workflow, WorkflowStatus},
+    service::workflows::{NewWorkflow, WorkflowReceipt},
+};
+
+const DEFAULT_LIMIT: usize = 20;
+const MAX_LIMIT: usize = 500;
+
+impl RequestBody for NewWorkflow {
+    const FIELDS: &'static [Field] = &[
+        Field::required("job", Shape::Text),
+        Field::optional("agent_name", Shape::Text),
+        Field::optional("priority", PRIORITIES),
+        Field::optional("requires_qa", Shape::Flag),
+        Field::optional("template", Shape::Text),
+        Field::optional("specialists", Shape::Texts),
+        Field::optional("max_revisions", Shape::Whole(MAX_REVISIONS as u64)),
+        Field::optional("metadata", Shape::Object),
+    ];
+}
+
+/// Start a workflow
+///
+/// A brief becomes a chain of steps: admin analysis and specialist work, with `requires_qa` also
+/// QA, its revisions and a closing report. When this answers, the workflow and its first job are durable.
+#[utoipa::path(
+    post,
+    path = "/orchestrate",
+    tag = "workflows",
+    operation_id = "start_workflow",
+    request_body(content = NewWorkflow, description = "The brief", content_type = "application/json"),
+    responses((status = 200, description = "Accepted", body = WorkflowReceipt, example = json!({
+        "status": "orchestrated", "workflow_id": "76660f75-5a72-41a3-b5ca-ff78d91023ea", "steps": [
+            {"step": "admin_analysis", "agent": "general_assistant",
+                "job_id": "b6132eff-0a0c-5a0e-9d0e-0b1c7a3b7b1a", "status": "queued"},
+            {"step": "specialist_execution", "agent": "debugger_bot",
+                "job_id": "0a837ed2-52f5-5d55-b1a7-d0b7ddc3a5f2", "status": "queued",
+                "depends_on": "b6132eff-0a0c-5a0e-9d0e-0b1c7a3b7b1a"}],
+        "estimated_completion": "1-3 minutes", "qa_chain_enabled": false, "simulated": false})))
+)]
+pub async fn start(state: Data<HttpState>, body: Body<NewWorkflow>) -> Answer<WorkflowReceipt> {
+    let workflow = state.services.workflows.start(body.0).await?;
+    Ok(Json(state.services.workflows.receipt(&workflow)))
+}
+
+/// A page of workflows, sorted into what they have come to.
+#[derive(Serialize, ToSchema)]
+pub struct WorkflowPage {
+    /// How many are in this answer.
+    total_workflows: usize,
+    /// Those that run.
+    active: Vec<Workflow>,
+    completed: Vec<Workflow>,
+    failed: Vec<Workflow>,
+    /// How many workflows there are in all.
+    total: u64,
+    /// The `cursor` of the next page; null when this is the last one.
+    next_cursor: Option<String>,
+}
+
+/// The newest workflows
+///
+/// The newest `limit` workflows, sorted into `active`, `completed` and `failed`, newest first in each.
+#[utoipa::path(
+    get,
+    path = "/workflows",
+    tag = "workflows",
+    operation_id = "list_workflows",
+    params(
+        ("limit" = Option<usize>, Query, description = "How many, 1 to 500", minimum = 1, maximum = 500, example = 20),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "The workflows", body = WorkflowPage, example = json!({
+        "total_workflows": 1, "active": [{"workflow_id": "76660f75-5a72-41a3-b5ca-ff78d91023ea",
+            "original_task": "Fix the login bug", "steps": [], "status": "running", "qa_enabled": true,
+            "created_at": "2026-11-22T10:17:24.738861+00:00"}],
+        "completed": [], "failed": [], "total": 1, "next_cursor": null})))
+)]
+pub async fn list(state: Data<HttpState>, req: HttpRequest) -> Answer<WorkflowPage> {
+    let Paging { limit, cursor } = Paging::of(&req, DEFAULT_LIMIT, MAX_LIMIT)?;
+    let failed = Paging::failed(&cursor);
+    let listing = state.services.workflows.list(limit, cursor).await.map_err(failed)?;
+    let mut page = WorkflowPage {
+        total_workflows: listing.items.len(),
+        active: Vec::new(),
+        completed: Vec::new(),
+        failed: Vec::new(),
+        total: listing.total,
+        next_cursor: listing.next.as_ref().map(seal_cursor),
+    };
+    for workflow in listing.items {
+        match workflow.status {
+            WorkflowStatus::Running => page.active.push(workflow),
+            WorkflowStatus::Completed => page.completed.push(workflow),
+            WorkflowStatus::Failed => page.failed.push(workflow),
+        }
+    }
+    Ok(Json(page))
+}
+
+/// One workflow, wrapped as legacy clients know it.
+#[derive(Serialize, ToSchema)]
+pub struct OneWorkflow {
+    workflow: Workflow,
+}
+
+fn unknown() -> String {
+    "Workflow not found".to_owned()
+}
+
+/// One workflow
+///
+/// With all its steps and what has become of each.
+#[utoipa::path(
+    get,
+    path = "/workflows/{workflow_id}",
+    tag = "workflows",
+    operation_id = "get_workflow",
+    params(("workflow_id" = String, Path, description = "The workflow's id",
+        example = "76660f75-5a72-41a3-b5ca-ff78d91023ea")),
+    responses((status = 200, description = "The workflow", body = OneWorkflow, example = json!({
+        "workflow": {"workflow_id": "2859d6e4-5a72-41a3-b5ca-ff78d91023ea", "original_task": "Fix the login bug",
+            "steps": [{"step": "admin_analysis", "agent": "general_assistant",
+                "job_id": "cf049ed7-0a0c-5a0e-9d0e-0b1c7a3b7b1a", "status": "completed",
+                "output": "first 300 characters…", "execution_time": 0.5, "round": 1, "role": "admin", "attempts": 1}],
+            "status": "running", "qa_enabled": true, "created_at": "2026-11-22T10:18:25.571038+00:00"}})))
+)]
+pub async fn get(state: Data<HttpState>, id: Path<String>) -> Answer<OneWorkflow> {
+    known_form(&id, unknown)?;
+    Ok(Json(OneWorkflow { workflow: state.services.workflows.get(&id).await? }))
+}
+
+/// One model call with the step it was made for.
+#[derive(Serialize, ToSchema)]
+pub struct StepCall {
+    #[schema(example = "qa_validation")]
+    step: String,
+    /// The review round; the first is 1.
+    round: u32,
+    agent: String,
+    #[serde(flatten)]
+    call: Call,
+}
+
+/// The model calls of a workflow.
+#[derive(Serialize, ToSchema)]
+pub struct WorkflowCalls {
+    workflow_id: String,
+    /// In the order of the steps.
+    calls: Vec<StepCall>,
+}
+
+/// The model calls of a workflow
+///
+/// What every step asked and was answered: the exact prompt, the answer, model, tokens and timing.
+#[utoipa::path(
+    get,
+    path = "/workflows/{workflow_id}/calls",
+    tag = "workflows",
+    operation_id = "list_workflow_calls",
+    params(("workflow_id" = String, Path, description = "The workflow's id",
+        example = "76660f75-5a72-41a3-b5ca-ff78d91023ea")),
+    responses((status = 200, description = "The calls made so far", body = WorkflowCalls, example = json!({
+        "workflow_id": "76660f75-5a72-41a3-b5ca-ff78d91023ea", "calls": [{"step": "admin_analysis", "round": 1,
+            "agent": "general_assistant", "job_id": "cf049ed7-0a0c-5a0e-9d0e-0b1c7a3b7b1a", "number": 1,
+            "attempt": 1, "provider": "openai", "model": "gpt-4o-mini-2024-07-18", "simulated": false,
+            "messages": [{"role": "user", "content": "Fix the login bug"}], "answer": "First …",
+            "finish_reason": "stop", "usage": {"prompt_tokens": 20, "completion_tokens": 30, "total_tokens": 50,
+            "estimated": false}, "duration_ms": 812, "requests": 1,
+            "started_at": "2026-11-22T10:18:25.571038+00:00", "ended_at": "2026-11-22T10:18:26.383038+00:00"}]})))
+)]
+pub async fn calls(state: Data<HttpState>, id: Path<String>) -> Answer<WorkflowCalls> {
+    known_form(&id, unknown)?;
+    let detail = state.services.workflows.detail(&id).await?;
+    let with_step = |call: Call| {
+        let step = detail.workflow.step(&call.job_id);
+        StepCall {
+            step: step.map(|s| s.step.clone()).unwrap_or_default(),
+            round: step.map_or(1, |s| s.round),
+            agent: step.map(|s| s.agent.clone()).unwrap_or_default(),
+            call,
+        }
+    };
+    let calls = detail.calls.into_iter().map(with_step).collect();
+    Ok(Json(WorkflowCalls { workflow_id: id.into_inner(), calls }))
+}

@@ -1,0 +1,145 @@
+//! Tables of request fields, and the check that names every bad one at once in the words of
+//! FastAPI, which legacy clients know. What a field may contain is looked at by the services.
+
+use serde_json::{Value, json};
+
+use super::error::FieldError;
+
+/// What a field may be.
+#[derive(Debug, Clone, Copy)]
+pub enum Shape {
+    Text,
+    Texts,
+    Flag,
+    /// A whole number from 0 to this.
+    Whole(u64),
+    Object,
+    OneOf(&'static [&'static str]),
+}
+
+/// One field of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    pub name: &'static str,
+    pub shape: Shape,
+    required: bool,
+    nullable: bool,
+}
+
+impl Field {
+    /// Must be there.
+    pub const fn required(name: &'static str, shape: Shape) -> Self {
+        Self { name, shape, required: true, nullable: false }
+    }
+
+    /// May be missing or null.
+    pub const fn optional(name: &'static str, shape: Shape) -> Self {
+        Self { name, shape, required: false, nullable: true }
+    }
+
+    /// May be missing, but not null.
+    pub const fn defaulted(name: &'static str, shape: Shape) -> Self {
+        Self { name, shape, required: false, nullable: false }
+    }
+}
+
+/// The words that a priority may be.
+pub const PRIORITIES: Shape = Shape::OneOf(&["high", "normal", "low"]);
+
+/// Every complaint about a body, in the order of the table.
+pub fn check(body: &Value, fields: &[Field]) -> Result<(), Vec<FieldError>> {
+    if !body.is_object() {
+        let msg = "Input should be a valid dictionary or object to extract fields from";
+        return Err(vec![FieldError::new("model_attributes_type", vec![json!("body")], msg)]);
+    }
+    let mut errors = Vec::new();
+    for field in fields {
+        let loc = || vec![json!("body"), json!(field.name)];
+        match body.get(field.name) {
+            None if field.required => {
+                errors.push(FieldError::new("missing", loc(), "Field required").input(body.clone()));
+            }
+            None => {}
+            Some(Value::Null) if field.nullable => {}
+            Some(value) => check_value(value, field.shape, &loc, &mut errors),
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+fn check_value(value: &Value, shape: Shape, loc: &dyn Fn() -> Vec<Value>, errors: &mut Vec<FieldError>) {
+    let mut complain = |kind, msg: &str| errors.push(FieldError::new(kind, loc(), msg));
+    match shape {
+        Shape::Text if !value.is_string() => complain("string_type", "Input should be a valid string"),
+        Shape::Flag if !value.is_boolean() => complain("bool_type", "Input should be a valid boolean"),
+        Shape::Object if !value.is_object() => complain("dict_type", "Input should be a valid dictionary"),
+        Shape::Whole(max) => match value.as_u64() {
+            Some(number) if number <= max => {}
+            Some(_) => complain("less_than_equal", &format!("Input should be less than or equal to {max}")),
+            None if value.as_i64().is_some() => {
+                complain("greater_than_equal", "Input should be greater than or equal to 0");
+            }
+            None => complain("int_type", "Input should be a valid integer"),
+        },
+        Shape::OneOf(words) if !value.as_str().is_some_and(|v| words.contains(&v)) => {
+            let quoted: Vec<String> = words.iter().map(|w| format!("'{w}'")).collect();
+            let (last, first) = quoted.split_last().map_or(("", &[][..]), |(l, f)| (l.as_str(), f));
+            complain("literal_error", &format!("Input should be {} or {last}", first.join(", ")));
+        }
+        Shape::Texts => match value.as_array() {
+            None => complain("list_type", "Input should be a valid list"),
+            Some(items) => {
+                for (i, _) in items.iter().enumerate().filter(|(_, item)| !item.is_string()) {
+                    let mut at = loc();
+                    at.push(json!(i));
+                    errors.push(FieldError::new("string_type", at, "Input should be a valid string"));
+                }
+            }
+        },
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIELDS: &[Field] = &[
+        Field::required("name", Shape::Text),
+        Field::required("role", Shape::Text),
+        Field::defaulted("skills", Shape::Texts),
+        Field::optional("priority", PRIORITIES),
+        Field::optional("rounds", Shape::Whole(10)),
+    ];
+
+    fn complaints(body: Value) -> Vec<(String, Value)> {
+        check(&body, FIELDS)
+            .err()
+            .unwrap_or_default()
+            .into_iter()
+            .map(|e| (e.kind.into_owned(), json!(e.loc[1..])))
+            .collect()
+    }
+
+    #[test]
+    fn every_bad_field_is_named_at_once() {
+        let found =
+            complaints(json!({"name": 1, "skills": ["a", 2, null], "priority": "wild", "rounds": -1}));
+        let expected = [
+            ("string_type", json!(["name"])),
+            ("missing", json!(["role"])),
+            ("string_type", json!(["skills", 1])),
+            ("string_type", json!(["skills", 2])),
+            ("literal_error", json!(["priority"])),
+            ("greater_than_equal", json!(["rounds"])),
+        ];
+        assert_eq!(found, expected.map(|(kind, loc)| (kind.to_owned(), loc)));
+    }
+
+    #[test]
+    fn unknown_fields_and_allowed_nulls_are_no_complaint() {
+        assert_eq!(complaints(json!({"name": "", "role": "", "priority": null, "what": [1]})), []);
+        assert_eq!(complaints(json!({"name": "", "role": "", "skills": null}))[0].0, "list_type");
+        assert_eq!(complaints(json!([]))[0].0, "model_attributes_type");
+    }
+}

@@ -1,0 +1,134 @@
+//! The API key. Denies by default: what is not listed here as public needs the key, whatever its
+//! method, whether or not anything answers there. Looks at the path as it was sent, so no other
+//! spelling of a public path opens anything.
+
+use actix_web::{
+    Error, HttpResponse,
+    body::{BoxBody, EitherBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        Method,
+        header::{self, HeaderMap, HeaderName},
+    },
+    middleware::Next,
+    web::Data,
+};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::{
+    config::Secret,
+    http::{HttpState, error::Problem},
+};
+
+/// The owner's header.
+pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// Public to everyone, exactly as written.
+const PUBLIC: &[&str] = &[
+    "/",
+    "/system/ping",
+    "/system/health",
+    "/openapi.json",
+    "/docs",
+    "/redoc",
+    "/help",
+    "/dashboard",
+    "/favicon.ico",
+];
+/// Public with everything below: pages and assets without data. The dashboard's handlers ask for a
+/// session themselves.
+const PUBLIC_BELOW: &[&str] = &["/docs/", "/redoc/", "/help/", "/dashboard/", "/static/"];
+
+/// Whether a path, as sent, needs no key.
+pub fn is_public(path: &str) -> bool {
+    let plain = |rest: &str| {
+        !rest.starts_with('/') && !["..", "//", "%", "\\"].iter().any(|forbidden| rest.contains(forbidden))
+    };
+    PUBLIC.contains(&path) || PUBLIC_BELOW.iter().any(|p| path.strip_prefix(p).is_some_and(plain))
+}
+
+/// Whether this key is the right one, in a time that does not depend on where they differ.
+pub fn is_right(given: &[u8], key: &Secret) -> bool {
+    let digest = |bytes: &[u8]| Sha256::digest(bytes);
+    digest(given).as_slice().ct_eq(digest(key.expose().as_bytes()).as_slice()).into()
+}
+
+/// The keys a request shows: `X-API-Key`, or `Authorization: Bearer`.
+fn shown(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
+        let (scheme, token) = value.as_bytes().split_at_checked(7)?;
+        scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
+    });
+    headers.get(X_API_KEY).map(|value| value.as_bytes()).into_iter().chain(bearer)
+}
+
+/// The middleware. It answers before the body is read and before a route is looked for.
+pub async fn auth<B: MessageBody + 'static>(
+    req: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
+    let state = req.app_data::<Data<HttpState>>();
+    let allowed = match state.map(|s| s.api_key.as_ref()) {
+        Some(None) => true,
+        Some(Some(key)) => {
+            let free = is_public(req.uri().path()) && is_free_method(req.method(), req.uri().path());
+            free || shown(req.headers()).any(|given| is_right(given, key))
+        }
+        // Without a state nobody can say who may enter.
+        None => false,
+    };
+    if allowed {
+        return Ok(next.call(req).await?.map_into_left_body());
+    }
+    Ok(req.into_response(HttpResponse::from_error(Problem::unauthorized())).map_into_right_body())
+}
+
+/// Public paths are there to be read; only the dashboard has forms, whose handlers ask for a session.
+fn is_free_method(method: &Method, path: &str) -> bool {
+    matches!(*method, Method::GET | Method::HEAD) || path.starts_with("/dashboard/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_listed_spelling_of_a_path_is_public() {
+        for path in ["/", "/system/ping", "/docs", "/docs/swagger-ui.css", "/dashboard", "/static/app.css"] {
+            assert!(is_public(path), "{path}");
+        }
+        for path in [
+            "",
+            "//",
+            "/system/ping/",
+            "/system//ping",
+            "/system/%70ing",
+            "/System/ping",
+            "/system/health;x",
+            "/docs/../agents",
+            "/docs//agents",
+            "/docs/%2e%2e/agents",
+            "/static/..%2fagents",
+            "/docs/\\..\\x",
+            "/docsx",
+            "/dashboardx",
+            "/static",
+            "/agents/",
+            "/results",
+            "/help/../agents",
+            "/static//x",
+        ] {
+            assert!(!is_public(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_right_as_a_whole_or_not_at_all() {
+        let key = Secret::new("correct horse");
+        assert!(is_right(b"correct horse", &key));
+        for wrong in ["", "correct hors", "correct horse ", "Correct horse"] {
+            assert!(!is_right(wrong.as_bytes(), &key), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Writes out every error as `application/problem+json`, a panic included.
+
+use std::panic::AssertUnwindSafe;
+
+use actix_web::{
+    Error, HttpMessage,
+    body::{EitherBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    error::InternalError,
+    middleware::Next,
+};
+use futures_util::FutureExt;
+
+use super::request_id::RequestId;
+use crate::http::{error::Problem, extract::SentBody};
+
+/// The middleware.
+pub async fn errors<B: MessageBody + 'static>(
+    req: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    // Both clones are cheap, and where no response comes back they are all that is left of the request.
+    let (id, uri) = (RequestId::given(&req), req.uri().clone());
+    let problem = match AssertUnwindSafe(next.call(req)).catch_unwind().await {
+        Ok(Ok(res)) => {
+            let Some(error) = res.response().error() else {
+                return Ok(res.map_into_left_body());
+            };
+            let problem = Problem::of(error);
+            let sent = res.request().extensions_mut().remove::<SentBody>();
+            let answer = problem.answer(uri.path(), &id.0, sent.as_ref().map(|s| &s.0));
+            return Ok(res.into_response(answer).map_into_right_body());
+        }
+        Ok(Err(error)) => Problem::of(&error),
+        Err(panic) => {
+            let text = panic
+                .downcast_ref::<&str>()
+                .map(|s| (*s).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_default();
+            Problem::internal(format!("panic: {text}"))
+        }
+    };
+    let answer = problem.clone().answer(uri.path(), &id.0, None);
+    Err(InternalError::from_response(problem, answer).into())
+}

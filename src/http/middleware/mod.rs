@@ -1,0 +1,8 @@
+//! What every request passes through, outermost first:
+//! request id → CORS → errors → access log → API key → routes.
+
+pub mod access_log;
+pub mod auth;
+pub mod cors;
+pub mod errors;
+pub mod request_id;

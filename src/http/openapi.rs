@@ -1,0 +1,161 @@
+//! The OpenAPI 3.1 document, made from the handlers. What all operations have in common (errors,
+//! the key, headers) is added here, so that no handler can forget it.
+
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        self, Content, Header, OpenApi as Document, Ref, Response, ResponseBuilder,
+        path::Operation,
+        schema::{Object, Type},
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    },
+};
+
+use super::{
+    api::{agents, results, reviews, root, system, tasks, workflows},
+    error::{FieldError, PROBLEM_JSON, ProblemBody},
+    middleware::auth,
+};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "ProductForge",
+        description = "A brief becomes reviewed work: agents, workflows, tasks and their results.\n\n\
+            With an API key set, every operation but those marked as public needs it, in `X-API-Key` or as \
+            `Authorization: Bearer`. Errors are `application/problem+json`; `detail` is a sentence, and for 422 \
+            the list of all bad fields. Every path works with and without a slash at its end.",
+    ),
+    paths(
+        root::index,
+        system::ping, system::health, system::status, system::verify, system::workers,
+        agents::ping, agents::list, agents::register, agents::get, agents::delete,
+        workflows::start, workflows::list, workflows::get, workflows::calls,
+        reviews::ask,
+        tasks::submit,
+        results::ping, results::list, results::get_task, results::by_workflow, results::by_agent, results::get,
+    ),
+    components(schemas(ProblemBody, FieldError)),
+    tags(
+        (name = "system", description = "Alive, ready, set up well?"),
+        (name = "agents", description = "Named personas that do the work"),
+        (name = "workflows", description = "Briefs and the chains of steps they become"),
+        (name = "tasks", description = "One job asked of one agent"),
+        (name = "reviews", description = "QA looks at an earlier result"),
+        (name = "results", description = "The one terminal document of every job"),
+    ),
+    modifiers(&Common),
+)]
+struct Described;
+
+/// The document.
+pub fn document() -> Document {
+    Described::openapi()
+}
+
+/// What all operations have in common.
+struct Common;
+
+impl Modify for Common {
+    fn modify(&self, document: &mut Document) {
+        document.servers = None;
+        let components = document.components.get_or_insert_default();
+        let about = "The key that the server was started with (`API_KEY`)";
+        components.add_security_scheme(
+            "api_key",
+            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description("X-API-Key", about))),
+        );
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(about)).build();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        for (path, item) in &mut document.paths.paths {
+            let operations = [&mut item.get, &mut item.post, &mut item.delete];
+            for operation in operations.into_iter().flatten() {
+                complete(operation, path);
+            }
+        }
+    }
+}
+
+fn complete(operation: &mut Operation, path: &str) {
+    let public = auth::is_public(path);
+    let has_id = path.contains('{');
+    let has_query = operation
+        .parameters
+        .iter()
+        .flatten()
+        .any(|p| matches!(p, openapi::RefOr::T(parameter) if parameter.name == "limit"));
+    let has_body = operation.request_body.is_some();
+    let from_memory = public || path.ends_with("/ping");
+    let mut add = |status: &str, description: &str, detail: serde_json::Value| {
+        operation
+            .responses
+            .responses
+            .entry(status.to_owned())
+            .or_insert_with(|| problem(status, path, description, detail).into());
+    };
+    if !public {
+        add("401", "The key is missing or wrong", "Unauthorized".into());
+    }
+    if has_id {
+        add("404", "There is no such thing", "Agent 'nobody' not found".into());
+    }
+    if has_body || has_query {
+        let missing = FieldError::new("missing", vec!["body".into(), "job".into()], "Field required");
+        let limit = FieldError::new(
+            "int_parsing",
+            vec!["query".into(), "limit".into()],
+            "Input should be a valid integer, unable to parse string as an integer",
+        );
+        let (error, input) = if has_body { (missing, "{}") } else { (limit, "abc") };
+        add("422", "Bad fields, each of them named", serde_json::json!([error.input(input.into())]));
+    }
+    if has_body {
+        add("408", "The body did not arrive in time", "The body did not arrive in time".into());
+        add("413", "The body is too large", "The body is too large".into());
+        add("507", "The store is full; nothing was written", "The store is full".into());
+    }
+    if has_body || path == "/agents/{name}" {
+        add("409", "Somebody else changed the same thing at the same time", "Try again".into());
+    }
+    add("500", "Something went wrong in the server", "Something went wrong in the server".into());
+    if !from_memory {
+        let away = "The store is not available right now; try again in a moment";
+        add("503", "The store is away; see `Retry-After`", away.into());
+    }
+    for response in operation.responses.responses.values_mut() {
+        if let openapi::RefOr::T(response) = response {
+            let mut id = Header::new(Object::with_type(Type::String));
+            id.description = Some("The request's name; send your own to find it again in the log".to_owned());
+            response.headers.insert("X-Request-ID".to_owned(), id.into());
+        }
+    }
+    if !public {
+        let no_scopes: [&str; 0] = [];
+        operation.security = Some(vec![
+            SecurityRequirement::new("api_key", no_scopes),
+            SecurityRequirement::new("bearer", no_scopes),
+        ]);
+    }
+}
+
+fn problem(status: &str, path: &str, description: &str, detail: serde_json::Value) -> Response {
+    let (slug, title) = match status {
+        "401" => ("unauthorized", "Unauthorized"),
+        "404" => ("not-found", "Not Found"),
+        "408" => ("slow-body", "Request Timeout"),
+        "409" => ("conflict", "Conflict"),
+        "413" => ("body-too-large", "Payload Too Large"),
+        "422" => ("validation", "Unprocessable Entity"),
+        "503" => ("store-unavailable", "Service Unavailable"),
+        "507" => ("store-full", "Insufficient Storage"),
+        _ => ("internal", "Internal Server Error"),
+    };
+    let example = serde_json::json!({
+        "type": format!("urn:productforge:problem:{slug}"), "title": title,
+        "status": status.parse::<u16>().unwrap_or(500), "detail": detail, "instance": path,
+        "request_id": "7b0c9f0e-8a55-4f43-9a3b-7d0a64a1a9d3",
+    });
+    let mut content = Content::new(Some(Ref::from_schema_name("Problem")));
+    content.example = Some(example);
+    ResponseBuilder::new().description(description).content(PROBLEM_JSON, content).build()
+}

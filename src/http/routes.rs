@@ -1,0 +1,105 @@
+//! Every path on one screen. `API` is what the OpenAPI document describes; `PAGES` is for people.
+//!
+//! Every path also answers with the slash at its end added or left off, and to HEAD where it answers
+//! to GET. The order counts: the first path that fits takes the request.
+
+use actix_web::{
+    Route, guard,
+    http::Method,
+    web::{self, ServiceConfig},
+};
+
+use super::{
+    api::{agents, results, reviews, root, system, tasks, workflows},
+    assets, dashboard, docs,
+    error::Problem,
+    redoc,
+};
+
+/// A path and its methods.
+pub struct Entry {
+    pub path: &'static str,
+    pub methods: &'static [&'static str],
+}
+
+macro_rules! table {
+    ($table:ident, $configure:ident: $($path:literal => $($method:ident $handler:path),+;)+) => {
+        pub const $table: &[Entry] =
+            &[$(Entry { path: $path, methods: &[$(stringify!($method)),+] }),+];
+
+        fn $configure(cfg: &mut ServiceConfig) {
+            $(cfg.service(
+                web::resource(spellings($path))
+                    $(.route(on(stringify!($method)).to($handler)))+
+                    .default_service(web::to(|| async {
+                        Err::<web::Bytes, _>(Problem::method_not_allowed(allow(&[$(stringify!($method)),+])))
+                    })),
+            );)+
+        }
+    };
+}
+
+table! { API, configure_api:
+    "/"                               => get root::index;
+    "/system/ping"                    => get system::ping;
+    "/system/health"                  => get system::health;
+    "/system/status"                  => get system::status;
+    "/system/verify"                  => get system::verify;
+    "/workers"                        => get system::workers;
+    "/agents/"                        => get agents::list, post agents::register;
+    "/agents/ping"                    => get agents::ping;
+    "/agents/{name}"                  => get agents::get, delete agents::delete;
+    "/orchestrate"                    => post workflows::start;
+    "/workflows"                      => get workflows::list;
+    "/workflows/{workflow_id}"        => get workflows::get;
+    "/workflows/{workflow_id}/calls"  => get workflows::calls;
+    "/admin_review"                   => post reviews::ask;
+    "/results/"                       => get results::list;
+    "/results/ping"                   => get results::ping;
+    "/results/task"                   => post tasks::submit;
+    "/results/task/{job_id}"          => get results::get_task;
+    "/results/workflow/{workflow_id}" => get results::by_workflow;
+    "/results/agent/{name}"           => get results::by_agent;
+    "/results/{job_id}"               => get results::get;
+}
+
+table! { PAGES, configure_pages:
+    "/openapi.json"                   => get docs::openapi_json;
+    "/docs"                           => get docs::swagger_page;
+    "/docs/{file}"                    => get docs::swagger_file;
+}
+
+/// All routes, and what the rest is answered with.
+pub fn configure(cfg: &mut ServiceConfig) {
+    configure_api(cfg);
+    configure_pages(cfg);
+    redoc::configure(cfg);
+    dashboard::configure(cfg);
+    assets::configure(cfg);
+    cfg.default_service(web::to(|| async { Err::<web::Bytes, _>(Problem::no_such_path()) }));
+}
+
+fn spellings(path: &'static str) -> Vec<String> {
+    let bare = path.trim_end_matches('/');
+    if bare.is_empty() { vec![path.to_owned()] } else { vec![bare.to_owned(), format!("{bare}/")] }
+}
+
+fn on(method: &str) -> Route {
+    match method {
+        "get" => web::route().guard(guard::Any(guard::Get()).or(guard::Head())),
+        "post" => web::post(),
+        "delete" => web::delete(),
+        other => web::method(Method::from_bytes(other.to_uppercase().as_bytes()).unwrap_or(Method::PATCH)),
+    }
+}
+
+/// The header `Allow` of a path with these methods.
+fn allow(methods: &[&str]) -> &'static str {
+    match (methods.contains(&"get"), methods.contains(&"post"), methods.contains(&"delete")) {
+        (true, true, false) => "GET, HEAD, POST",
+        (true, false, true) => "GET, HEAD, DELETE",
+        (false, true, _) => "POST",
+        (false, false, true) => "DELETE",
+        _ => "GET, HEAD",
+    }
+}
