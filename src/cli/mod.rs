@@ -1,1 +1,133 @@
-//! (to come)
+//! The commands. One file each; what they share is in [`process`] and [`progress`].
+//!
+//! Exit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong, 130 interrupted.
+
+mod config;
+mod healthcheck;
+mod process;
+mod progress;
+mod run;
+mod worker;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    config::{Config, ConfigError, Flags},
+    service::ServiceError,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  productforge serve                        the API and the dashboard on http://127.0.0.1:8000
+  productforge run \"Fix the login bug\"      one brief, here and now, report on standard output
+  REDIS_URL=redis://cache:6379 productforge worker --workers 16
+
+Settings come from flags, then from the environment: `productforge config` lists them all.
+Without OPENAI_API_KEY or OPENAI_BASE_URL answers are simulated; without REDIS_URL everything is
+kept in one file in the folder WORKSPACE_DIR.";
+
+/// Turns a brief into reviewed work: a durable team of agents behind one executable.
+#[derive(Debug, Parser)]
+#[command(name = "productforge", version, after_help = EXAMPLES)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Worker(worker::Args),
+    Run(run::Args),
+    Healthcheck(healthcheck::Args),
+    Config(config::Args),
+}
+
+/// Why a command ends with a code other than 0.
+enum Failure {
+    /// The command line or the configuration is wrong: exit code 2.
+    Usage(String),
+    /// It was tried and did not work: exit code 1.
+    Failed(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(format!("{error}\n\n`productforge config --help` says where settings come from."))
+    }
+}
+
+impl From<ServiceError> for Failure {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::Invalid(problems) => {
+                Self::Usage(problems.into_iter().map(|p| p.message).collect::<Vec<_>>().join("\n"))
+            }
+            other => Self::Failed(other.into()),
+        }
+    }
+}
+
+/// Runs the command that was asked for.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Worker(args) => worker::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Healthcheck(args) => healthcheck::run(args),
+        Command::Config(args) => config::run(args),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(Failure::Usage(why)) => {
+            complain(&why);
+            ExitCode::from(2)
+        }
+        Err(Failure::Failed(error)) => {
+            complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Reads the configuration; flags that were not given are left out.
+fn load<const N: usize>(flags: [(&'static str, Option<String>); N]) -> Result<Config, ConfigError> {
+    let flags: Flags = flags.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    Config::load(&flags)
+}
+
+/// A problem, on stderr.
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "error: {text}");
+}
+
+/// What the user asked for, on stdout. A reader that has gone away (`| head`) is no error.
+fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+}
+
+/// Something to know on the way, on stderr.
+fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+}

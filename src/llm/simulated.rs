@@ -162,11 +162,19 @@ fn report(brief: &str, input: &str) -> String {
          - Read the work against the brief and decide.\n\
          - Connect a real model and run it again.\n",
         first_line(brief),
-        fit(input, MAX_INPUT).trim()
+        demoted(&fit(input, MAX_INPUT)).trim()
     )
 }
 
-/// What the last review found, as far as the prompt shows it; a revision without any is told as such.
+/// A Markdown text to stand inside another: its headings two levels down, without notices of its own.
+fn demoted(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.contains(NOTICE));
+    lines
+        .map(|line| if line.starts_with('#') { format!("##{line}\n") } else { format!("{line}\n") })
+        .collect()
+}
+
+/// What the last review found, as far as the prompt shows it.
 fn findings(input: &str) -> Vec<String> {
     let marked = [MISSING_MEASURE, MISSING_RISK].into_iter().filter(|f| input.contains(*f));
     let known: Vec<String> = marked.map(str::to_owned).collect();
@@ -246,8 +254,10 @@ mod tests {
     async fn context_flows_into_work_and_report() {
         let draft = ask(Some(TemplateRole::Specialist), 1, "The plan says: begin with the harbour.").await;
         assert!(draft.text.contains("> The plan says: begin with the harbour."), "{}", draft.text);
-        let report = ask(Some(TemplateRole::Feedback), 1, "The work: harbour first.").await;
-        assert!(report.text.contains("The work: harbour first."), "{}", report.text);
+        let work = format!("## Work of bot (round 1)\n\n> {NOTICE}\n\n# Harbour first\n\nThen the town.");
+        let report = ask(Some(TemplateRole::Feedback), 1, &work).await.text;
+        assert!(report.contains("\n### Harbour first\n\nThen the town."), "{report}");
+        assert_eq!(report.matches(NOTICE).count(), 1, "{report}");
     }
 
     #[tokio::test]

@@ -65,7 +65,7 @@ impl Agents {
 
     /// The agent as a job needs it: a name that nobody registered (any more) still has a persona.
     pub async fn persona(&self, name: &str) -> Result<Agent, ServiceError> {
-        if let Some(agent) = self.find(name).await? {
+        if let Some((agent, _)) = records::load(self.base.store.as_ref(), records::agent_key(name)).await? {
             return Ok(agent);
         }
         let now = self.base.clock.now();

@@ -34,7 +34,8 @@ pub struct Enqueue {
     pub queue: Queue,
     /// Opaque bytes; ProductForge puts the owner's job JSON in.
     pub payload: Vec<u8>,
-    /// Not before this time (store clock). `None`: at once, at the back of the queue.
+    /// Not before this time (store clock). `None`: at once, at the back of the queue. A time that has
+    /// come already may make it ready at once or with the next promotion.
     pub due_at: Option<UnixMs>,
 }
 

@@ -10,7 +10,8 @@ use super::{
     QueueDepth, Reserve, StoreError, Swept, Token, UnixMs,
 };
 
-/// The most that one call may take, list or move.
+/// The most that one call may take, list or move, and the longest list in a change. More is
+/// [`StoreError::Invalid`] and does nothing, like everything that breaks a limit.
 pub const MAX_BATCH: usize = 100;
 /// The largest payload of a queue entry.
 pub const MAX_PAYLOAD_BYTES: usize = 1 << 20;
@@ -91,7 +92,8 @@ pub trait Store: Send + Sync {
     async fn renew(&self, tokens: &[Token], lease_ms: u64) -> Result<Vec<bool>, StoreError>;
 
     /// Returns payloads of at most `limit` leases that have run out to the front of their queues,
-    /// each with one more crash counted. From then on the old token is refused everywhere.
+    /// each with one more crash counted; in which order among themselves is left open. From then on
+    /// the old token is refused everywhere.
     async fn sweep(&self, limit: usize) -> Result<Vec<Swept>, StoreError>;
 
     /// Moves at most `limit` payloads whose time has come to the back of their queues, in order of

@@ -1,7 +1,7 @@
 //! Errors of the storage layer. No SQL and no Redis types leak through.
 
 /// Why the store could not answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The store cannot be reached or is not ready. Worth trying again; whether a write that ended
     /// this way was made is unknown, so writes must be conditional to be repeated.

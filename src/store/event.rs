@@ -8,6 +8,7 @@ pub const ALL_EVENTS: &str = "all";
 /// An event to be appended to a stream (a workflow's id, say) and to [`ALL_EVENTS`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {
+    /// Any name but [`ALL_EVENTS`] itself.
     pub stream: String,
     /// JSON.
     pub body: Vec<u8>,

@@ -122,6 +122,7 @@ fn forget_old(folder: &Path, today: NaiveDate) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
     use chrono::{NaiveTime, TimeZone};
 
     fn day(text: &str) -> NaiveDate {
@@ -165,7 +166,7 @@ mod tests {
     #[test]
     fn a_restart_on_the_same_day_appends() {
         let dir = tempfile::tempdir().unwrap();
-        let today = Local::now().date_naive();
+        let today = clock::local_now().date_naive();
         DailyFile::open(dir.path(), today).write(b"one\n", today);
         DailyFile::open(dir.path(), today).write(b"two\n", today);
         assert_eq!(names(dir.path()), ["app.log"]);
@@ -202,7 +203,8 @@ mod tests {
     #[test]
     fn two_processes_at_midnight_lose_no_line() {
         let dir = tempfile::tempdir().unwrap();
-        let (yesterday, today) = (Local::now().date_naive() - Days::new(1), Local::now().date_naive());
+        let (yesterday, today) =
+            (clock::local_now().date_naive() - Days::new(1), clock::local_now().date_naive());
         let mut a = DailyFile::open(dir.path(), yesterday);
         let mut b = DailyFile::open(dir.path(), yesterday);
         a.write(b"a1\n", yesterday);

@@ -7,14 +7,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     engine::retry::Failure,
+    model::Call,
     service::{
         ServiceError,
         execution::{Admission, Answer, AnswerError, Ending, Running},
     },
-    store::Delivery,
+    store::{Delivery, StoreError},
 };
 
 use super::{Backoff, Shared};
+
+/// How long a paid answer is offered to a store that is away.
+const JOURNAL_WITHIN: Duration = Duration::from_secs(600);
 
 /// Runs a delivery. Whatever happens, the lease is not held any more by this worker afterwards.
 pub async fn run(shared: &Shared, delivery: Delivery, lost: CancellationToken) {
@@ -43,13 +47,23 @@ async fn pipeline(shared: &Shared, delivery: &Delivery, lost: &CancellationToken
     shared.held.name(running.token, &job_id);
     let attempt = running.job.attempts.len();
     log::info!("job {job_id} attempt {attempt} has begun ({})", running.job.agent);
-    let answer = tokio::select! {
-        answer = execution.answer(&running) => answer,
-        // Dropping the call ends it: a worker that lost its job spends nothing more on it.
-        () = lost.cancelled() => return,
-        () = shared.giving_back.cancelled() => {
-            release(shared, &running, lost).await;
-            return;
+    let Some(recalled) = persist(lost, || execution.recall(&running)).await else { return };
+    let answer = match recalled {
+        Some(answer) => Ok(answer),
+        None => {
+            let call = tokio::select! {
+                call = execution.ask(&running) => call,
+                // Dropping the call ends it: a worker that lost its job spends nothing more on it.
+                () = lost.cancelled() => return,
+                () = shared.giving_back.cancelled() => {
+                    release(shared, &running, lost).await;
+                    return;
+                }
+            };
+            match call {
+                Ok(call) => journal(shared, &call).await.map_err(AnswerError::from),
+                Err(e) => Err(e),
+            }
         }
     };
     match end(shared, &running, answer, lost).await {
@@ -81,7 +95,7 @@ async fn end(
                 AnswerError::Model(e) => {
                     Failure { retryable: e.kind.is_retryable(), retry_after: e.retry_after }
                 }
-                AnswerError::Service(_) => Failure { retryable: true, retry_after: None },
+                AnswerError::Service(e) => Failure { retryable: passes(e), retry_after: None },
             };
             persist(lost, || execution.fail(running, &text, failure)).await
         }
@@ -93,10 +107,45 @@ async fn release(shared: &Shared, running: &Running, lost: &CancellationToken) {
     let _ = persist(lost, || shared.services.execution.release(running)).await;
 }
 
+/// Writes a paid answer down, also when the lease is lost meanwhile: the journal is what keeps it
+/// from being paid twice. Gives up after [`JOURNAL_WITHIN`].
+async fn journal(shared: &Shared, call: &Call) -> Result<Answer, ServiceError> {
+    let give_up = CancellationToken::new();
+    let write = persist_or(&give_up, || shared.services.execution.journal(call));
+    match tokio::time::timeout(JOURNAL_WITHIN, write).await {
+        Ok(Some(Ok(answer))) => Ok(answer),
+        Ok(Some(Err(e))) => Err(e),
+        _ => Err(ServiceError::Conflict("the store did not take the answer in time".to_owned())),
+    }
+}
+
+/// Whether the same write may succeed later.
+fn passes(error: &ServiceError) -> bool {
+    matches!(
+        error,
+        ServiceError::Conflict(_) | ServiceError::Store(StoreError::Unavailable(_) | StoreError::Full(_))
+    )
+}
+
 /// Repeats a conditional write until the store takes it, for as long as the lease is ours: an
 /// answer that was paid for must not be thrown away because the store was restarted. A write whose
 /// reply was lost is refused the second time; that reads as a lost lease, and the job is settled.
-async fn persist<T, F, Fut>(lost: &CancellationToken, mut write: F) -> Option<T>
+async fn persist<T, F, Fut>(lost: &CancellationToken, write: F) -> Option<T>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T, ServiceError>>,
+{
+    match persist_or(lost, write).await? {
+        Ok(done) => Some(done),
+        Err(error) => {
+            log::error!("a job's state cannot be written: {error}; its lease will run out");
+            None
+        }
+    }
+}
+
+/// The same, with the error that repeating does not mend; `None` when the lease was lost.
+async fn persist_or<T, F, Fut>(lost: &CancellationToken, mut write: F) -> Option<Result<T, ServiceError>>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<T, ServiceError>>,
@@ -104,21 +153,16 @@ where
     let mut backoff = Backoff::default();
     loop {
         let error = match write().await {
-            Ok(done) => return Some(done),
-            Err(error) => error,
+            Ok(done) => return Some(Ok(done)),
+            Err(error) if passes(&error) => error,
+            Err(error) => return Some(Err(error)),
         };
         let wait = backoff.failed();
         if backoff.is_first() {
             log::warn!("a job's state could not be written: {error}; trying on while the lease holds");
         }
-        let worth_it = matches!(&error, ServiceError::Store(crate::store::StoreError::Unavailable(_)))
-            || matches!(&error, ServiceError::Conflict(_));
-        if !worth_it {
-            log::error!("a job's state cannot be written: {error}; its lease will run out");
-            return None;
-        }
         tokio::select! {
-            () = tokio::time::sleep(wait.max(Duration::from_millis(20))) => {}
+            () = tokio::time::sleep(wait) => {}
             () = lost.cancelled() => return None,
         }
     }

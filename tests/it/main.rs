@@ -1,6 +1,7 @@
 //! All integration tests, linked once.
 #![allow(clippy::unwrap_used)]
 
+mod architecture;
 mod browser;
 mod llm;
 mod store;

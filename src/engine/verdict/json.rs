@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 /// Deeper nesting is no verdict.
 const MAX_DEPTH: u32 = 32;
 
-/// How much work is done for each byte of a text. Every `{` may begin an object, so a hostile text of
-/// opened and never closed objects would else take time in the square of its length.
+/// How much work is done for each byte of a text, at the most. Every `{` may begin an object, so parts of
+/// a text that breaks off are read again and again; this bounds the whole, whatever the text.
 const FUEL_PER_BYTE: usize = 8;
 
 /// The longest bare word.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::model::{Finding, Verdict, VerdictKind};
 
-/// The most that is looked at.
+/// The most characters that are looked at.
 const MAX_INPUT: usize = 256 << 10;
 
 /// The most findings, and the most things to fix.
@@ -29,7 +29,7 @@ const MAX_WRAPPING: u32 = 4;
 
 /// Reads a verdict. The last valid object wins, because models repeat the form they were shown first.
 pub fn parse_verdict(text: &str) -> Verdict {
-    let text = text.get(..text.floor_char_boundary(MAX_INPUT)).unwrap_or(text);
+    let text = cut(text, MAX_INPUT);
     let mut objects = json::objects(text);
     while let Some(object) = objects.pop() {
         if let Some(verdict) = from_object(&object, 0) {
@@ -106,11 +106,12 @@ fn finding(severity: Option<&str>, text: &str, max: usize) -> Option<Finding> {
         return None;
     }
     let severity = severity.map(|s| cut(s.trim(), 50).to_lowercase()).filter(|s| !s.is_empty());
-    Some(Finding { severity, text: cut(text, max) })
+    Some(Finding { severity, text: cut(text, max).to_owned() })
 }
 
-fn cut(text: &str, max: usize) -> String {
-    text.chars().take(max).collect()
+/// The first characters of a text.
+fn cut(text: &str, max: usize) -> &str {
+    text.char_indices().nth(max).map_or(text, |(end, _)| &text[..end])
 }
 
 /// What a word for a decision means.

@@ -126,10 +126,8 @@ fn moment(text: &str, now: SystemTime) -> Option<Duration> {
 
 /// A wait that makes sense: zero and nonsense count as none, so that the backoff applies.
 fn seconds(number: f64) -> Option<Duration> {
-    if !(number > 0.0) {
-        return None;
-    }
-    Some(Duration::try_from_secs_f64(number).unwrap_or(LONGEST_RETRY_AFTER))
+    let makes_sense = number > 0.0;
+    makes_sense.then(|| Duration::try_from_secs_f64(number).unwrap_or(LONGEST_RETRY_AFTER))
 }
 
 /// The wait that an error text asks for: `Please try again in 7m12s.`

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::text::beginning;
+
 /// The longest part of a body that is looked at as plain text.
 const MAX_PLAIN: usize = 4_096;
 
@@ -86,7 +88,7 @@ impl Said {
         let message = if body.starts_with('<') {
             html_title(body).map_or_else(|| "an HTML page".to_owned(), |t| format!("an HTML page: {t}"))
         } else {
-            body.get(..body.floor_char_boundary(MAX_PLAIN)).unwrap_or(body).to_owned()
+            beginning(body, MAX_PLAIN).to_owned()
         };
         Self { message, ..Self::default() }
     }
@@ -125,7 +127,7 @@ fn words(value: &Value) -> Option<String> {
 }
 
 fn html_title(body: &str) -> Option<&str> {
-    let head = body.get(..body.floor_char_boundary(MAX_PLAIN))?;
+    let head = beginning(body, MAX_PLAIN);
     // Lower case in ASCII keeps every byte in its place.
     let lower = head.to_ascii_lowercase();
     let start = lower.find("<title")?;

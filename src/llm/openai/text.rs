@@ -12,9 +12,7 @@ pub(super) fn one_line(text: &str, max: usize) -> String {
     let mut line = String::new();
     let mut length = 0;
     // Enough to fill the line even when much of it is white space; what follows cannot show anyway.
-    for word in
-        text.get(..text.floor_char_boundary(max.saturating_mul(16))).unwrap_or(text).split_whitespace()
-    {
+    for word in beginning(text, max.saturating_mul(16)).split_whitespace() {
         if !line.is_empty() {
             line.push(' ');
             length += 1;
@@ -29,6 +27,11 @@ pub(super) fn one_line(text: &str, max: usize) -> String {
         }
     }
     line
+}
+
+/// The first characters of a text.
+pub(super) fn beginning(text: &str, max: usize) -> &str {
+    text.char_indices().nth(max).map_or(text, |(end, _)| &text[..end])
 }
 
 /// Marks that make terminals and browsers show text in another order than it is written.

@@ -8,7 +8,9 @@ use crate::{
         Attempt, AttemptOutcome, DeadJob, DeadReason, Job, JobMode, JobPayload, JobState, StepStatus,
         Timestamp, Workflow, derived_id, is_valid_id, new_id,
     },
-    store::{CRASHES_BEFORE_POISON, Change, Delivery, DocKey, Enqueue, LeaseEnd, Refusal, Revision},
+    store::{
+        CRASHES_BEFORE_POISON, Change, Delivery, DocKey, Enqueue, LeaseEnd, Refusal, Revision, StoreError,
+    },
 };
 
 use super::{Admission, Execution, Running, TRIES};
@@ -26,8 +28,14 @@ impl Execution {
         };
         let Some(job_id) = payload.job_id.clone() else { return self.name(delivery).await };
         for _ in 0..TRIES {
-            if let Some(admission) = self.try_admit(delivery, &payload, &job_id, worker_id).await? {
-                return Ok(admission);
+            match self.try_admit(delivery, &payload, &job_id, worker_id).await {
+                Ok(Some(admission)) => return Ok(admission),
+                Ok(None) => {}
+                // It would be as unreadable the next time; a person has to look at it.
+                Err(ServiceError::Store(e @ StoreError::Corrupt { .. })) => {
+                    return self.bury(delivery, e.to_string()).await;
+                }
+                Err(e) => return Err(e),
             }
         }
         Err(self.busy(&job_id))

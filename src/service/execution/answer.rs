@@ -22,7 +22,7 @@ pub struct Answer {
     pub digest: String,
 }
 
-/// Why there is no answer.
+/// Why the model gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerError {
     #[error(transparent)]
@@ -35,15 +35,15 @@ pub enum AnswerError {
 const FIRST: u32 = 1;
 
 impl Execution {
-    /// Gets the answer to a running job: from the journal if an earlier attempt paid for it, else
-    /// from the model, and then journals it before anybody uses it.
-    pub async fn answer(&self, running: &Running) -> Result<Answer, AnswerError> {
+    /// The answer an earlier attempt paid for, if it is in the journal.
+    pub async fn recall(&self, running: &Running) -> Result<Option<Answer>, ServiceError> {
         let key = records::call_key(&running.job.job_id, FIRST);
-        if let Some((call, _)) =
-            records::load::<Call>(self.base.store.as_ref(), key.clone()).await.map_err(ServiceError::from)?
-        {
-            return Ok(journaled(call));
-        }
+        let found = records::load::<Call>(self.base.store.as_ref(), key).await?;
+        Ok(found.map(|(call, _)| journaled(call)))
+    }
+
+    /// Asks the model. What comes back must go through [`Execution::journal`] before it is used.
+    pub async fn ask(&self, running: &Running) -> Result<Call, AnswerError> {
         let messages = self.messages(running).await?;
         let request = ChatRequest {
             model: Some(running.agent.model.clone()).filter(|m| m != DEFAULT_MODEL && !m.is_empty()),
@@ -54,7 +54,7 @@ impl Execution {
         let started_at = self.base.clock.now();
         let begun = Instant::now();
         let answer = self.base.provider.complete(&request).await?;
-        let call = Call {
+        Ok(Call {
             job_id: running.job.job_id.clone(),
             number: FIRST,
             attempt: running.job.attempts.len() as u32,
@@ -69,18 +69,20 @@ impl Execution {
             requests: answer.requests,
             started_at,
             ended_at: self.base.clock.now(),
-        };
-        // Not under the lease: a paid answer is kept even if this worker was too slow, and whoever
-        // has the job now uses it if it comes in time. The first answer stays.
-        let change = Change::new().expect(key.clone(), None).put(records::put_call(&call));
-        let outcome = self.base.store.apply(change).await.map_err(ServiceError::from)?;
-        if outcome.is_err()
-            && let Some((first, _)) =
-                records::load::<Call>(self.base.store.as_ref(), key).await.map_err(ServiceError::from)?
+        })
+    }
+
+    /// Writes a paid answer down. Not under the lease: it is kept even if this worker was too slow,
+    /// and whoever has the job now uses it if it comes in time. The first answer of a job stays.
+    pub async fn journal(&self, call: &Call) -> Result<Answer, ServiceError> {
+        let key = records::call_key(&call.job_id, call.number);
+        let change = Change::new().expect(key.clone(), None).put(records::put_call(call));
+        if self.base.store.apply(change).await?.is_err()
+            && let Some((first, _)) = records::load::<Call>(self.base.store.as_ref(), key).await?
         {
             return Ok(journaled(first));
         }
-        Ok(journaled(call))
+        Ok(journaled(call.clone()))
     }
 
     async fn messages(&self, running: &Running) -> Result<Vec<ChatMessage>, ServiceError> {

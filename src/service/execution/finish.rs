@@ -80,10 +80,31 @@ impl Execution {
                 }
                 Err(Refusal::LeaseLost) => return Ok(Ending::LeaseLost),
                 Err(Refusal::Changed(key)) if key == job_key(&running.job) => return Ok(Ending::LeaseLost),
+                Err(Refusal::Changed(key)) if key == records::result_key(&running.job.job_id) => {
+                    return self.superseded(running).await;
+                }
                 Err(Refusal::Changed(_)) => {}
             }
         }
         Err(self.busy(&running.job.job_id))
+    }
+
+    /// Somebody who holds no lease (a legacy worker beside us) has written the result. It stays.
+    async fn superseded(&self, running: &Running) -> Result<Ending, ServiceError> {
+        log::warn!("job {} has a result by somebody else already; that one stays", running.job.job_id);
+        let mut job = running.job.clone();
+        let now = self.base.clock.now();
+        job.close_attempt(AttemptOutcome::Completed, Some("another result was there first".to_owned()), now);
+        job.state = JobState::Completed;
+        job.ended_at = Some(now);
+        let change = Change::new()
+            .under(running.token, LeaseEnd::Finish)
+            .expect(job_key(&job), Some(running.job_revision.clone()))
+            .put(records::put_job(&job));
+        Ok(match self.base.store.apply(change).await? {
+            Ok(_) => Ending::Done,
+            Err(_) => Ending::LeaseLost,
+        })
     }
 
     /// An attempt failed: plans the next one, or ends the job with the reason.

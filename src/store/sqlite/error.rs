@@ -6,21 +6,16 @@ use crate::store::StoreError;
 
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
-        describe(&error)
-    }
-}
-
-/// By reference, because one failed commit is told to every caller of its batch.
-pub(super) fn describe(error: &Error) -> StoreError {
-    if let Error::FromSqlConversionFailure(..) | Error::InvalidColumnType(..) = error {
-        return StoreError::Corrupt { what: "a column".into(), why: error.to_string() };
-    }
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull | ErrorCode::TooBig) => StoreError::Full(error.to_string()),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            StoreError::Corrupt { what: "the database".into(), why: error.to_string() }
+        if let Error::FromSqlConversionFailure(..) | Error::InvalidColumnType(..) = error {
+            return StoreError::Corrupt { what: "a column".into(), why: error.to_string() };
         }
-        _ => StoreError::Unavailable(error.to_string()),
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull | ErrorCode::TooBig) => StoreError::Full(error.to_string()),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                StoreError::Corrupt { what: "the database".into(), why: error.to_string() }
+            }
+            _ => StoreError::Unavailable(error.to_string()),
+        }
     }
 }
 

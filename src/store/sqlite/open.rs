@@ -30,6 +30,8 @@ pub(super) struct FileLock(#[expect(dead_code, reason = "held, not read")] File)
 
 impl FileLock {
     pub fn take(database: &Path) -> Result<Self, StoreError> {
+        // One file, one lock, whatever link it is reached by.
+        let database = &std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
         let path = beside(database, ".lock");
         let file = File::options()
             .create(true)

@@ -77,13 +77,20 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Drop for Writer {
+    /// The last handle waits for the thread, so that the file is free when the store is gone.
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
 /// A step with its type forgotten.
 trait Call: Send {
-    /// Runs it; whether what it wrote is to be kept.
-    fn run(&mut self, step: &Step) -> bool;
+    /// Runs it; an error means that what it wrote is to be undone.
+    fn run(&mut self, step: &Step) -> Result<(), StoreError>;
 
-    /// Answers the caller: what the step answered, or that its group was not committed.
-    fn answer(self: Box<Self>, lost: Option<&rusqlite::Error>);
+    /// Answers the caller: what the step answered, or why its group was not committed.
+    fn answer(self: Box<Self>, lost: Option<&StoreError>);
 }
 
 struct StepCall<T, F> {
@@ -97,19 +104,19 @@ where
     T: Send,
     F: FnOnce(&Step) -> Result<T, StoreError> + Send,
 {
-    fn run(&mut self, step: &Step) -> bool {
-        let Some(work) = self.step.take() else { return false };
+    fn run(&mut self, step: &Step) -> Result<(), StoreError> {
+        let Some(work) = self.step.take() else { return Ok(()) };
         let answer = catch_unwind(AssertUnwindSafe(|| work(step))).unwrap_or_else(|_| Err(error::panicked()));
-        let keep = answer.is_ok();
+        let kept = answer.as_ref().map(drop).map_err(StoreError::clone);
         self.answer = Some(answer);
-        keep
+        kept
     }
 
-    fn answer(self: Box<Self>, lost: Option<&rusqlite::Error>) {
+    fn answer(self: Box<Self>, lost: Option<&StoreError>) {
         let answer = match (lost, self.answer) {
             // A step that had failed already keeps its own reason.
             (_, Some(Err(own))) => Err(own),
-            (Some(error), _) => Err(error::describe(error)),
+            (Some(lost), _) => Err(lost.clone()),
             (None, Some(answer)) => answer,
             (None, None) => Err(error::closed()),
         };
@@ -121,8 +128,11 @@ where
 /// The thread: one group after another until nobody can send any more.
 fn run(conn: &Connection, clock: &dyn Clock, work: &Notify, queue: &mpsc::Receiver<Box<dyn Call>>) {
     while let Ok(first) = queue.recv() {
-        let mut group = Vec::with_capacity(16);
-        let committed = commit_group(conn, clock, first, queue, &mut group);
+        let mut group = vec![first];
+        let committed = commit_group(conn, clock, queue, &mut group);
+        if let Err(lost) = &committed {
+            log::warn!(steps = group.len(); "The embedded store could not commit {} step(s): {lost}", group.len());
+        }
         if matches!(committed, Ok(true)) {
             work.notify_waiters();
         }
@@ -132,50 +142,137 @@ fn run(conn: &Connection, clock: &dyn Clock, work: &Notify, queue: &mpsc::Receiv
     }
 }
 
-/// Runs all steps that wait in one transaction; whether any of them made a payload ready. After an
-/// error nothing of the group was written.
+/// Runs the first step of the group and all that wait behind it in one transaction; whether any of
+/// them made a payload ready. After an error nothing of the group was written.
 fn commit_group(
     conn: &Connection,
     clock: &dyn Clock,
-    first: Box<dyn Call>,
     queue: &mpsc::Receiver<Box<dyn Call>>,
     group: &mut Vec<Box<dyn Call>>,
-) -> rusqlite::Result<bool> {
-    let mut made_ready = false;
-    let mut next = Some(first);
-    let mut run_all = || {
-        while let Some(call) = next.take() {
-            group.push(call);
-            if let Some(call) = group.last_mut() {
-                made_ready |= run_in_savepoint(conn, clock, call.as_mut())?;
-            }
-            if group.len() < MAX_GROUP {
-                next = queue.try_recv().ok();
-            }
-        }
-        conn.execute_batch("COMMIT")
-    };
-    let committed = conn.execute_batch("BEGIN IMMEDIATE").and_then(|()| run_all());
-    if let Some(call) = next {
-        // The transaction could not even begin.
-        group.push(call);
-    }
+) -> Result<bool, StoreError> {
+    conn.execute_batch("BEGIN IMMEDIATE")?;
+    let committed = run_group(conn, clock, queue, group).and_then(|made_ready| {
+        conn.execute_batch("COMMIT")?;
+        Ok(made_ready)
+    });
     if committed.is_err() && !conn.is_autocommit() {
         // Should this fail too, the next BEGIN fails and says so to its callers.
         let _ = conn.execute_batch("ROLLBACK");
     }
-    committed.map(|()| made_ready)
+    committed
 }
 
-/// Runs one step; undoes it, and it alone, if it fails. An error here means that SQLite has given up
-/// the whole transaction (as it does on a full disk).
-fn run_in_savepoint(conn: &Connection, clock: &dyn Clock, call: &mut dyn Call) -> rusqlite::Result<bool> {
+fn run_group(
+    conn: &Connection,
+    clock: &dyn Clock,
+    queue: &mpsc::Receiver<Box<dyn Call>>,
+    group: &mut Vec<Box<dyn Call>>,
+) -> Result<bool, StoreError> {
+    let mut made_ready = false;
+    for number in 0..MAX_GROUP {
+        if number == group.len() {
+            match queue.try_recv() {
+                Ok(call) => group.push(call),
+                Err(_) => break,
+            }
+        }
+        made_ready |= run_in_savepoint(conn, clock, group[number].as_mut())?;
+    }
+    Ok(made_ready)
+}
+
+/// Runs one step; undoes it, and it alone, if it fails. An error here means that the whole
+/// transaction is lost.
+fn run_in_savepoint(conn: &Connection, clock: &dyn Clock, call: &mut dyn Call) -> Result<bool, StoreError> {
     conn.prepare_cached("SAVEPOINT step")?.execute([])?;
     let step = Step::new(conn, clock.now_ms());
-    let keep = call.run(&step);
-    if !keep {
+    let ran = call.run(&step);
+    if let Err(failed) = &ran {
+        if conn.is_autocommit() {
+            // SQLite has given up the transaction by itself, as it may on a full or broken disk.
+            return Err(failed.clone());
+        }
         conn.prepare_cached("ROLLBACK TO step")?.execute([])?;
     }
     conn.prepare_cached("RELEASE step")?.execute([])?;
-    Ok(keep && step.made_ready())
+    Ok(ran.is_ok() && step.made_ready())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::SystemClock;
+
+    fn writer(conn: Connection) -> Writer {
+        conn.execute_batch("CREATE TABLE t (x BLOB NOT NULL) STRICT").unwrap();
+        Writer::start(conn, Arc::new(SystemClock), Arc::new(Notify::new()), ()).unwrap()
+    }
+
+    fn insert(step: &Step, bytes: usize) -> Result<(), StoreError> {
+        step.sql("INSERT INTO t (x) VALUES (zeroblob(?1))")?.execute([bytes as i64])?;
+        Ok(())
+    }
+
+    async fn rows(writer: &Writer) -> i64 {
+        let count = |step: &Step| Ok(step.sql("SELECT count(*) FROM t")?.query_row([], |row| row.get(0))?);
+        writer.run(count).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_step_that_panics_is_undone_and_the_writer_goes_on() {
+        let writer = writer(Connection::open_in_memory().unwrap());
+        let fault = |step: &Step| -> Result<(), StoreError> {
+            insert(step, 1)?;
+            panic!("planted");
+        };
+        assert!(matches!(writer.run(fault).await, Err(StoreError::Unavailable(_))));
+        writer.run(|step| insert(step, 1)).await.unwrap();
+        assert_eq!(rows(&writer).await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_failing_step_is_undone_and_those_of_its_group_are_made() {
+        let writer = writer(Connection::open_in_memory().unwrap());
+        // The first step holds the writer up until the others wait behind it.
+        let hold_up = writer.run(|_| {
+            std::thread::sleep(Duration::from_millis(50));
+            Ok(())
+        });
+        let good = writer.run(|step| insert(step, 1));
+        let bad = writer.run(|step| {
+            insert(step, 1)?;
+            Err::<(), _>(StoreError::Invalid("planted".into()))
+        });
+        let also_good = writer.run(|step| insert(step, 1));
+        let (held, good, bad, also_good) = tokio::join!(hold_up, good, bad, also_good);
+        assert!(held.is_ok() && good.is_ok() && also_good.is_ok());
+        assert!(matches!(bad, Err(StoreError::Invalid(_))));
+        assert_eq!(rows(&writer).await, 2);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_said_to_be_full_and_nothing_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let conn = Connection::open(folder.path().join("small.db")).unwrap();
+        conn.pragma_update(None, "journal_mode", "WAL").unwrap();
+        let writer = writer(conn);
+        writer.run(|step| Ok(step.conn().pragma_update(None, "max_page_count", 20)?)).await.unwrap();
+        writer.run(|step| insert(step, 1000)).await.unwrap();
+        let too_much = writer.run(|step| {
+            insert(step, 10)?;
+            insert(step, 1_000_000)
+        });
+        assert!(matches!(too_much.await, Err(StoreError::Full(_))));
+        writer.run(|step| insert(step, 1000)).await.unwrap();
+        assert_eq!(rows(&writer).await, 2);
+    }
+
+    #[tokio::test]
+    async fn a_stopped_writer_is_not_available() {
+        let writer = writer(Connection::open_in_memory().unwrap());
+        writer.stop();
+        assert!(matches!(writer.run(|step| insert(step, 1)).await, Err(StoreError::Unavailable(_))));
+    }
 }

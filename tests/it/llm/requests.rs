@@ -5,6 +5,7 @@ use std::time::Duration;
 use productforge::{
     config::{LlmConfig, Secret},
     llm::{ChatRequest, ModelProvider, openai::OpenAiProvider},
+    model::ChatMessage,
 };
 use serde_json::json;
 
@@ -155,10 +156,15 @@ fn a_client_is_built_for_every_sensible_address() {
 async fn the_fake_plays_a_whole_review() {
     let fake = FakeModel::review_chain();
     let provider = provider(&fake.config());
-    let ask = async |text: &str| provider.complete(&request(text)).await.unwrap().text;
-    let qa = r#"Answer {"verdict": "approve" | "revise" | "reject"} on this work."#;
-    assert!(ask("Plan the launch.").await.contains("Plan the launch."));
-    assert!(ask(qa).await.contains(r#""verdict": "revise""#));
-    assert!(ask(qa).await.contains(r#""verdict": "approve""#));
-    assert!(ask("The verdict was revise, then approve. Report.").await.contains("fine piece of work"));
+    let say = async |system: &str, user: &str| {
+        let messages = vec![ChatMessage::system(system), ChatMessage::user(user)];
+        provider.complete(&ChatRequest { messages, ..request("") }).await.unwrap().text
+    };
+    let qa = r#"Answer {"verdict": "approve" or "revise" or "reject"}."#;
+    assert!(say("Plan.", "Plan the launch.").await.contains("Plan the launch."));
+    assert!(say(qa, "## Work of bot (round 1)").await.contains(r#""verdict": "revise""#));
+    assert!(say("Work.", "Verdict: revise. Approve or reject?").await.contains("fine piece of work"));
+    assert!(say(qa, "## Work of bot (round 1)").await.contains(r#""verdict": "revise""#));
+    assert!(say(qa, "## Work of bot (round 2)").await.contains(r#""verdict": "approve""#));
+    assert!(say(qa, "The work.").await.contains(r#""verdict": "approve""#));
 }

@@ -65,6 +65,7 @@ mod planted_faults;
 mod queues;
 mod races;
 mod reopening;
+mod sqlite_files;
 mod waiting;
 
 mod redis_only;

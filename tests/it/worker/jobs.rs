@@ -106,7 +106,8 @@ async fn an_answer_that_was_paid_for_is_used_after_a_crash() {
     else {
         panic!("not admitted")
     };
-    execution.answer(&running).await.unwrap();
+    let call = execution.ask(&running).await.unwrap();
+    execution.journal(&call).await.unwrap();
     let worker = app.start_worker();
     let result = until("a result", || async { app.services.results.find(&id).await.unwrap() }).await;
     assert_eq!((result.output.as_str(), result.attempts), ("answer 1", 2));
@@ -127,7 +128,8 @@ async fn a_late_worker_changes_nothing() {
     else {
         panic!("not admitted")
     };
-    let answer = execution.answer(&running).await.unwrap();
+    let call = execution.ask(&running).await.unwrap();
+    let answer = execution.journal(&call).await.unwrap();
     until("the lease is swept", || async { app.store.sweep(10).await.unwrap().pop() }).await;
     let late = execution.complete(&running, &answer).await.unwrap();
     assert_eq!(late, productforge::service::execution::Ending::LeaseLost);

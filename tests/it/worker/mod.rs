@@ -3,4 +3,5 @@
 mod chain;
 mod foreign;
 mod jobs;
+mod real_model;
 mod stopping;

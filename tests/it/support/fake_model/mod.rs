@@ -46,10 +46,19 @@ impl Ask {
         messages.iter().filter_map(|m| m["content"].as_str()).collect::<Vec<_>>().join("\n\n")
     }
 
-    /// Whether QA is asked: only its prompt names the key and every verdict to choose from.
+    /// Whether QA is asked: the instructions name the key and every verdict to choose from.
     pub fn asks_for_verdict(&self) -> bool {
-        let prompt = self.prompt().to_lowercase();
-        ["verdict", "approve", "revise", "reject"].iter().all(|word| prompt.contains(word))
+        let system =
+            self.json["messages"].as_array().and_then(|all| all.iter().find(|m| m["role"] == "system"));
+        let instructions = system.and_then(|m| m["content"].as_str()).unwrap_or_default().to_lowercase();
+        ["verdict", "approve", "revise", "reject"].iter().all(|word| instructions.contains(word))
+    }
+
+    /// The last round that the prompt speaks of: `(round 2)`.
+    pub fn round(&self) -> Option<u32> {
+        let prompt = self.prompt();
+        let (_, rest) = prompt.rsplit_once("(round ")?;
+        rest.split_once(')')?.0.parse().ok()
     }
 }
 
@@ -173,12 +182,14 @@ impl FakeModel {
                 let last = prompt.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or_default();
                 return Reply::answer(&format!("# A fine piece of work\n\nIt follows from: {last}"));
             }
-            Reply::answer(match verdicts {
-                0 => {
+            // By the round where the prompt names it, so that several workflows may run at once.
+            let first = ask.round().map_or(verdicts == 0, |round| round < 2);
+            Reply::answer(match first {
+                true => {
                     r#"{"verdict": "revise", "score": 0.4, "must_fix": ["Name a number for the goal."],
                         "findings": [{"severity": "major", "text": "The goal has no number."}]}"#
                 }
-                _ => r#"{"verdict": "approve", "score": 0.9, "findings": [], "must_fix": []}"#,
+                false => r#"{"verdict": "approve", "score": 0.9, "findings": [], "must_fix": []}"#,
             })
         })
     }

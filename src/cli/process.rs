@@ -1,0 +1,72 @@
+//! What long-running commands share: the runtime, what they say at the start, and the signals.
+
+use std::io;
+
+use anyhow::Context;
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+use crate::{app::App, config::LlmConfig};
+
+/// The threads that services and workers run on.
+pub(super) fn runtime() -> anyhow::Result<Runtime> {
+    Builder::new_multi_thread().enable_all().build().context("no threads can be started")
+}
+
+/// Says what the process stands on: its store and its model.
+pub(super) async fn announce(app: &App) -> anyhow::Result<()> {
+    let report = app.store.check().await.context("the store does not answer")?;
+    log::info!(engine = report.engine, version = report.version.as_str(); "store is ready");
+    for check in report.checks.iter().filter(|check| !check.ok) {
+        log::warn!("store: {}", check.detail);
+    }
+    match model(&app.config.llm) {
+        Some(model) => log::info!("model: {model}"),
+        None => log::warn!(
+            "No model is configured: answers are simulated. Set OPENAI_API_KEY or OPENAI_BASE_URL."
+        ),
+    }
+    Ok(())
+}
+
+/// The model and whose it is; `None` when answers are simulated. An address can hold a password,
+/// so only its host is told.
+fn model(llm: &LlmConfig) -> Option<String> {
+    if llm.is_simulated() {
+        return None;
+    }
+    let host = llm.base_url.as_deref().and_then(|url| {
+        let url = reqwest::Url::parse(url).ok()?;
+        Some(url.host_str()?.to_owned())
+    });
+    Some(format!("{} at {}", llm.model, host.as_deref().unwrap_or("api.openai.com")))
+}
+
+/// SIGTERM (the platform) and SIGINT (Ctrl-C) both ask the process to stop.
+pub(super) struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    /// From here on the signals no longer end the process by themselves.
+    pub(super) fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// The next request to stop, by the name of its signal.
+    pub(super) async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+
+    /// Completes with the second request, which means "at once".
+    pub(super) async fn again(&mut self) {
+        let signal = self.next().await;
+        log::warn!("{signal} again: stopping at once");
+    }
+}

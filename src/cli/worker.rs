@@ -1,0 +1,64 @@
+//! `productforge worker`: runs jobs and serves nothing.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use crate::{app::App, config::Config, telemetry};
+
+use super::{
+    Failure, load,
+    process::{StopSignals, announce, runtime},
+};
+
+const NO_REDIS: &str = "\
+a worker needs REDIS_URL: it shares its queues with the servers, and the embedded store belongs to \
+one process.
+Set REDIS_URL to the Redis that `productforge serve` uses, or start `productforge serve --workers N`, \
+which runs jobs itself.";
+
+const EXAMPLES: &str = "\
+SIGTERM or Ctrl-C lets running jobs finish for up to DRAIN_SECONDS and gives the rest back; a second
+signal gives them back at once. No attempt is charged.
+
+Example:
+  REDIS_URL=redis://cache:6379 productforge worker --workers 16";
+
+/// Run jobs from a shared Redis, without an HTTP server
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// Jobs run at once [default: WORKERS, 4]
+    #[arg(long, value_name = "N")]
+    workers: Option<String>,
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
+    let config = load([("WORKERS", args.workers)])?;
+    if config.store.redis_url.is_none() {
+        return Err(Failure::Usage(NO_REDIS.to_owned()));
+    }
+    if config.worker.slots == 0 {
+        return Err(Failure::Usage(
+            "a worker with 0 slots runs nothing: set --workers to 1 or more".to_owned(),
+        ));
+    }
+    telemetry::init(&config.log, &telemetry::log_folder(&config))?;
+    runtime()?.block_on(work(config))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn work(config: Config) -> anyhow::Result<()> {
+    let drain = config.worker.drain;
+    let mut signals = StopSignals::listen().context("signals cannot be received")?;
+    let app = App::open(config).await?;
+    announce(&app).await?;
+    let worker = app.start_worker();
+    log::info!(worker_id = worker.worker_id(); "ready for jobs");
+
+    let signal = signals.next().await;
+    log::info!("{signal}: stopping; a second signal stops at once");
+    worker.stop(drain, signals.again()).await;
+    app.store.close().await;
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! The main job against a real model: llama.cpp with SmolLM2-135M on loopback.
+
+use std::{sync::Arc, time::Duration};
+
+use productforge::{
+    llm::openai::OpenAiProvider,
+    model::{MessageRole, StepStatus, TemplateRole, WorkflowStatus},
+};
+
+use crate::support::{
+    small_model::SmallModel,
+    wait::until_within,
+    world::{idle, reviewed, world},
+};
+
+#[tokio::test]
+async fn a_brief_becomes_a_reviewed_result_with_a_real_model() {
+    let model = SmallModel::start();
+    let provider = Arc::new(OpenAiProvider::new(&model.config()).unwrap());
+    let app = world(&[("OPENAI_BASE_URL", &model.base_url()), ("MODEL_MAX_TOKENS", "48")], provider);
+    let worker = app.start_worker();
+    let id = app.services.workflows.start(reviewed("Name three uses of a brick.")).await.unwrap().workflow_id;
+    let workflow = until_within(Duration::from_secs(180), "the workflow ends", || async {
+        Some(app.services.workflows.get(&id).await.unwrap()).filter(|w| w.is_over())
+    })
+    .await;
+    assert_eq!(workflow.status, WorkflowStatus::Completed, "{workflow:#?}");
+    assert!(workflow.review.is_some(), "the review ended in some way: the model's wisdom is not the test");
+    assert!(!workflow.simulated);
+
+    let detail = app.services.workflows.detail(&id).await.unwrap();
+    let ran: Vec<_> = workflow.steps.iter().filter(|s| s.status == StepStatus::Completed).collect();
+    assert_eq!(detail.calls.len(), ran.len(), "one model call per step");
+    let call = |job: &str| detail.calls.iter().find(|c| c.job_id == job).unwrap();
+    let prompt =
+        |job: &str| call(job).messages.iter().find(|m| m.role == MessageRole::User).unwrap().content.clone();
+    for step in &ran {
+        let call = call(&step.job_id);
+        assert_eq!((call.attempt, call.requests, call.simulated), (1, 1, false), "{}", step.step);
+        assert_eq!(call.model, "smollm2-135m-instruct");
+        assert!(call.usage.prompt_tokens > 0 && call.usage.completion_tokens > 0 && !call.usage.estimated);
+        assert!(call.duration_ms > 0 && call.ended_at >= call.started_at);
+        assert!(prompt(&step.job_id).contains("Name three uses of a brick."));
+        let result = app.services.results.get(&step.job_id).await.unwrap();
+        assert_eq!(result.output, call.answer);
+        assert_eq!(result.usage, Some(call.usage));
+    }
+    let qa = ran.iter().find(|s| s.role == TemplateRole::Qa).unwrap();
+    let work = ran.iter().find(|s| s.role == TemplateRole::Specialist && s.round == qa.round).unwrap();
+    let text = call(&work.job_id).answer.trim().to_owned();
+    assert!(prompt(&qa.job_id).contains(&text), "QA sees the specialist's text");
+    idle(&app).await;
+    worker.stop(Duration::from_secs(5), std::future::pending()).await;
+}
