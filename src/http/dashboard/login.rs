@@ -36,7 +36,7 @@ pub async fn show(
 ) -> Result<HttpResponse, PageError> {
     let next = session::safe_next(&query.next);
     let Some(key) = &state.api_key else { return Ok(see_other(next)) };
-    if session_cookie(&request).is_some_and(|c| session::verify(key.expose(), &c, now())) {
+    if session_cookie(&request).is_some_and(|c| session::verify(key.expose(), &c, now(&state).timestamp())) {
         return Ok(see_other(next));
     }
     page(StatusCode::OK, next, None)
@@ -52,17 +52,18 @@ pub async fn submit(
     let next = session::safe_next(field(&form, "next"));
     let Some(key) = &state.api_key else { return Ok(see_other(next)) };
     let caller = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |a| a.ip());
-    let wait = state.login_throttle.wait_seconds(caller, now());
+    let now = now(&state).timestamp();
+    let wait = state.login_throttle.wait_seconds(caller, now);
     if wait > 0 {
         return Err(PageError::TooManyTries { seconds: wait });
     }
     if !session::equal(field(&form, "key").trim(), key.expose()) {
-        state.login_throttle.failed(caller, now());
+        state.login_throttle.failed(caller, now);
         log::warn!("dashboard: login with a wrong key from {caller}");
         return page(StatusCode::UNAUTHORIZED, next, Some("That is not the key."));
     }
     state.login_throttle.succeeded(caller);
-    let Some(value) = session::issue(key.expose(), now()) else { return Err(PageError::Wiring) };
+    let Some(value) = session::issue(key.expose(), now) else { return Err(PageError::Wiring) };
     let mut response = see_other(next);
     let cookie = cookie(&request, value, Duration::seconds(session::LIFETIME_SECONDS));
     response.add_cookie(&cookie).map_err(|_| PageError::Wiring)?;
