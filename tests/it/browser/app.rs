@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use actix_web::dev::ServerHandle;
 use productforge::{
     http::{self, HttpState, render},
-    llm::simulated::SimulatedProvider,
+    llm::{ModelProvider, simulated::SimulatedProvider},
     service::Services,
     worker::WorkerHandle,
 };
 
-use crate::support::world::world;
+use crate::support::{wait::until, world::world};
 
 pub const API_KEY: &str = "the-key-of-the-browser-tests";
 
@@ -33,8 +33,17 @@ impl TestApp {
         Self::start(Duration::ZERO, &[("PORT", "0"), ("API_KEY", API_KEY)])
     }
 
+    /// Without a key, with a model that does as a test says.
+    pub async fn with(provider: Arc<dyn ModelProvider>) -> Self {
+        Self::around(provider, &[("PORT", "0"), ("RETRY_BASE_SECONDS", "0"), ("JOB_MAX_ATTEMPTS", "2")])
+    }
+
     fn start(latency: Duration, variables: &[(&str, &str)]) -> Self {
-        let app = world(variables, Arc::new(SimulatedProvider::new(latency)));
+        Self::around(Arc::new(SimulatedProvider::new(latency)), variables)
+    }
+
+    fn around(provider: Arc<dyn ModelProvider>, variables: &[(&str, &str)]) -> Self {
+        let app = world(variables, provider);
         let listener = http::bind(&app.config.http).unwrap();
         let server = http::serve(HttpState::new(app.services.clone(), &app.config.http), listener).unwrap();
         Self {
@@ -55,6 +64,15 @@ impl TestApp {
         let pairs: Vec<_> = fields.iter().map(|(n, v)| format!("{n}={}", render::segment(v))).collect();
         let form = "application/x-www-form-urlencoded";
         client().post(self.at(path)).header("content-type", form).body(pairs.join("&"))
+    }
+
+    /// What a page says, waiting until it says this.
+    pub async fn page_says(&self, path: &str, text: &str) -> String {
+        until(&format!("{path} says {text:?}"), || async {
+            let page = self.get(path).send().await.unwrap().text().await.unwrap();
+            page.contains(text).then_some(page)
+        })
+        .await
     }
 
     pub fn at(&self, path: &str) -> String {

@@ -9,3 +9,4 @@ mod hostile;
 mod journey;
 mod login;
 mod looks;
+mod reasons;
