@@ -1,6 +1,6 @@
 //! `/redoc`: the API reference, drawn by the vendored ReDoc from `/openapi.json`.
 
-use actix_web::{HttpResponse, http::StatusCode, web};
+use actix_web::{HttpResponse, http::StatusCode};
 
 use super::{
     dashboard::SECURITY_HEADERS,
@@ -11,13 +11,8 @@ use super::{
 const CSP: &str = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
     worker-src blob:; connect-src 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/// Its route.
-pub fn configure(cfg: &mut web::ServiceConfig) {
-    cfg.service(web::resource(["/redoc", "/redoc/"]).get(show).route(web::head().to(show)));
-}
-
 /// The page.
-async fn show() -> HttpResponse {
+pub async fn show() -> HttpResponse {
     match page() {
         Ok(response) => response,
         Err(error) => {

@@ -67,15 +67,15 @@ table! { PAGES, configure_pages:
     "/openapi.json"                   => get docs::openapi_json;
     "/docs"                           => get docs::swagger_page;
     "/docs/{file}"                    => get docs::swagger_file;
+    "/redoc"                          => get redoc::show;
 }
 
 /// All routes, and what the rest is answered with.
 pub fn configure(cfg: &mut ServiceConfig) {
     configure_api(cfg);
     configure_pages(cfg);
-    redoc::configure(cfg);
-    dashboard::configure(cfg);
     assets::configure(cfg);
+    dashboard::configure(cfg);
     cfg.default_service(web::to(|| async { Err::<web::Bytes, _>(Problem::no_such_path()) }));
 }
 

@@ -3,7 +3,9 @@
 
 mod architecture;
 mod browser;
+mod cli;
 mod llm;
+mod processes;
 mod store;
 mod support;
 mod worker;

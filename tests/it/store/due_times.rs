@@ -48,6 +48,8 @@ async fn promoting_follows_the_due_times_not_the_order_of_enqueueing(h: &mut dyn
     }
     h.age(5 * MINUTE as u64).await;
     assert_eq!(store.promote(100).await.unwrap().moved, 3);
+    let depth = store.depth().await.unwrap();
+    assert_eq!((depth.due, depth.normal), (0, 3));
     assert_eq!(payloads(&take(&*store, 9).await), ["first", "second", "third"]);
 }
 

@@ -15,6 +15,9 @@ pub const LEASE_MS: u64 = 60_000;
 /// Long enough that everything with a life, lease or delay of a minute is over.
 pub const OVER_A_MINUTE_MS: u64 = 90_000;
 
+/// More pages than any test fills; a cursor that does not move would go on for ever.
+const MANY_PAGES: usize = 1000;
+
 pub fn note(id: &str) -> DocKey {
     DocKey::new(NOTE, id)
 }
@@ -98,7 +101,7 @@ pub fn ids(docs: &[Doc]) -> Vec<&str> {
 pub async fn walk(store: &dyn Store, index: &IndexName, limit: usize) -> Vec<String> {
     let mut found = Vec::new();
     let mut after: Option<Cursor> = None;
-    loop {
+    for _ in 0..MANY_PAGES {
         let query = ListQuery::newest(NOTE, limit).index(index.clone()).after(after);
         let page = store.list(&query).await.unwrap();
         assert!(page.docs.len() <= limit, "a page of {} where {limit} were asked for", page.docs.len());
@@ -108,6 +111,7 @@ pub async fn walk(store: &dyn Store, index: &IndexName, limit: usize) -> Vec<Str
             return found;
         }
     }
+    panic!("{} has no last page: {found:?}", index.as_str());
 }
 
 /// The bodies of a stream's events, as text.
