@@ -7,7 +7,7 @@ use actix_web::{
     HttpResponse, ResponseError,
     http::{
         StatusCode,
-        header::{self, HeaderName, HeaderValue},
+        header::{self, HeaderMap, HeaderName, HeaderValue},
     },
 };
 use serde::Serialize;
@@ -200,6 +200,18 @@ impl Problem {
         Self::new(status, "http", status.canonical_reason().unwrap_or("Bad Request"))
     }
 
+    /// For an answer that has a status and headers but says nothing.
+    pub fn bare(status: StatusCode, headers: &HeaderMap) -> Self {
+        let mut problem = match status {
+            StatusCode::NOT_FOUND => Self::no_such_path(),
+            StatusCode::METHOD_NOT_ALLOWED => Self::new(status, "method-not-allowed", "Method Not Allowed"),
+            status => Self::new(status, "http", status.canonical_reason().unwrap_or("Error")),
+        };
+        let kept = headers.iter().filter(|(name, _)| **name != header::CONTENT_TYPE);
+        problem.headers = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
+        problem
+    }
+
     /// The answer, logged if it is the server's fault.
     pub fn answer(self, instance: &str, request_id: &str, body: Option<&Value>) -> HttpResponse {
         if self.status.is_server_error() {
@@ -216,7 +228,7 @@ impl Problem {
         let mut answer = HttpResponse::build(self.status);
         answer.content_type(PROBLEM_JSON);
         for header in self.headers {
-            answer.insert_header(header);
+            answer.append_header(header);
         }
         answer.json(ProblemBody {
             kind: format!("urn:productforge:problem:{}", self.kind),

@@ -166,11 +166,11 @@ impl Paging {
         let value = |name| query.iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
         let mut errors = Vec::new();
         let limit = value("limit").map_or(Ok(default), |text| limit(text, max)).unwrap_or_else(|error| {
-            errors.push(error);
+            errors.push(*error);
             default
         });
         let cursor = value("cursor").map(open_cursor).transpose().unwrap_or_else(|error| {
-            errors.push(error);
+            errors.push(*error);
             None
         });
         if errors.is_empty() { Ok(Self { limit, cursor }) } else { Err(Problem::fields(errors)) }
@@ -189,16 +189,15 @@ impl Paging {
     }
 }
 
-fn limit(text: &str, max: usize) -> Result<usize, FieldError> {
+fn limit(text: &str, max: usize) -> Result<usize, Box<FieldError>> {
     let loc = vec![json!("query"), json!("limit")];
     let bound = |kind, words: &str, name: &str, bound: usize| {
-        FieldError::new(kind, loc.clone(), format!("Input should be {words} or equal to {bound}"))
-            .input(json!(text))
-            .ctx(json!({name: bound}))
+        let msg = format!("Input should be {words} or equal to {bound}");
+        FieldError::new(kind, loc.clone(), msg).input(json!(text)).ctx(json!({name: bound})).into()
     };
     let number = text.trim().parse::<i128>().map_err(|_| {
         let msg = "Input should be a valid integer, unable to parse string as an integer";
-        FieldError::new("int_parsing", loc.clone(), msg).input(json!(text))
+        Box::new(FieldError::new("int_parsing", loc.clone(), msg).input(json!(text)))
     })?;
     match usize::try_from(number) {
         Ok(n) if (1..=max).contains(&n) => Ok(n),
@@ -212,9 +211,9 @@ pub fn seal_cursor(cursor: &Cursor) -> String {
     URL_SAFE_NO_PAD.encode(&cursor.0)
 }
 
-fn open_cursor(text: &str) -> Result<Cursor, FieldError> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| bad_cursor(text))?;
-    String::from_utf8(bytes).map(Cursor).map_err(|_| bad_cursor(text))
+fn open_cursor(text: &str) -> Result<Cursor, Box<FieldError>> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| Box::new(bad_cursor(text)))?;
+    String::from_utf8(bytes).map(Cursor).map_err(|_| Box::new(bad_cursor(text)))
 }
 
 fn bad_cursor(text: &str) -> FieldError {
@@ -249,7 +248,7 @@ mod tests {
             ("1e3", "int_parsing"),
             ("", "int_parsing"),
         ] {
-            assert_eq!(limit(text, 10).map_err(|e| e.kind.into_owned()), Err(kind.to_owned()), "{text}");
+            assert_eq!(limit(text, 10).map_err(|e| e.kind.to_string()), Err(kind.to_owned()), "{text}");
         }
     }
 

@@ -7,11 +7,11 @@ use utoipa::ToSchema;
 
 use crate::{
     engine::specialist::GENERALIST,
-    model::{JobMode, JobPayload, Priority, iso, new_id},
+    model::{JobMode, JobPayload, Priority, Timestamp, default_agents, iso, new_id},
     store::Change,
 };
 
-use super::{Agents, Foundation, ServiceError, dispatch};
+use super::{Agents, FieldProblem, Foundation, ServiceError, dispatch};
 
 /// The longest brief or task.
 pub const MAX_TASK_CHARS: usize = 100_000;
@@ -91,25 +91,30 @@ impl Tasks {
 
 /// A text that agents are to work on.
 pub(super) fn check_task(field: &str, text: &str) -> Result<(), ServiceError> {
-    if text.trim().is_empty() {
-        return Err(ServiceError::field(
-            field,
-            "string_too_short",
-            "Say what is to be done: the text is empty",
-        ));
+    match task_problem(field, text) {
+        None => Ok(()),
+        Some(problem) => Err(ServiceError::Invalid(vec![problem])),
     }
-    if text.chars().count() > MAX_TASK_CHARS {
-        return Err(ServiceError::field(
-            field,
-            "string_too_long",
-            format!("String should have at most {MAX_TASK_CHARS} characters"),
-        ));
-    }
-    Ok(())
 }
 
-/// An agent that somebody named must be there.
+/// What is wrong with such a text, for callers that gather problems.
+pub(super) fn task_problem(field: &str, text: &str) -> Option<FieldProblem> {
+    if text.trim().is_empty() {
+        let message = "Say what is to be done: the text is empty";
+        return Some(FieldProblem::body(field, "string_too_short", message));
+    }
+    (text.chars().count() > MAX_TASK_CHARS).then(|| {
+        let message = format!("String should have at most {MAX_TASK_CHARS} characters");
+        FieldProblem::body(field, "string_too_long", message)
+    })
+}
+
+/// An agent that somebody named must be registered, or be one of the four that are built in: those
+/// have a persona even where only other agents are registered.
 pub(super) async fn known_agent(agents: &Agents, field: &str, name: &str) -> Result<(), ServiceError> {
+    if is_built_in(name) {
+        return Ok(());
+    }
     match agents.find(name).await? {
         Some(_) => Ok(()),
         None => Err(ServiceError::field(
@@ -118,4 +123,8 @@ pub(super) async fn known_agent(agents: &Agents, field: &str, name: &str) -> Res
             format!("No agent '{name}' is registered; GET /agents/ lists them, POST /agents/ registers one"),
         )),
     }
+}
+
+fn is_built_in(name: &str) -> bool {
+    default_agents(Timestamp::default()).iter().any(|agent| agent.name == name)
 }

@@ -20,7 +20,7 @@ use crate::{
 
 use super::{
     Agents, FieldProblem, Foundation, Listing, ServiceError, dispatch, listing, records,
-    tasks::{check_task, known_agent},
+    tasks::{known_agent, task_problem},
 };
 
 /// The largest `metadata`, as JSON.
@@ -154,8 +154,15 @@ impl Workflows {
             (_, Some(one)) if !one.is_empty() => vec![("agent_name", one.clone())],
             _ => return Ok(vec![specialist::choose(&new.job, &self.agents.list().await?)]),
         };
+        let mut problems = Vec::new();
         for (field, name) in &named {
-            known_agent(&self.agents, field, name).await?;
+            match known_agent(&self.agents, field, name).await {
+                Err(ServiceError::Invalid(unknown)) => problems.extend(unknown),
+                other => other?,
+            }
+        }
+        if !problems.is_empty() {
+            return Err(ServiceError::Invalid(problems));
         }
         Ok(named.into_iter().map(|(_, name)| name).collect())
     }
@@ -231,8 +238,7 @@ impl Workflows {
 }
 
 fn check(new: &NewWorkflow) -> Result<(), ServiceError> {
-    check_task("job", &new.job)?;
-    let mut problems = Vec::new();
+    let mut problems: Vec<FieldProblem> = task_problem("job", &new.job).into_iter().collect();
     if new.max_revisions.is_some_and(|n| n > MAX_REVISIONS) {
         problems.push(FieldProblem::body(
             "max_revisions",

@@ -1,6 +1,7 @@
 //! All integration tests, linked once.
 #![allow(clippy::unwrap_used)]
 
+mod api;
 mod architecture;
 mod browser;
 mod cli;

@@ -11,7 +11,6 @@ use utoipa::ToSchema;
 
 use super::Answer;
 use crate::{
-    clock::{Clock, SystemClock},
     http::{HttpState, error::RETRY_AFTER_SECONDS},
     model::{Timestamp, WorkerInfo, iso},
     service::system::{Health, Status},
@@ -39,8 +38,9 @@ pub struct Ping {
     responses((status = 200, description = "Alive", body = Ping,
         example = json!({"status": "ok", "module": "system", "timestamp": "2026-11-22T10:17:24.293792+00:00"})))
 )]
-pub async fn ping() -> Json<Ping> {
-    Json(Ping { status: "ok", module: "system", timestamp: SystemClock.now() })
+pub async fn ping(state: Data<HttpState>) -> Json<Ping> {
+    let timestamp = state.services.system.now();
+    Json(Ping { status: "ok", module: "system", timestamp })
 }
 
 /// Is it able to work?

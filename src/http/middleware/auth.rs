@@ -1,9 +1,11 @@
-//! The API key. Denies by default: what is not listed here as public needs the key, whatever its
-//! method, whether or not anything answers there. Looks at the path as it was sent, so no other
-//! spelling of a public path opens anything.
+//! The API key. Denies by default.
+//!
+//! What is not listed here as public needs the key, whatever its method, whether or not anything
+//! answers there. The path is looked at as it was sent, so no other spelling of a public path opens
+//! anything.
 
 use actix_web::{
-    Error, HttpResponse,
+    Error,
     body::{BoxBody, EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
@@ -81,7 +83,8 @@ pub async fn auth<B: MessageBody + 'static>(
     if allowed {
         return Ok(next.call(req).await?.map_into_left_body());
     }
-    Ok(req.into_response(HttpResponse::from_error(Problem::unauthorized())).map_into_right_body())
+    // `into_response` would lose the problem, which the middleware `errors` is to write out.
+    Ok(req.error_response(Problem::unauthorized()).map_into_right_body())
 }
 
 /// Public paths are there to be read; only the dashboard has forms, whose handlers ask for a session.

@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 
 use actix_web::{
     Error, HttpMessage,
-    body::{EitherBody, MessageBody},
+    body::{BodySize, EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
     middleware::Next,
@@ -23,10 +23,11 @@ pub async fn errors<B: MessageBody + 'static>(
     let (id, uri) = (RequestId::given(&req), req.uri().clone());
     let problem = match AssertUnwindSafe(next.call(req)).catch_unwind().await {
         Ok(Ok(res)) => {
-            let Some(error) = res.response().error() else {
-                return Ok(res.map_into_left_body());
+            let problem = match res.response().error() {
+                Some(error) => Problem::of(error),
+                None if is_bare(&res) => Problem::bare(res.status(), res.headers()),
+                None => return Ok(res.map_into_left_body()),
             };
-            let problem = Problem::of(error);
             let sent = res.request().extensions_mut().remove::<SentBody>();
             let answer = problem.answer(uri.path(), &id.0, sent.as_ref().map(|s| &s.0));
             return Ok(res.into_response(answer).map_into_right_body());
@@ -43,4 +44,10 @@ pub async fn errors<B: MessageBody + 'static>(
     };
     let answer = problem.clone().answer(uri.path(), &id.0, None);
     Err(InternalError::from_response(problem, answer).into())
+}
+
+/// Whether this is an error without a word about it, as actix itself answers to a wrong method.
+fn is_bare<B: MessageBody>(res: &ServiceResponse<B>) -> bool {
+    (res.status().is_client_error() || res.status().is_server_error())
+        && matches!(res.response().body().size(), BodySize::None | BodySize::Sized(0))
 }

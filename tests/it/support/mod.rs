@@ -1,10 +1,13 @@
 //! What the tests stand on: servers, applications and time.
 
+pub mod app;
 pub mod command;
 pub mod fake_model;
+pub mod logs;
 pub mod process;
 pub mod redis_server;
 pub mod scripted;
+pub mod sleepy_store;
 pub mod small_model;
 pub mod wait;
 pub mod world;

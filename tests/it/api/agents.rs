@@ -1,0 +1,111 @@
+//! Agents: list, register, show, delete.
+
+use serde_json::json;
+
+use crate::support::app::{TestApp, keys};
+
+const LEGACY: [&str; 8] =
+    ["name", "role", "description", "skills", "model", "task_count", "created_at", "last_assigned"];
+
+#[tokio::test]
+async fn the_list_begins_with_the_four_default_agents() {
+    let app = TestApp::start().await;
+    let agents = app.get("/agents/").await.ok();
+    let mut names: Vec<_> = agents.as_array().unwrap().iter().map(|a| a["name"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["analyzer_bot", "debugger_bot", "general_assistant", "qa_bot"]);
+    for agent in agents.as_array().unwrap() {
+        assert_eq!(keys(agent)[..8], LEGACY);
+        assert_eq!(agent["skills"].as_array().unwrap().len(), 3);
+        assert!(agent["description"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn a_registered_agent_comes_back_as_the_legacy_system_told_it() {
+    let app = TestApp::start().await;
+    let agent = app.post("/agents/", &json!({"name": "a1", "role": "Research"})).await.ok();
+    assert_eq!(keys(&agent), LEGACY);
+    assert_eq!(agent["description"], json!(null));
+    assert_eq!(agent["skills"], json!([]));
+    assert_eq!(agent["model"], "gpt-4o-mini");
+    assert_eq!(agent["task_count"], 0);
+    assert_eq!(agent["last_assigned"], json!(null));
+    assert_eq!(app.get("/agents/a1").await.ok(), agent);
+    assert_eq!(app.get("/agents").await.ok()[0]["name"], "a1", "the newest comes first");
+}
+
+#[tokio::test]
+async fn registering_a_name_again_replaces_the_agent() {
+    let app = TestApp::start().await;
+    app.post("/agents/", &json!({"name": "a1", "role": "Research", "description": "old"})).await.ok();
+    app.post("/agents/", &json!({"name": "a1", "role": "Design"})).await.ok();
+    let agent = app.get("/agents/a1").await.ok();
+    assert_eq!((agent["role"].as_str(), &agent["description"]), (Some("Design"), &json!(null)));
+}
+
+#[tokio::test]
+async fn unknown_fields_and_counters_of_the_client_are_ignored() {
+    let app = TestApp::start().await;
+    let body = json!({"name": "a1", "role": "", "task_count": 99, "created_at": 5, "wings": [2]});
+    let agent = app.post("/agents/", &body).await.ok();
+    assert_eq!(agent["task_count"], 0);
+    assert_eq!(keys(&agent), LEGACY);
+}
+
+#[tokio::test]
+async fn a_name_in_any_script_can_be_fetched_and_deleted() {
+    let app = TestApp::start().await;
+    let name = "Größe 漢字 & co";
+    let agent = app.post("/agents/", &json!({"name": name, "role": "x"})).await.ok();
+    let path = "/agents/Gr%C3%B6%C3%9Fe%20%E6%BC%A2%E5%AD%97%20%26%20co";
+    assert_eq!(app.get(path).await.ok(), agent);
+    assert_eq!(app.delete(path).await.ok(), json!({"status": "deleted", "agent": name}));
+    assert_eq!(app.get(path).await.problem(404), json!(format!("Agent '{name}' not found")));
+}
+
+#[tokio::test]
+async fn a_deleted_agent_is_gone() {
+    let app = TestApp::start().await;
+    app.post("/agents/", &json!({"name": "a1", "role": "x"})).await.ok();
+    assert_eq!(app.delete("/agents/a1").await.ok(), json!({"status": "deleted", "agent": "a1"}));
+    assert_eq!(app.delete("/agents/a1").await.problem(404), "Agent 'a1' not found");
+    assert_eq!(app.get("/agents/a1").await.problem(404), "Agent 'a1' not found");
+    assert!(!app.get("/agents/").await.text.contains("\"a1\""));
+}
+
+#[tokio::test]
+async fn every_bad_field_of_an_agent_is_named() {
+    let app = TestApp::start().await;
+    let bad = app.post("/agents/", &json!({"role": 1, "skills": ["a", 2], "model": null})).await;
+    let expected = [
+        ("missing", "body.name"),
+        ("string_type", "body.role"),
+        ("string_type", "body.skills.1"),
+        ("string_type", "body.model"),
+    ];
+    assert_eq!(bad.bad_fields(), expected.map(|(t, l)| (t.to_owned(), l.to_owned())));
+    let detail = bad.problem(422);
+    assert_eq!(detail[0]["input"], json!({"role": 1, "skills": ["a", 2], "model": null}));
+    assert_eq!(detail[0]["msg"], "Field required");
+    assert_eq!((&detail[1]["input"], &detail[2]["input"]), (&json!(1), &json!(2)));
+}
+
+#[tokio::test]
+async fn names_that_could_not_be_fetched_are_refused_with_the_name_shown() {
+    let app = TestApp::start().await;
+    for name in ["", "a/b", "a\nb", " a", "..", "ping"] {
+        let answer = app.post("/agents/", &json!({"name": name, "role": "x"})).await;
+        assert_eq!(answer.bad_fields()[0].1, "body.name", "{name:?}");
+        assert_eq!(answer.problem(422)[0]["input"], name);
+    }
+    let long = "n".repeat(101);
+    let answer = app.post("/agents/", &json!({"name": long, "role": "x"})).await;
+    assert_eq!(answer.bad_fields(), [("string_too_long".to_owned(), "body.name".to_owned())]);
+}
+
+#[tokio::test]
+async fn the_module_answers_its_ping() {
+    let app = TestApp::start().await;
+    assert_eq!(app.get("/agents/ping").await.ok(), json!({"status": "ok", "module": "agents"}));
+}

@@ -1,0 +1,17 @@
+//! The API over real HTTP, one file per noun, then the rules that hold for all of it.
+
+mod access_log;
+mod agents;
+mod auth;
+mod bodies;
+mod cors;
+mod errors;
+mod openapi;
+mod outage;
+mod paging;
+mod results;
+mod reviews;
+mod root;
+mod system;
+mod tasks;
+mod workflows;

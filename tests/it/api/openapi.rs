@@ -1,0 +1,156 @@
+//! The OpenAPI document and the pages that draw it.
+
+use std::collections::BTreeSet;
+
+use productforge::http::routes;
+use reqwest::Method;
+use serde_json::{Map, Value};
+
+use crate::support::app::{Answer, TestApp};
+
+async fn document() -> Value {
+    TestApp::start().await.get("/openapi.json").await.ok()
+}
+
+fn operations(document: &Value) -> Vec<(String, String, &Map<String, Value>)> {
+    let paths = document["paths"].as_object().unwrap().iter();
+    paths
+        .flat_map(|(path, item)| {
+            item.as_object().unwrap().iter().map(move |(method, operation)| {
+                (path.clone(), method.clone(), operation.as_object().unwrap())
+            })
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn the_document_is_openapi_3_1_and_describes_itself() {
+    let document = document().await;
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1."));
+    assert_eq!(document["info"]["title"], "ProductForge");
+    assert!(!document["info"]["description"].as_str().unwrap().is_empty());
+    assert!(!document["info"]["version"].as_str().unwrap().is_empty());
+    assert_ne!(document["info"]["license"]["name"], "");
+    assert!(document.get("servers").is_none(), "the address is the one it was fetched from");
+    let scheme = &document["components"]["securitySchemes"]["api_key"];
+    assert_eq!((scheme["type"].as_str(), scheme["in"].as_str()), (Some("apiKey"), Some("header")));
+    assert_eq!(scheme["name"], "X-API-Key");
+}
+
+#[tokio::test]
+async fn its_operations_are_those_of_the_route_table() {
+    let document = document().await;
+    let described: BTreeSet<_> =
+        operations(&document).into_iter().map(|(path, method, _)| format!("{method} {path}")).collect();
+    let routed: BTreeSet<_> = routes::API
+        .iter()
+        .flat_map(|entry| entry.methods.iter().map(|method| format!("{method} {}", entry.path)))
+        .collect();
+    assert_eq!(described, routed);
+}
+
+#[tokio::test]
+async fn every_operation_has_words_an_example_and_all_its_errors() {
+    let document = document().await;
+    let mut ids = BTreeSet::new();
+    for (path, method, operation) in operations(&document) {
+        let name = format!("{method} {path}");
+        let text = |field: &str| operation.get(field).and_then(Value::as_str).unwrap_or_default();
+        assert!(!text("summary").is_empty() && !text("description").is_empty(), "{name}");
+        assert!(ids.insert(text("operationId").to_owned()), "{name}: its id is taken");
+        assert_eq!(operation["tags"].as_array().unwrap().len(), 1, "{name}");
+        let answers = &operation["responses"];
+        let success = &answers["200"]["content"]["application/json"];
+        assert!(success.get("example").is_some() && success.get("schema").is_some(), "{name}");
+        for (status, answer) in answers.as_object().unwrap() {
+            assert!(!answer["description"].as_str().unwrap().is_empty(), "{name} {status}");
+            assert!(answer["headers"].get("X-Request-ID").is_some(), "{name} {status}");
+            if status.as_str() >= "400" && name != "get /system/health" {
+                let problem = &answer["content"]["application/problem+json"];
+                assert_eq!(problem["schema"]["$ref"], "#/components/schemas/Problem", "{name} {status}");
+                assert_eq!(problem["example"]["status"].to_string(), *status);
+            }
+        }
+        let public = matches!(path.as_str(), "/" | "/system/ping" | "/system/health");
+        assert_eq!(operation.contains_key("security"), !public, "{name}");
+        let has = |status: &str| answers.get(status).is_some();
+        assert_eq!(has("401"), !public, "{name}");
+        assert_eq!(has("404"), path.contains('{'), "{name}");
+        assert_eq!(has("413"), method == "post", "{name}");
+        assert!(has("422") || method != "post", "{name}");
+        assert!(has("500"), "{name}");
+        for parameter in operation.get("parameters").and_then(Value::as_array).into_iter().flatten() {
+            assert!(!parameter["description"].as_str().unwrap_or_default().is_empty(), "{name}");
+        }
+        if method == "post" {
+            let body = &operation["requestBody"];
+            assert_eq!(body["required"], true, "{name}");
+            let schema = body["content"]["application/json"]["schema"]["$ref"].as_str().unwrap();
+            let schema = &document.pointer(schema.strip_prefix('#').unwrap()).unwrap();
+            assert!(schema.get("example").is_some(), "{name}: no example of a body");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_reference_leads_somewhere() {
+    let document = document().await;
+    let mut open = vec![&document];
+    let mut seen = 0;
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Object(fields) => {
+                if let Some(reference) = fields.get("$ref").and_then(Value::as_str) {
+                    let target = reference.strip_prefix('#').and_then(|p| document.pointer(p));
+                    assert!(target.is_some(), "{reference}");
+                    seen += 1;
+                }
+                open.extend(fields.values());
+            }
+            Value::Array(items) => open.extend(items),
+            _ => {}
+        }
+    }
+    assert!(seen > 20, "{seen}");
+}
+
+#[tokio::test]
+async fn examples_of_bodies_are_accepted_as_they_stand() {
+    let app = TestApp::start().await;
+    let document = app.get("/openapi.json").await.ok();
+    for (path, method, operation) in operations(&document) {
+        if method != "post" {
+            continue;
+        }
+        let reference =
+            operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str().unwrap();
+        let example = &document.pointer(reference.strip_prefix('#').unwrap()).unwrap()["example"];
+        let answer = app.post(&path, example).await;
+        assert_eq!(answer.status, 200, "{path} {example}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn swagger_ui_loads_everything_from_here() {
+    let app = TestApp::builder().locked().start().await;
+    for path in ["/docs", "/docs/"] {
+        let page = Answer::of(app.request(Method::GET, path).send().await.unwrap()).await;
+        assert_eq!(page.status, 200);
+        assert!(page.header("content-type").starts_with("text/html"));
+        assert!(page.header("content-security-policy").contains("script-src 'self'"));
+        assert!(!page.text.contains("://"), "nothing is loaded from elsewhere");
+        assert!(!page.text.contains("<script>"), "no script stands in the page");
+        let links = page.text.split(['"']).filter(|part| part.starts_with("/docs/"));
+        let mut files = 0;
+        for link in links {
+            // A browser sends no key when it loads a script.
+            let file = app.bare(Method::GET, link).send().await.unwrap();
+            assert_eq!(file.status(), 200, "{link}");
+            files += 1;
+        }
+        assert!(files >= 4, "{files}");
+    }
+    let start = app.get("/docs/swagger-initializer.js").await;
+    assert!(start.text.contains("/openapi.json"), "{}", start.text);
+    app.get("/docs/nothing.js").await.problem(404);
+}

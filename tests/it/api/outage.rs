@@ -1,0 +1,79 @@
+//! The store is away: 503 with `Retry-After`, nothing half-done, and all is well when it is back.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::{
+    app::{Answer, TestApp, memory},
+    sleepy_store::SleepyStore,
+};
+
+#[tokio::test]
+async fn while_the_store_is_away_everything_that_needs_it_says_so() {
+    let store = SleepyStore::over(memory());
+    let app = TestApp::builder().store(store.clone()).start().await;
+    app.get("/agents/").await.ok();
+    store.go_away();
+    let (get, post, delete) = (Method::GET, Method::POST, Method::DELETE);
+    let agent = json!({"name": "a", "role": "b"});
+    for (method, path, body) in [
+        (&get, "/system/status", None),
+        (&get, "/workers", None),
+        (&get, "/agents/", None),
+        (&get, "/agents/qa_bot", None),
+        (&post, "/agents/", Some(agent)),
+        (&delete, "/agents/qa_bot", None),
+        (&post, "/orchestrate", Some(json!({"job": "x"}))),
+        (&post, "/results/task", Some(json!({"job": "x"}))),
+        (&post, "/admin_review", Some(json!({"job_id": "x"}))),
+        (&get, "/workflows", None),
+        (&get, "/workflows/x", None),
+        (&get, "/workflows/x/calls", None),
+        (&get, "/results/", None),
+        (&get, "/results/x", None),
+        (&get, "/results/task/x", None),
+        (&get, "/results/workflow/x", None),
+        (&get, "/results/agent/x", None),
+    ] {
+        let request = app.request(method.clone(), path);
+        let request = if let Some(body) = body { request.json(&body) } else { request };
+        let answer = Answer::of(request.send().await.unwrap()).await;
+        let detail = answer.problem(503);
+        assert!(detail.as_str().unwrap().contains("not available"), "{path} {detail}");
+        assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0);
+        assert!(!answer.text.contains("redis://"), "{}", answer.text);
+    }
+    store.come_back();
+    assert_eq!(app.app.store.depth().await.unwrap().open(), 0, "nothing was queued");
+    assert_eq!(app.get("/workflows").await.ok()["total"], 0, "nothing was started");
+    assert_eq!(app.get("/agents/").await.ok().as_array().unwrap().len(), 4);
+    assert_eq!(app.get("/agents/a").await.status, 404);
+}
+
+#[tokio::test]
+async fn what_needs_no_store_still_answers() {
+    let store = SleepyStore::over(memory());
+    let app = TestApp::builder().store(store.clone()).start().await;
+    store.go_away();
+    for path in ["/", "/system/ping", "/docs", "/openapi.json", "/agents/ping", "/results/ping"] {
+        assert_eq!(app.get(path).await.status, 200, "{path}");
+    }
+    let report = app.get("/system/verify").await.ok();
+    assert_eq!(report["status"], "unhealthy");
+    assert_eq!(report["checks"]["store"]["status"], "error");
+    assert_eq!(app.post("/orchestrate", &json!({})).await.status, 422, "a bad request is bad anyway");
+}
+
+#[tokio::test]
+async fn health_turns_red_with_its_usual_document_and_green_again() {
+    let store = SleepyStore::over(memory());
+    let app = TestApp::builder().store(store.clone()).start().await;
+    store.go_away();
+    let answer = app.get("/system/health").await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "2"));
+    assert_eq!(answer.header("content-type"), "application/json");
+    let health = answer.json();
+    assert_eq!((&health["status"], &health["redis_connected"]), (&json!("error"), &json!(false)));
+    store.come_back();
+    assert_eq!(app.get("/system/health").await.ok()["status"], "ok", "a red answer is not kept");
+}

@@ -1,0 +1,94 @@
+//! System: ping, health, status, verify, workers.
+
+use crate::support::{
+    app::{TestApp, keys},
+    wait::until,
+};
+
+#[tokio::test]
+async fn a_ping_answers_from_memory() {
+    let app = TestApp::start().await;
+    let ping = app.get("/system/ping").await.ok();
+    assert_eq!(keys(&ping), ["status", "module", "timestamp"]);
+    assert_eq!((ping["status"].as_str(), ping["module"].as_str()), (Some("ok"), Some("system")));
+    let time = ping["timestamp"].as_str().unwrap();
+    assert!(chrono::DateTime::parse_from_rfc3339(time).is_ok(), "{time}");
+}
+
+#[tokio::test]
+async fn health_has_the_legacy_fields_first_and_counts_truly() {
+    let app = TestApp::start().await;
+    let task = serde_json::json!({"job": "wait"});
+    app.post("/results/task", &task).await.ok();
+    let health = app.get("/system/health").await.ok();
+    let legacy = [
+        "status",
+        "uptime_seconds",
+        "uptime_human",
+        "redis_connected",
+        "active_jobs",
+        "total_results",
+        "timestamp",
+        "version",
+    ];
+    assert_eq!(keys(&health)[..8], legacy);
+    assert_eq!(health["status"], "ok");
+    assert_eq!(health["active_jobs"], 1);
+    assert_eq!(health["total_results"], 0);
+    assert_eq!(health["redis_connected"], false, "the state does not live in Redis here");
+    assert_eq!((health["store"].as_str(), health["store_connected"].as_bool()), (Some("sqlite"), Some(true)));
+    assert_eq!(health["simulated"], true);
+    assert!(health["uptime_human"].as_str().unwrap().starts_with("0h 0m "));
+}
+
+#[tokio::test]
+async fn health_answers_from_memory_for_a_while() {
+    let app = TestApp::start().await;
+    let first = app.get("/system/health").await.ok();
+    app.post("/results/task", &serde_json::json!({"job": "wait"})).await.ok();
+    assert_eq!(app.get("/system/health").await.ok(), first);
+}
+
+#[tokio::test]
+async fn the_status_has_the_legacy_fields_and_knows_whether_a_worker_lives() {
+    let app = TestApp::start().await;
+    let status = app.get("/system/status").await.ok();
+    let legacy = ["timestamp", "redis_connected", "openai_key_active", "worker_log_active", "worker_alive"];
+    assert_eq!(keys(&status)[..5], legacy);
+    let time = status["timestamp"].as_str().unwrap();
+    assert!(chrono::NaiveDateTime::parse_from_str(time, "%Y-%m-%d %H:%M:%S").is_ok(), "{time}");
+    assert_eq!(status["worker_alive"], false);
+    assert_eq!(status["openai_key_active"], false);
+
+    let working = TestApp::builder().worker().start().await;
+    until("the worker is heard of", || async {
+        (working.get("/system/status").await.ok()["worker_alive"] == true).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn verify_checks_every_part_and_says_what_to_do() {
+    let app = TestApp::start().await;
+    let report = app.get("/system/verify").await.ok();
+    for field in ["redis_ok", "openai_ok", "templates_count", "uptime", "app_version", "status", "checks"] {
+        assert!(report.get(field).is_some(), "{field} is missing");
+    }
+    assert_eq!(report["status"], "degraded");
+    let warnings = report["warnings"].to_string();
+    assert!(warnings.contains("OPENAI_API_KEY") && warnings.contains("worker"), "{warnings}");
+    assert_eq!(report["checks"]["store"]["engine"], "sqlite");
+}
+
+#[tokio::test]
+async fn the_workers_that_live_are_listed() {
+    let app = TestApp::builder().worker().start().await;
+    let list = until("the worker is listed", || async {
+        Some(app.get("/workers").await.ok()).filter(|l| l["count"] == 1)
+    })
+    .await;
+    let worker = &list["workers"][0];
+    assert_eq!(worker["slots"], 4);
+    assert_eq!(worker["draining"], false);
+    assert_eq!(worker["pid"], std::process::id());
+}

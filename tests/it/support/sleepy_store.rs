@@ -1,0 +1,112 @@
+//! A store that can be put to sleep: until it wakes, every verb answers "not available" and does
+//! nothing, as when its machine is gone.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use productforge::store::*;
+use tokio::sync::Notify;
+
+pub struct SleepyStore {
+    store: Arc<dyn Store>,
+    asleep: AtomicBool,
+    woken: Notify,
+}
+
+impl SleepyStore {
+    pub fn over(store: Arc<dyn Store>) -> Arc<Self> {
+        Arc::new(Self { store, asleep: AtomicBool::new(false), woken: Notify::new() })
+    }
+
+    pub fn go_away(&self) {
+        self.asleep.store(true, Ordering::SeqCst);
+    }
+
+    pub fn come_back(&self) {
+        self.asleep.store(false, Ordering::SeqCst);
+        self.woken.notify_waiters();
+    }
+
+    fn awake(&self) -> Result<&dyn Store, StoreError> {
+        if self.asleep.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("redis://user:secret@10.0.0.1 is asleep".to_owned()));
+        }
+        Ok(self.store.as_ref())
+    }
+}
+
+#[async_trait]
+impl Store for SleepyStore {
+    async fn now(&self) -> Result<UnixMs, StoreError> {
+        self.awake()?.now().await
+    }
+
+    async fn check(&self) -> Result<StoreReport, StoreError> {
+        self.awake()?.check().await
+    }
+
+    async fn get(&self, keys: &[DocKey]) -> Result<Vec<Option<Doc>>, StoreError> {
+        self.awake()?.get(keys).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<DocPage, StoreError> {
+        self.awake()?.list(query).await
+    }
+
+    async fn count(&self, index: &IndexName) -> Result<u64, StoreError> {
+        self.awake()?.count(index).await
+    }
+
+    async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {
+        self.awake()?.apply(change).await
+    }
+
+    async fn expire(&self, limit: usize) -> Result<usize, StoreError> {
+        self.awake()?.expire(limit).await
+    }
+
+    async fn reserve(&self, request: &Reserve) -> Result<Vec<Delivery>, StoreError> {
+        self.awake()?.reserve(request).await
+    }
+
+    async fn renew(&self, tokens: &[Token], lease_ms: u64) -> Result<Vec<bool>, StoreError> {
+        self.awake()?.renew(tokens, lease_ms).await
+    }
+
+    async fn sweep(&self, limit: usize) -> Result<Vec<Swept>, StoreError> {
+        self.awake()?.sweep(limit).await
+    }
+
+    async fn promote(&self, limit: usize) -> Result<Promoted, StoreError> {
+        self.awake()?.promote(limit).await
+    }
+
+    async fn leases(&self, limit: usize) -> Result<Vec<LeaseInfo>, StoreError> {
+        self.awake()?.leases(limit).await
+    }
+
+    async fn depth(&self) -> Result<QueueDepth, StoreError> {
+        self.awake()?.depth().await
+    }
+
+    async fn wait_for_work(&self, longest: Duration) {
+        match self.awake() {
+            Ok(store) => store.wait_for_work(longest).await,
+            Err(_) => drop(tokio::time::timeout(longest, self.woken.notified()).await),
+        }
+    }
+
+    async fn events(&self, stream: &str, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        self.awake()?.events(stream, after, limit).await
+    }
+
+    async fn close(&self) {
+        self.store.close().await;
+    }
+}
