@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use crate::support::command::Workspace;
+use crate::support::{command::Workspace, process::free_port};
 
 /// A server that answers one request with these bytes; its port.
 fn answer_once(answer: &'static str) -> u16 {
@@ -23,8 +23,7 @@ fn answer_once(answer: &'static str) -> u16 {
 
 #[test]
 fn nobody_there_is_unhealthy() {
-    // The port was free a moment ago, and the listener that held it is gone.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let ended = Workspace::new().run(&["healthcheck"], &[("PORT", &port.to_string())]).expect_code(1);
     assert!(
         ended.stderr.contains(&format!("http://127.0.0.1:{port}/system/ping does not answer")),

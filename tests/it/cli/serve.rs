@@ -16,11 +16,11 @@ fn it_starts_on_a_free_port_is_healthy_and_stops_on_sigterm() {
     let ping = format!("{url}/system/ping");
     assert_eq!(workspace.run(&["healthcheck", "--url", &ping], &[]).expect_code(0).stdout, "ok\n");
     server.signal("TERM");
-    let ended = server.wait().expect_code(0);
+    let output = server.ends_with_code(0);
     for said in
         ["engine=sqlite", "No model is configured: answers are simulated", "/dashboard/", "SIGTERM: stopping"]
     {
-        assert!(ended.stderr.contains(said), "'{said}' is not in {ended:?}");
+        assert!(output.contains(said), "'{said}' is not in {output}");
     }
     let log = workspace.read("workspace/logs/app.log");
     let access = log.lines().find(|line| line.contains("path=/system/ping")).unwrap();
@@ -36,7 +36,7 @@ fn ctrl_c_stops_it_too() {
     let mut server = workspace.start(&["serve", "--port", "0", "--workers", "0"], &[]);
     address(&mut server);
     server.signal("INT");
-    server.wait().expect_code(0);
+    server.ends_with_code(0);
 }
 
 #[test]
@@ -47,14 +47,14 @@ fn a_second_signal_ends_the_wait_for_running_jobs() {
     let mut run = workspace.start(&["run", "Take your time"], &slow);
     run.line_with("working");
     run.signal("INT");
-    run.wait().expect_code(130);
+    run.ends_with_code(130);
 
     let mut server = workspace.start(&["serve", "--port", "0"], &slow);
     server.line_with(" has begun (general_assistant)");
     server.signal("TERM");
     server.line_with("waiting up to 600 s for 1 running jobs");
     server.signal("TERM");
-    server.wait().expect_code(0);
+    server.ends_with_code(0);
 }
 
 #[test]
@@ -74,8 +74,8 @@ fn beyond_loopback_a_key_is_made_shown_once_and_kept_out_of_the_log() {
     assert_eq!(key.len(), 43);
     address(&mut server);
     server.signal("TERM");
-    let ended = server.wait().expect_code(0);
-    assert_eq!(ended.stderr.matches(&key).count(), 1, "shown once");
+    let output = server.ends_with_code(0);
+    assert_eq!(output.matches(&key).count(), 1, "shown once");
     assert!(!workspace.read("workspace/logs/app.log").contains(&key), "the log file holds no key");
 }
 
@@ -89,5 +89,5 @@ fn a_folder_that_cannot_be_logged_to_does_not_stop_it() {
     server.line_with("warning: the log file");
     address(&mut server);
     server.signal("TERM");
-    server.wait().expect_code(0);
+    server.ends_with_code(0);
 }

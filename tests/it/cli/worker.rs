@@ -24,6 +24,6 @@ fn with_redis_it_runs_until_sigterm() {
     worker.line_with("engine=redis");
     worker.line_with("ready for jobs");
     worker.signal("TERM");
-    let ended = worker.wait().expect_code(0);
-    assert!(ended.stderr.contains("SIGTERM: stopping"), "{ended:?}");
+    let output = worker.ends_with_code(0);
+    assert!(output.contains("SIGTERM: stopping"), "{output}");
 }

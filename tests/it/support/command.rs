@@ -1,15 +1,15 @@
 //! The built executable, run as a user would: in a folder and an environment of its own.
 
 use std::{
-    io::{BufRead, BufReader, Read},
     path::Path,
-    process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::mpsc,
-    thread::{self, JoinHandle},
+    process::{Command, Output, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
+
+use super::process::{Process, folder};
 
 /// More than a busy machine needs, less than the patience of the test runner.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -19,14 +19,14 @@ pub struct Workspace(TempDir);
 
 impl Workspace {
     pub fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self(folder())
     }
 
-    /// `productforge` with these arguments; of the environment nothing but the search path is left.
+    /// `productforge` with these arguments; nothing of the environment is left.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_productforge"));
         command.args(args).current_dir(self.0.path()).stdin(Stdio::null());
-        command.env_clear().env("PATH", std::env::var("PATH").unwrap_or_default());
+        command.env_clear();
         command
     }
 
@@ -35,20 +35,9 @@ impl Workspace {
         Ended::of(self.command(args).envs(env.iter().copied()).output().unwrap())
     }
 
-    /// Starts it and reads its stderr on.
+    /// Starts it; it is killed if the test ends before it.
     pub fn start(&self, args: &[&str], env: &[(&str, &str)]) -> Running {
-        let mut command = self.command(args);
-        let mut child =
-            command.envs(env.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (sender, lines) = mpsc::channel();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let reader = thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                // Whoever started it may no longer listen; the pipe is emptied all the same.
-                let _ = sender.send(line);
-            }
-        });
-        Running { child, lines, seen: Vec::new(), reader: Some(reader) }
+        Running { process: Process::start(self.0.path(), args, env), read: 0 }
     }
 
     pub fn path(&self) -> &Path {
@@ -85,68 +74,53 @@ impl Ended {
     }
 }
 
-/// A run that goes on. It is killed if the test ends before it.
+/// A run that goes on.
 pub struct Running {
-    child: Child,
-    lines: mpsc::Receiver<String>,
-    seen: Vec<String>,
-    reader: Option<JoinHandle<()>>,
+    process: Process,
+    /// How much of its output has been looked at.
+    read: usize,
 }
 
 impl Running {
-    /// The next line on stderr that has this text in it.
+    /// The next line of its output that has this text in it.
     #[track_caller]
     pub fn line_with(&mut self, text: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
-                Ok(line) => {
-                    self.seen.push(line.clone());
-                    if line.contains(text) {
-                        return line;
-                    }
+        self.until(&format!("a line with '{text}'"), |running| {
+            let output = running.process.output();
+            // The last line may not be whole yet.
+            for line in output[running.read..].split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+                running.read += line.len();
+                if line.contains(text) {
+                    return Some(line.trim_end().to_owned());
                 }
-                Err(why) => panic!("no line with '{text}' ({why}); there was:\n{}", self.seen.join("\n")),
             }
-        }
+            None
+        })
     }
 
-    /// `TERM`, `INT`, `KILL`, …
+    /// `TERM`, `INT`, …
     pub fn signal(&self, name: &str) {
-        let signal = format!("-{name}");
-        assert!(
-            Command::new("kill").args([&signal, &self.child.id().to_string()]).status().unwrap().success()
-        );
+        self.process.signal(name);
     }
 
-    /// Waits for its end; all of stderr and the rest of stdout.
+    /// Waits for its end, which has to be with this exit code; all of its output.
     #[track_caller]
-    pub fn wait(mut self) -> Ended {
-        let status = self.wait_status();
-        self.reader.take().map(JoinHandle::join);
-        self.seen.extend(self.lines.try_iter());
-        let mut stdout = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
-        Ended { code: status.code(), stdout, stderr: self.seen.join("\n") }
+    pub fn ends_with_code(mut self, code: i32) -> String {
+        let status = self.until("its end", |running| running.process.ended());
+        let output = self.process.output();
+        assert_eq!(status.code(), Some(code), "{output}");
+        output
     }
 
     #[track_caller]
-    fn wait_status(&mut self) -> ExitStatus {
+    fn until<T>(&mut self, what: &str, mut look: impl FnMut(&mut Self) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
+            if let Some(found) = look(self) {
+                return found;
             }
-            assert!(Instant::now() < deadline, "it does not end; it said:\n{}", self.seen.join("\n"));
+            assert!(Instant::now() < deadline, "waited in vain for {what}");
             thread::sleep(Duration::from_millis(10));
         }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
