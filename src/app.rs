@@ -11,7 +11,7 @@ use crate::{
     llm::{ModelProvider, openai::OpenAiProvider, simulated::SimulatedProvider},
     service::{Foundation, Services},
     store::{
-        Store,
+        MAX_BATCH, Store, StoreError,
         redis::{RedisOptions, RedisStore},
         sqlite::{Location, SqliteStore},
     },
@@ -89,7 +89,22 @@ async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Ar
             let file = config.store.workspace.join("productforge.db");
             let store = SqliteStore::open(Location::File(file), clock)
                 .context("the embedded store cannot be opened")?;
+            take_over(&store).await.context("the embedded store cannot be read")?;
             Ok(Arc::new(store))
         }
+    }
+}
+
+/// The file is locked by us, so whoever held a lease in it is dead: its jobs need not wait until the
+/// lease has run out. Each counts a crash, as if it had.
+async fn take_over(store: &dyn Store) -> Result<(), StoreError> {
+    loop {
+        let tokens: Vec<_> = store.leases(MAX_BATCH).await?.iter().map(|lease| lease.token).collect();
+        if tokens.is_empty() {
+            return Ok(());
+        }
+        log::info!("{} jobs of an earlier process go back to their queues", tokens.len());
+        store.renew(&tokens, 0).await?;
+        store.sweep(MAX_BATCH).await?;
     }
 }

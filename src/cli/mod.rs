@@ -7,6 +7,7 @@ mod healthcheck;
 mod process;
 mod progress;
 mod run;
+mod serve;
 mod worker;
 
 use std::{
@@ -42,6 +43,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Args),
     Worker(worker::Args),
     Run(run::Args),
     Healthcheck(healthcheck::Args),
@@ -82,6 +84,7 @@ impl From<ServiceError> for Failure {
 /// Runs the command that was asked for.
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Serve(args) => serve::run(args),
         Command::Worker(args) => worker::run(args),
         Command::Run(args) => run::run(args),
         Command::Healthcheck(args) => healthcheck::run(args),

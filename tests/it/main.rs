@@ -4,7 +4,9 @@
 mod api;
 mod architecture;
 mod browser;
+mod cli;
 mod llm;
+mod processes;
 mod store;
 mod support;
 mod worker;

@@ -10,14 +10,7 @@ use std::{
 use deadpool_redis::redis::Cmd;
 use tokio::sync::oneshot;
 
-use super::{
-    Shared,
-    error::{repeat, unexpected},
-    link::CALL_LIMIT,
-    ms,
-    reply::Reply,
-    script,
-};
+use super::{Shared, error::unexpected, link::limit, ms, reply::Reply, script};
 use crate::store::{
     Applied, Change, EVENT_RETENTION_MS, IndexName, LeaseEnd, MAX_EVENTS_PER_STREAM, Outcome, Refusal,
     StoreError, limits,
@@ -49,6 +42,7 @@ pub(super) async fn apply(store: &Arc<Shared>, change: Change) -> Result<Outcome
     limits::check_change(&change)?;
     let makes_ready = change.enqueue.iter().any(|entry| entry.due_at.is_none())
         || change.lease.is_some_and(|lease| lease.end == LeaseEnd::Requeue);
+    let patience = limit(bytes(&change));
     let (answer, outcome) = oneshot::channel();
     {
         let mut line = store.writer.line();
@@ -59,8 +53,8 @@ pub(super) async fn apply(store: &Arc<Shared>, change: Change) -> Result<Outcome
             tokio::spawn(make_calls(Place { shared: store.clone(), given_back: false }));
         }
     }
-    // A second CALL_LIMIT would only be needed behind a call that itself runs into the first.
-    let outcome = match tokio::time::timeout(CALL_LIMIT, outcome).await {
+    // The call itself has the same limit. Who stands in line behind one that reaches it is told no later.
+    let outcome = match tokio::time::timeout(patience, outcome).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(store.unavailable("the call was given up")),
         Err(_) => Err(store.unavailable("no answer in time")),
@@ -125,24 +119,32 @@ async fn make_calls(mut place: Place) {
         }
         let (changes, answers): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|waiting| (waiting.change, waiting.answer)).unzip();
-        match send(&place.shared, &changes).await {
-            Ok(outcomes) => {
-                for (answer, outcome) in answers.into_iter().zip(outcomes) {
-                    answer.send(outcome).ok();
-                }
-            }
-            Err(error) => {
-                for answer in answers {
-                    answer.send(Err(repeat(&error))).ok();
-                }
-            }
+        for (answer, outcome) in answers.into_iter().zip(send_all(&place.shared, &changes).await) {
+            answer.send(outcome).ok();
         }
     }
 }
 
+/// Sends changes in one call and tells each one's outcome.
+async fn send_all(store: &Shared, changes: &[Change]) -> Vec<Result<Outcome, StoreError>> {
+    match send(store, changes).await {
+        Ok(outcomes) => outcomes,
+        // Nothing was written, because one of them needs memory. The others may only give some back.
+        Err(StoreError::Full(_)) if changes.len() > 1 => {
+            let mut outcomes = Vec::with_capacity(changes.len());
+            for change in changes {
+                let alone = send(store, std::slice::from_ref(change)).await;
+                outcomes.push(alone.and_then(|mut only| only.pop().ok_or_else(|| unexpected("apply"))?));
+            }
+            outcomes
+        }
+        Err(error) => changes.iter().map(|_| Err(error.clone())).collect(),
+    }
+}
+
 fn take_batch(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
-    let (mut batch, mut entries, mut bytes) = (Vec::new(), 0, 0);
-    while batch.len() < BATCH_CHANGES && entries < BATCH_ENTRIES && bytes < BATCH_BYTES {
+    let (mut batch, mut entries, mut size) = (Vec::new(), 0, 0);
+    while batch.len() < BATCH_CHANGES && entries < BATCH_ENTRIES && size < BATCH_BYTES {
         let Some(next) = waiting.pop_front() else { break };
         // Its caller has gone (dropped, or out of patience): not sent is nothing done.
         if next.answer.is_closed() {
@@ -151,12 +153,17 @@ fn take_batch(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
         let change = &next.change;
         entries += change.expect.len() + change.put.len() + change.delete.len();
         entries += change.enqueue.len() + change.events.len();
-        bytes += change.put.iter().map(|put| put.body.len()).sum::<usize>();
-        bytes += change.enqueue.iter().map(|entry| entry.payload.len()).sum::<usize>();
-        bytes += change.events.iter().map(|event| event.body.len()).sum::<usize>();
+        size += bytes(change);
         batch.push(next);
     }
     batch
+}
+
+/// The size of what a change writes.
+fn bytes(change: &Change) -> usize {
+    change.put.iter().map(|put| put.body.len()).sum::<usize>()
+        + change.enqueue.iter().map(|entry| entry.payload.len()).sum::<usize>()
+        + change.events.iter().map(|event| event.body.len()).sum::<usize>()
 }
 
 async fn send(store: &Shared, changes: &[Change]) -> Result<Vec<Result<Outcome, StoreError>>, StoreError> {

@@ -44,16 +44,6 @@ pub(super) fn unexpected(what: &str) -> StoreError {
     StoreError::Corrupt { what: format!("Redis' reply to {what}"), why: "it has another form".to_owned() }
 }
 
-/// The same error once more: the writes of one batch share it.
-pub(super) fn repeat(error: &StoreError) -> StoreError {
-    match error {
-        StoreError::Unavailable(why) => StoreError::Unavailable(why.clone()),
-        StoreError::Full(why) => StoreError::Full(why.clone()),
-        StoreError::Corrupt { what, why } => StoreError::Corrupt { what: what.clone(), why: why.clone() },
-        StoreError::Invalid(why) => StoreError::Invalid(why.clone()),
-    }
-}
-
 /// Whether the connection that gave this error is of no more use: it is gone, hangs, has lost its way in
 /// the protocol, or leads to a server that takes no writes any more (a demoted primary).
 pub(super) fn spoils_connection(error: &RedisError) -> bool {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use deadpool_redis::redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, Value,
+    Arg, AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, Value,
     aio::{ConnectionLike, MultiplexedConnection},
     cmd,
 };
@@ -24,6 +24,9 @@ use super::error::{Place, spoils_connection};
 
 /// How long a call may take, with whatever connecting it needs.
 pub(super) const CALL_LIMIT: Duration = Duration::from_secs(2);
+/// What is sent must come through a slow network or a busy machine at this many bytes a second;
+/// only what is far larger than usual gets noticeably more time by it.
+const SLOWEST_BYTES_PER_SECOND: u32 = 4 << 20;
 /// How long making one connection may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 /// After a failed connection the next one is tried no sooner than this, so that callers fail at once
@@ -64,9 +67,10 @@ impl Link {
         &self.place
     }
 
-    /// Sends a command and waits for its reply, at the most [`CALL_LIMIT`].
+    /// Sends a command and waits for its reply, at the most the [`limit`] of its size.
     pub async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
-        self.attempt(command, Instant::now() + CALL_LIMIT).await
+        let bytes = command.args_iter().map(|arg| if let Arg::Simple(bytes) = arg { bytes.len() } else { 0 });
+        self.attempt(command, Instant::now() + limit(bytes.sum())).await
     }
 
     /// The same for a command that may be repeated: a connection that broke since it was last used
@@ -141,7 +145,7 @@ impl Link {
                 return Err(failed(state.last_failure.clone()));
             }
         }
-        match timeout_at(deadline, connect(self.target(), Some(CALL_LIMIT))).await {
+        match timeout_at(deadline, connect(self.target())).await {
             Ok(Ok(connection)) => {
                 let mut state = self.state();
                 state.generation += 1;
@@ -201,15 +205,18 @@ impl Link {
     }
 }
 
-/// Makes one connection, within [`CONNECT_LIMIT`]. The library's own limits (500 ms for any reply, also
-/// that of a blocking command) are replaced; `None` waits for a reply for ever.
-pub(super) async fn connect(
-    info: ConnectionInfo,
-    response_limit: Option<Duration>,
-) -> Result<MultiplexedConnection, RedisError> {
+/// How long a call may take that sends this much.
+pub(super) fn limit(bytes: usize) -> Duration {
+    CALL_LIMIT + Duration::from_secs(1).mul_f64(bytes as f64 / f64::from(SLOWEST_BYTES_PER_SECOND))
+}
+
+/// Makes one connection, within [`CONNECT_LIMIT`]. The library's limit for replies is off (its 500 ms
+/// would also cut off blocking commands): every caller here has one of its own, and drops the
+/// connection when it is reached.
+pub(super) async fn connect(info: ConnectionInfo) -> Result<MultiplexedConnection, RedisError> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_LIMIT))
-        .set_response_timeout(response_limit)
+        .set_response_timeout(None)
         .set_pipeline_buffer_size(BUFFERED_COMMANDS);
     Client::open(info)?.get_multiplexed_async_connection_with_config(&config).await
 }

@@ -27,8 +27,7 @@ use super::link::{Link, connect};
 
 /// How long one `BLMOVE` waits: three lists make 0.6 commands a second of an idle process.
 const BLOCK: Duration = Duration::from_secs(5);
-/// A reply that is this late is not coming: the connection hangs. (The client's own response time-out
-/// is off here; its default of 500 ms would give up on every wait.)
+/// A reply that is this late is not coming: the connection hangs.
 const WATCHDOG: Duration = Duration::from_secs(7);
 /// The pause before connecting anew grows from the first to the second, with jitter.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -172,7 +171,7 @@ async fn look(
     command: &Cmd,
 ) -> Result<bool, ()> {
     if connection.is_none() {
-        *connection = Some(connect(link.target(), None).await.map_err(drop)?);
+        *connection = Some(connect(link.target()).await.map_err(drop)?);
     }
     let Some(connection) = connection else { return Err(()) };
     match timeout(WATCHDOG, connection.req_packed_command(command)).await {

@@ -65,11 +65,17 @@ const TIME: &[Exception] = &[
 ];
 
 const SLEEP: &[Exception] = &[
+    except("tests/it/support/wait.rs", "sleep(", "polls for a condition, with a limit"),
+    except("tests/it/support/command.rs", "sleep(", "polls for the end of a process, with a limit"),
+    except("tests/it/support/redis_server.rs", "sleep(", "polls for a condition, with a limit"),
+    except("tests/it/support/small_model.rs", "sleep(", "polls for a condition, with a limit"),
     except("tests/it/support/fake_model/connection.rs", "sleep(", "a slow model is what is being played"),
     except("tests/it/support/fake_model/mod.rs", "sleep(", "polls for a condition, with a limit"),
-    except("tests/it/support/redis_server.rs", "sleep(", "polls for a condition, with a limit"),
     except("tests/it/store/fixtures.rs", "sleep(", "polls for a condition, with a limit"),
     except("tests/it/store/waiting.rs", "sleep(", "lets a waiter begin to wait before it is woken"),
+    except("tests/it/store/redis_outages.rs", "sleep(", "the time between two outages is what is tested"),
+    except("tests/it/store/redis_wakeups.rs", "sleep(", "what happens in a span of time is counted"),
+    except("tests/it/llm/retries.rs", "sleep(", "that nothing happens in a span of time is what is tested"),
 ];
 
 /// Every exception of every rule.

@@ -70,4 +70,5 @@ mod waiting;
 
 mod redis_only;
 mod redis_outages;
+mod redis_refusals;
 mod redis_wakeups;

@@ -1,12 +1,10 @@
-//! What is Redis' own: the owner's schema, foreign programs beside us, keys of the wrong type, a full
-//! memory.
+//! What is Redis' own: the owner's schema, foreign programs beside us, what the server forgot, what the
+//! store says of it.
 
 use std::{sync::Arc, time::Duration};
 
 use deadpool_redis::redis::{AsyncCommands, FromRedisValue, aio::MultiplexedConnection, cmd};
-use productforge::store::{
-    Change, IndexName, LeaseEnd, ListQuery, Queue, Store, StoreError, StoreReport, redis,
-};
+use productforge::store::{Change, IndexName, LeaseEnd, ListQuery, Queue, Store, StoreReport, redis};
 
 use super::{
     fixtures::*,
@@ -15,7 +13,7 @@ use super::{
 use crate::support::redis_server::{Options, RedisServer};
 
 /// A server, a store on it without a prefix as the owner has it, and a foreign program.
-async fn setup() -> (RedisServer, Arc<dyn Store>, MultiplexedConnection) {
+pub async fn setup() -> (RedisServer, Arc<dyn Store>, MultiplexedConnection) {
     let server = RedisServer::start();
     let (store, foreign) = (open(&server, ""), server.connection().await);
     (server, store, foreign)
@@ -27,10 +25,6 @@ pub async fn run<T: FromRedisValue>(foreign: &mut MultiplexedConnection, words: 
     let mut command = cmd(words.next().unwrap());
     words.for_each(|word| _ = command.arg(word));
     command.query_async(foreign).await.unwrap()
-}
-
-fn is_corrupt<T: std::fmt::Debug>(answer: Result<T, StoreError>) {
-    assert!(matches!(answer, Err(StoreError::Corrupt { .. })), "{answer:?}");
 }
 
 #[tokio::test]
@@ -194,129 +188,6 @@ async fn what_foreign_programs_do_to_lives_is_followed() {
     assert_eq!(walk(&*store, &all_notes(), 10).await, ["prolonged", "kept"]);
     age(&foreign, "", 1_000_000).await;
     assert_eq!(store.count(&all_notes()).await.unwrap(), 1);
-}
-
-#[tokio::test]
-async fn a_document_of_another_type_is_corrupt_and_left_alone() {
-    let (_server, store, mut foreign) = setup().await;
-    run::<()>(&mut foreign, "RPUSH note:odd x").await;
-    is_corrupt(store.get(&[note("odd")]).await);
-    is_corrupt(store.get(&[note("a"), note("odd")]).await);
-    let witness = || Change::new().put(put("a", "one").indexed(1)).enqueue(job(Queue::Low, "1"));
-    is_corrupt(store.apply(witness().put(put("odd", ""))).await);
-    is_corrupt(store.apply(witness().expect(note("odd"), None)).await);
-    assert_eq!(run::<Vec<String>>(&mut foreign, "KEYS *").await, ["note:odd"]);
-    assert_eq!(run::<Vec<String>>(&mut foreign, "LRANGE note:odd 0 -1").await, ["x"]);
-    // It may be removed, and an index that names it can be read.
-    run::<()>(&mut foreign, "ZADD notes_index 1 odd").await;
-    assert!(walk(&*store, &all_notes(), 10).await.is_empty());
-    made(&*store, Change::new().delete(note("odd"))).await;
-    assert!(run::<Vec<String>>(&mut foreign, "KEYS *").await.is_empty());
-}
-
-/// Every key that a change writes to, when it is not what it should be: nothing is half written.
-#[tokio::test]
-async fn a_key_of_another_type_stops_a_change_before_its_first_write() {
-    for key in [
-        "notes_index",
-        "notes_by_agent:x",
-        "queue_low",
-        "pf:leases",
-        "pf:inflight",
-        "pf:due",
-        "pf:event_id",
-        "pf:events:all",
-        "pf:events:run",
-        "pf:expiring",
-        "pf:indexed",
-    ] {
-        let (_server, store, mut foreign) = setup().await;
-        enqueue(&*store, &["held"]).await;
-        let token = take_one(&*store).await.token;
-        run::<()>(&mut foreign, &format!("DEL {key}")).await;
-        run::<()>(&mut foreign, &format!("SADD {key} x")).await;
-        let before: Vec<String> = keys(&mut foreign).await;
-        let change = Change::new()
-            .under(token, LeaseEnd::Finish)
-            .put(put("a", "").indexed(1).index(IndexName::by(NOTE, "agent", "x"), 1).ttl_ms(1_000_000))
-            .enqueue(job(Queue::Low, "1"))
-            .enqueue(job_at(Queue::Low, "2", i64::MAX))
-            .event("run", Vec::new());
-        is_corrupt(store.apply(change).await);
-        assert_eq!(keys(&mut foreign).await, before, "{key}");
-    }
-}
-
-#[tokio::test]
-async fn a_key_of_another_type_loses_no_payload() {
-    for key in ["queue_low", "pf:leases", "pf:inflight", "pf:token", "pf:crashes"] {
-        let (_server, store, mut foreign) = setup().await;
-        run::<()>(&mut foreign, &format!("SADD {key} x")).await;
-        run::<()>(&mut foreign, "LPUSH queue_high 1").await;
-        is_corrupt(store.reserve(&reserve_one()).await);
-        assert_eq!(run::<Vec<String>>(&mut foreign, "LRANGE queue_high 0 -1").await, ["1"], "{key}");
-    }
-    for key in ["queue", "pf:crashes"] {
-        let (_server, store, mut foreign) = setup().await;
-        enqueue(&*store, &["1"]).await;
-        take(&*store, 1).await;
-        age(&foreign, "", OVER_A_MINUTE_MS).await;
-        run::<()>(&mut foreign, &format!("SADD {key} x")).await;
-        is_corrupt(store.sweep(100).await);
-        assert_eq!(store.leases(9).await.unwrap().len(), 1, "{key}");
-    }
-}
-
-/// Changes of many callers travel together; one that fails takes none of the others with it.
-#[tokio::test]
-async fn one_corrupt_change_among_many_fails_alone() {
-    let (_server, store, mut foreign) = setup().await;
-    run::<()>(&mut foreign, "RPUSH note:odd x").await;
-    let calls = (0..200).map(|n| {
-        let store = store.clone();
-        let id = if n % 10 == 0 { "odd".to_owned() } else { n.to_string() };
-        async move { (n, store.apply(Change::new().put(put(&id, "").indexed(n))).await) }
-    });
-    for (n, answer) in futures_util::future::join_all(calls).await {
-        match n % 10 {
-            0 => is_corrupt(answer),
-            _ => assert!(answer.unwrap().is_ok()),
-        }
-    }
-    assert_eq!(store.count(&all_notes()).await.unwrap(), 180);
-}
-
-fn reserve_one() -> productforge::store::Reserve {
-    productforge::store::Reserve { worker: "w".into(), limit: 1, lease_ms: LEASE_MS }
-}
-
-async fn keys(foreign: &mut MultiplexedConnection) -> Vec<String> {
-    let mut keys: Vec<String> = run(foreign, "KEYS *").await;
-    keys.sort();
-    keys
-}
-
-#[tokio::test]
-async fn a_full_memory_is_told_and_work_gets_on() {
-    let (_server, store, mut foreign) = setup().await;
-    enqueue(&*store, &["1", "2", "3"]).await;
-    let held = tokens(&take(&*store, 2).await);
-    run::<()>(&mut foreign, "CONFIG SET maxmemory 1").await;
-
-    let answer = store.apply(Change::new().put(put("a", "").indexed(1)).enqueue(job(Queue::Low, "4"))).await;
-    assert!(matches!(answer, Err(StoreError::Full(_))), "{answer:?}");
-    assert_eq!(store.count(&all_notes()).await.unwrap(), 0);
-    // What only moves or removes goes on: no lease may run out because memory did.
-    assert_eq!(store.renew(&held, LEASE_MS).await.unwrap(), [true, true]);
-    made(&*store, Change::new().under(held[0], LeaseEnd::Requeue)).await;
-    assert_eq!(payloads(&take(&*store, 1).await), ["1"]);
-    made(&*store, Change::new().under(held[1], LeaseEnd::Finish)).await;
-    age(&foreign, "", OVER_A_MINUTE_MS).await;
-    assert_eq!(store.sweep(9).await.unwrap().len(), 1);
-    assert_eq!(payloads(&take(&*store, 9).await), ["1", "3"]);
-
-    run::<()>(&mut foreign, "CONFIG SET maxmemory 0").await;
-    made(&*store, Change::new().put(put("a", ""))).await;
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! What the tests stand on: servers, applications and time.
 
 pub mod app;
+pub mod command;
 pub mod fake_model;
 pub mod logs;
+pub mod process;
 pub mod redis_server;
 pub mod scripted;
 pub mod sleepy_store;

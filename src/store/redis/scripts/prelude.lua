@@ -5,7 +5,7 @@
 --   undo what a failed script wrote.
 -- * TIME is the only clock.
 -- * Payloads and bodies are bytes that are never parsed.
--- * No loop and no unpack goes beyond 100 items of a request.
+-- * No loop and no unpack goes beyond a few hundred items (unpack fails near 8,000), whatever waits.
 -- * Redis refuses the first write of a script when memory is full, and no later one. A script that
 --   only moves things therefore begins with a removal: work must get on when memory is full.
 
@@ -67,20 +67,5 @@ local function take_crashes(marks, rank, payload)
     redis.call('HDEL', marks, field)
   end
   return tonumber(top or stack) or 0
-end
-
--- Takes a document out of everything that is kept beside it. A key that is no index any more has
--- nothing to leave, hence pcall.
-local function forget(prefix, expiring, indexed, kind, id)
-  local name = kind .. ':' .. id
-  redis.pcall('ZREM', prefix .. kind .. 's_index', id)
-  local narrower = redis.call('HGET', indexed, name)
-  if narrower then
-    for _, index in ipairs(cmsgpack.unpack(narrower)) do
-      redis.pcall('ZREM', prefix .. index, id)
-    end
-    redis.call('HDEL', indexed, name)
-  end
-  redis.call('ZREM', expiring, name)
 end
 

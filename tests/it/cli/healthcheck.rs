@@ -1,0 +1,56 @@
+//! `healthcheck`: the exit code is the answer. That a server is found healthy is in `serve`.
+
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    thread,
+};
+
+use crate::support::command::Workspace;
+
+/// A server that answers one request with these bytes; its port.
+fn answer_once(answer: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 1024];
+        let _ = stream.read(&mut request);
+        let _ = stream.write_all(answer.as_bytes());
+    });
+    port
+}
+
+#[test]
+fn nobody_there_is_unhealthy() {
+    // The port was free a moment ago, and the listener that held it is gone.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let ended = Workspace::new().run(&["healthcheck"], &[("PORT", &port.to_string())]).expect_code(1);
+    assert!(
+        ended.stderr.contains(&format!("http://127.0.0.1:{port}/system/ping does not answer")),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn an_answer_that_is_no_success_is_unhealthy() {
+    let port = answer_once("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
+    let url = format!("http://127.0.0.1:{port}/system/health?x=1");
+    let ended = Workspace::new().run(&["healthcheck", "--url", &url], &[]).expect_code(1);
+    assert!(ended.stderr.contains("answers 503"), "{ended:?}");
+}
+
+#[test]
+fn an_answer_that_is_not_http_is_unhealthy() {
+    let port = answer_once("SSH-2.0-OpenSSH\r\n");
+    let url = format!("http://127.0.0.1:{port}/");
+    let ended = Workspace::new().run(&["healthcheck", "--url", &url], &[]).expect_code(1);
+    assert!(ended.stderr.contains("not HTTP"), "{ended:?}");
+}
+
+#[test]
+fn an_address_that_is_none_is_a_usage_error() {
+    for url in ["nonsense", "https://127.0.0.1/"] {
+        Workspace::new().run(&["healthcheck", "--url", url], &[]).expect_code(2);
+    }
+}

@@ -1,0 +1,144 @@
+//! The built executable as a child process that ends with its test.
+
+use std::{
+    fs::File,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::wait::until;
+
+/// A process of `productforge`, with an environment of its own and nothing else.
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts it in a folder; its output goes to a file there.
+    pub fn start(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let log = folder.join(format!("{}-{}.out", arguments[0], productforge::model::new_id()));
+        let output = File::create(&log).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_productforge"))
+            .args(arguments)
+            .env_clear()
+            .envs(environment.iter().copied())
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .unwrap();
+        Self { child, log }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL: no chance to tidy up.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// A signal by name, such as `TERM`, `STOP` or `CONT`.
+    pub fn signal(&self, name: &str) {
+        let status =
+            Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// How it ended, if it did.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// What it has said so far.
+    pub fn output(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- {}\n{}", self.log.display(), self.output());
+        }
+    }
+}
+
+/// A process that serves HTTP.
+pub struct Server {
+    pub process: Process,
+    pub url: String,
+    client: reqwest::Client,
+}
+
+impl Server {
+    /// Starts `serve` on a free port and waits until it answers.
+    pub async fn start(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let port = free_port().to_string();
+        let arguments = [&["serve", "--port", &port], arguments].concat();
+        let process = Process::start(folder, &arguments, environment);
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
+        let mut server = Self { process, url: format!("http://127.0.0.1:{port}"), client };
+        let ping = format!("{}/system/ping", server.url);
+        loop {
+            assert!(server.process.ended().is_none(), "serve has ended:\n{}", server.process.output());
+            let client = &server.client;
+            let answer = tokio::time::timeout(
+                Duration::from_secs(30),
+                until("the server answers", || async { client.get(&ping).send().await.ok() }),
+            );
+            if answer.await.is_ok() {
+                return server;
+            }
+        }
+    }
+
+    /// POSTs JSON; the status and the answer.
+    pub async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        let request = self.client.post(format!("{}{path}", self.url)).body(body.to_string());
+        let answer = request.header("content-type", "application/json").send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+    }
+
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        let answer = self.client.get(format!("{}{path}", self.url)).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// Posts a brief with review; the workflow's id.
+    pub async fn orchestrate(&self, brief: &str) -> String {
+        let (status, answer) =
+            self.post("/orchestrate", serde_json::json!({"job": brief, "requires_qa": true})).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["workflow_id"].as_str().unwrap().to_owned()
+    }
+
+    /// The workflow, if it has ended.
+    pub async fn ended(&self, id: &str) -> Option<Value> {
+        let (status, answer) = self.get(&format!("/workflows/{id}")).await;
+        assert!(status == 200 || status == 503, "{status} {answer}");
+        (status == 200 && answer["workflow"]["status"] != "running").then(|| answer["workflow"].clone())
+    }
+}
+
+/// A port that nobody listens on at this moment.
+pub fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// A folder that is gone with its test.
+pub fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
