@@ -55,7 +55,8 @@ static ASSETS: LazyLock<BTreeMap<String, Asset>> = LazyLock::new(|| {
 
 /// The routes of this file.
 pub fn configure(cfg: &mut web::ServiceConfig) {
-    cfg.route("/static/{path:.*}", web::get().to(serve)).route("/static/{path:.*}", web::head().to(serve));
+    cfg.service(web::resource("/static/{path:.*}").get(serve).route(web::head().to(serve)))
+        .service(web::resource("/favicon.ico").get(favicon).route(web::head().to(favicon)));
 }
 
 /// The URL of a static file, with the hash of its content; `None` when there is no such file.
@@ -73,11 +74,20 @@ pub fn names(folder: &str) -> Vec<String> {
     Embedded::iter().filter_map(|path| path.strip_prefix(folder).map(str::to_owned)).collect()
 }
 
+/// For pages that name no icon.
+async fn favicon(request: HttpRequest) -> HttpResponse {
+    answer(&request, "icon.svg")
+}
+
 async fn serve(request: HttpRequest, path: web::Path<String>) -> HttpResponse {
-    let Some(asset) = ASSETS.get(path.as_str()) else {
+    answer(&request, &path)
+}
+
+fn answer(request: &HttpRequest, name: &str) -> HttpResponse {
+    let Some(asset) = ASSETS.get(name) else {
         return HttpResponse::NotFound().content_type("text/plain; charset=utf-8").body("Not Found");
     };
-    let gzip = if takes_gzip(&request) { asset.gzip.clone() } else { None };
+    let gzip = if takes_gzip(request) { asset.gzip.clone() } else { None };
     let tag = match gzip {
         Some(_) => EntityTag::new_strong(format!("{}-gz", asset.hash)),
         None => EntityTag::new_strong(asset.hash.clone()),
@@ -85,7 +95,7 @@ async fn serve(request: HttpRequest, path: web::Path<String>) -> HttpResponse {
     let current =
         request.query_string().strip_prefix("v=").is_some_and(|v| asset.hash.starts_with(v) && !v.is_empty());
     let mut response =
-        if matches_tag(&request, &tag) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+        if matches_tag(request, &tag) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response
         .insert_header(ETag(tag.clone()))
         .insert_header((header::VARY, "accept-encoding"))
@@ -94,7 +104,7 @@ async fn serve(request: HttpRequest, path: web::Path<String>) -> HttpResponse {
             header::CACHE_CONTROL,
             if current { "public, max-age=31536000, immutable" } else { "public, no-cache" },
         ));
-    if matches_tag(&request, &tag) {
+    if matches_tag(request, &tag) {
         return response.finish();
     }
     response.content_type(asset.content_type.as_str());

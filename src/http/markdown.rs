@@ -33,17 +33,24 @@ static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
 /// Text written by a person or a model. Headings start at `<h{first}>`.
 pub fn untrusted(text: &str, first: u8) -> String {
     let (shown, cut) = shorten(text);
-    let mut out = CLEANER.clean(&to_html(shown, first)).to_string();
+    let clean = CLEANER.clean(&to_html(shown, first)).to_string();
+    let mut out = focusable(&clean);
     if cut {
         out.push_str("<p class=\"note\">Shortened: the whole text is in the API's answer.</p>");
     }
     out
 }
 
+/// What scrolls can be reached by keyboard. These two tags are made here and by nobody else: those of
+/// the text are escaped.
+fn focusable(html: &str) -> String {
+    html.replace("<pre>", "<pre tabindex=\"0\">").replace("<div>", "<div tabindex=\"0\">")
+}
+
 /// Text of this program's own (help pages): its headings get ids made from their words.
 pub fn trusted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() * 2);
-    let mut rest = to_html(text, 1);
+    let mut rest = focusable(&to_html(text, 1));
     while let Some(start) = rest.find("<h2>") {
         let Some(end) = rest[start..].find("</h2>") else { break };
         let title = rest[start + 4..start + end].to_owned();
@@ -66,6 +73,8 @@ pub fn shorten(text: &str) -> (&str, bool) {
 
 fn to_html(text: &str, first: u8) -> String {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;
+    // A heading is at most one level below the one before it, whatever the text says.
+    let mut level_before = first - 1;
     let events = Parser::new_ext(text, options).map(|event| match event {
         Event::Html(raw) | Event::InlineHtml(raw) => Event::Text(raw),
         Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
@@ -74,13 +83,12 @@ fn to_html(text: &str, first: u8) -> String {
         Event::End(TagEnd::Image) => Event::End(TagEnd::Link),
         Event::Start(Tag::HtmlBlock) => Event::Start(Tag::Paragraph),
         Event::End(TagEnd::HtmlBlock) => Event::End(TagEnd::Paragraph),
-        Event::Start(Tag::Heading { level, .. }) => Event::Start(Tag::Heading {
-            level: lower(level, first),
-            id: None,
-            classes: vec![],
-            attrs: vec![],
-        }),
-        Event::End(TagEnd::Heading(level)) => Event::End(TagEnd::Heading(lower(level, first))),
+        Event::Start(Tag::Heading { level, .. }) => {
+            level_before = (level as u8 + first - 1).min(level_before + 1).min(6);
+            let level = heading(level_before);
+            Event::Start(Tag::Heading { level, id: None, classes: vec![], attrs: vec![] })
+        }
+        Event::End(TagEnd::Heading(_)) => Event::End(TagEnd::Heading(heading(level_before))),
         other => other,
     });
     let mut out = String::with_capacity(text.len() * 3 / 2);
@@ -100,8 +108,8 @@ fn wide_tables<'a>(events: impl Iterator<Item = Event<'a>>) -> impl Iterator<Ite
     })
 }
 
-fn lower(level: HeadingLevel, first: u8) -> HeadingLevel {
-    match level as u8 + first - 1 {
+fn heading(level: u8) -> HeadingLevel {
+    match level {
         1 => HeadingLevel::H1,
         2 => HeadingLevel::H2,
         3 => HeadingLevel::H3,
@@ -160,13 +168,16 @@ mod tests {
 
     #[test]
     fn headings_stand_below_those_of_the_page() {
-        assert_eq!(untrusted("# A\n\n###### B", 3), "<h3>A</h3>\n<h6>B</h6>\n");
+        assert_eq!(untrusted("# A\n\n## B", 3), "<h3>A</h3>\n<h4>B</h4>\n");
+        assert_eq!(untrusted("#### A\n\n###### B\n\n# C", 3), "<h3>A</h3>\n<h4>B</h4>\n<h3>C</h3>\n");
     }
 
     #[test]
     fn tables_lists_and_code_come_through() {
         let html = untrusted("| a | b |\n|---|--:|\n| 1 | 2 |\n\n3. x\n\n```rust\nlet a = \"<b>\";\n```", 3);
-        for part in ["<table>", "<td>1</td>", "<ol start=\"3\">", "<pre><code>let a = \"&lt;b&gt;\";"] {
+        for part in
+            ["<table>", "<td>1</td>", "<ol start=\"3\">", "<pre tabindex=\"0\"><code>let a = \"&lt;b&gt;\";"]
+        {
             assert!(html.contains(part), "{part} in {html}");
         }
     }
@@ -179,6 +190,6 @@ mod tests {
 
     #[test]
     fn headings_of_help_pages_have_permalinks() {
-        assert!(trusted("## Redis: the `keys`").contains("<h2 id=\"redis-the-keys\">"));
+        assert!(trusted("# A page\n\n## Redis: the `keys`").contains("<h2 id=\"redis-the-keys\">"));
     }
 }

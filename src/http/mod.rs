@@ -22,6 +22,7 @@ pub mod session;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    sync::Arc,
     time::Duration,
 };
 
@@ -37,6 +38,8 @@ use crate::{
     config::{HttpConfig, Secret},
     service::Services,
 };
+
+pub use login_throttle::LoginThrottle;
 
 /// Threads that answer requests.
 const WORKERS: usize = 2;
@@ -55,11 +58,18 @@ pub struct HttpState {
     pub api_key: Option<Secret>,
     /// Sites whose pages may call the API; `https://*.example.com` for all sub-domains.
     pub cors_origins: Vec<String>,
+    /// Wrong keys at the dashboard's login, by caller.
+    pub login_throttle: Arc<LoginThrottle>,
 }
 
 impl HttpState {
     pub fn new(services: Services, config: &HttpConfig) -> Self {
-        Self { services, api_key: config.api_key.clone(), cors_origins: config.cors_origins.clone() }
+        Self {
+            services,
+            api_key: config.api_key.clone(),
+            cors_origins: config.cors_origins.clone(),
+            login_throttle: Arc::default(),
+        }
     }
 }
 

@@ -37,8 +37,10 @@ fn build() -> tera::TeraResult<Tera> {
     tera.register_filter("seconds", |seconds: f64, _: Kwargs, _: &State| seconds_text(seconds));
     tera.register_filter("number", |n: u64, _: Kwargs, _: &State| grouped(n));
     tera.register_filter("percent", |share: f64, _: Kwargs, _: &State| format!("{:.0} %", share * 100.0));
-    tera.register_filter("markdown", |text: &str, _: Kwargs, _: &State| {
-        Value::safe_string(&markdown::untrusted(text, 4))
+    // `first`: the level at which the headings of the text start, below the one it stands under.
+    tera.register_filter("markdown", |text: &str, kwargs: Kwargs, _: &State| {
+        let first = kwargs.must_get::<u8>("first")?;
+        Ok::<_, tera::Error>(Value::safe_string(&markdown::untrusted(text, first.clamp(1, 6))))
     });
     tera.register_filter("first_line", |text: &str, _: Kwargs, _: &State| first_line(text));
     tera.register_filter("words", |name: &str, _: Kwargs, _: &State| name.replace('_', " "));

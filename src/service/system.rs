@@ -266,6 +266,11 @@ impl System {
         self.base.provider.is_simulated()
     }
 
+    /// The time, from the clock that everything else goes by.
+    pub fn now(&self) -> Timestamp {
+        self.base.clock.now()
+    }
+
     /// Since this process began.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()

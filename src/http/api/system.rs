@@ -39,7 +39,7 @@ pub struct Ping {
         example = json!({"status": "ok", "module": "system", "timestamp": "2026-11-22T10:17:24.293792+00:00"})))
 )]
 pub async fn ping(state: Data<HttpState>) -> Json<Ping> {
-    let timestamp = state.services.execution.foundation().clock.now();
+    let timestamp = state.services.system.now();
     Json(Ping { status: "ok", module: "system", timestamp })
 }
 

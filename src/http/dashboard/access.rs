@@ -4,7 +4,10 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web};
 use futures_util::future::{Ready, ready};
 
 use super::page::PageError;
-use crate::http::{HttpState, session};
+use crate::{
+    http::{HttpState, session},
+    model::Timestamp,
+};
 
 /// A visitor who may see data. As an argument of a handler it is the lock on the door: with an API
 /// key set, a request without a session is sent to the login.
@@ -26,7 +29,7 @@ fn admit(request: &HttpRequest) -> Result<Visitor, PageError> {
     let Some(state) = request.app_data::<web::Data<HttpState>>() else { return Err(PageError::no_state()) };
     let Some(key) = &state.api_key else { return Ok(Visitor { csrf: None }) };
     match session_cookie(request) {
-        Some(cookie) if session::verify(key.expose(), &cookie, now()) => {
+        Some(cookie) if session::verify(key.expose(), &cookie, now(state).timestamp()) => {
             Ok(Visitor { csrf: Some(session::csrf(key.expose(), &cookie)) })
         }
         _ => Err(PageError::LoginNeeded { next: way_back(request) }),
@@ -38,9 +41,9 @@ pub fn session_cookie(request: &HttpRequest) -> Option<String> {
     request.cookie(session::COOKIE).map(|cookie| cookie.value().to_owned())
 }
 
-/// Seconds since 1970.
-pub fn now() -> i64 {
-    chrono::Utc::now().timestamp()
+/// The time of the application's clock.
+pub fn now(state: &HttpState) -> Timestamp {
+    state.services.system.now()
 }
 
 /// After the login a reader comes back to the page that was asked for; a form does not run again.

@@ -135,7 +135,7 @@ impl BriefForm {
 pub fn fields(form: actix_web::web::Form<Fields>) -> Result<Fields, PageError> {
     let fields = form.into_inner();
     if fields.len() > 200 {
-        return Err(PageError::BadForm(
+        return Err(PageError::BadRequest(
             actix_web::http::StatusCode::BAD_REQUEST,
             "It has more than 200 fields.".to_owned(),
         ));

@@ -37,6 +37,11 @@ pub async fn show(name: web::Path<String>) -> Result<HttpResponse, PageError> {
     page(&name)
 }
 
+/// Whatever else is asked for below `/help`.
+pub async fn missing() -> Result<HttpResponse, PageError> {
+    page("")
+}
+
 fn page(name: &str) -> Result<HttpResponse, PageError> {
     let missing = || PageError::NotFound("There is no such help page.".to_owned());
     let (name, title) = PAGES.into_iter().find(|(n, _)| *n == name).ok_or_else(missing)?;

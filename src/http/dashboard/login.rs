@@ -1,9 +1,6 @@
 //! Login and logout.
 
-use std::{
-    net::{IpAddr, Ipv4Addr},
-    sync::LazyLock,
-};
+use std::net::{IpAddr, Ipv4Addr};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -18,10 +15,7 @@ use super::{
     form::{Fields, field, fields},
     page::{PageError, Shell, answer, see_other},
 };
-use crate::http::{HttpState, login_throttle::LoginThrottle, session};
-
-/// One for the whole process: every actix worker has to know of the tries at the others.
-static THROTTLE: LazyLock<LoginThrottle> = LazyLock::new(LoginThrottle::default);
+use crate::http::{HttpState, session};
 
 #[derive(Deserialize)]
 pub struct Next {
@@ -42,7 +36,7 @@ pub async fn show(
 ) -> Result<HttpResponse, PageError> {
     let next = session::safe_next(&query.next);
     let Some(key) = &state.api_key else { return Ok(see_other(next)) };
-    if session_cookie(&request).is_some_and(|c| session::verify(key.expose(), &c, now())) {
+    if session_cookie(&request).is_some_and(|c| session::verify(key.expose(), &c, now(&state).timestamp())) {
         return Ok(see_other(next));
     }
     page(StatusCode::OK, next, None)
@@ -58,17 +52,18 @@ pub async fn submit(
     let next = session::safe_next(field(&form, "next"));
     let Some(key) = &state.api_key else { return Ok(see_other(next)) };
     let caller = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |a| a.ip());
-    let wait = THROTTLE.wait_seconds(caller, now());
+    let now = now(&state).timestamp();
+    let wait = state.login_throttle.wait_seconds(caller, now);
     if wait > 0 {
         return Err(PageError::TooManyTries { seconds: wait });
     }
     if !session::equal(field(&form, "key").trim(), key.expose()) {
-        THROTTLE.failed(caller, now());
+        state.login_throttle.failed(caller, now);
         log::warn!("dashboard: login with a wrong key from {caller}");
         return page(StatusCode::UNAUTHORIZED, next, Some("That is not the key."));
     }
-    THROTTLE.succeeded(caller);
-    let Some(value) = session::issue(key.expose(), now()) else { return Err(PageError::Wiring) };
+    state.login_throttle.succeeded(caller);
+    let Some(value) = session::issue(key.expose(), now) else { return Err(PageError::Wiring) };
     let mut response = see_other(next);
     let cookie = cookie(&request, value, Duration::seconds(session::LIFETIME_SECONDS));
     response.add_cookie(&cookie).map_err(|_| PageError::Wiring)?;

@@ -15,7 +15,7 @@ mod step_view;
 mod workflow_view;
 mod workflows;
 
-use actix_web::{HttpResponse, web};
+use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, middleware::from_fn, web};
 
 pub use page::SECURITY_HEADERS;
 
@@ -25,27 +25,38 @@ const MAX_FORM_BYTES: usize = 1 << 20;
 /// All routes below `/dashboard` and `/help`.
 pub fn configure(cfg: &mut web::ServiceConfig) {
     let form = web::FormConfig::default().limit(MAX_FORM_BYTES).error_handler(page::form_error);
-    cfg.route("/help", web::get().to(help::index))
-        .route("/help/", web::get().to(help::index))
-        .route("/help/{page}", web::get().to(help::show))
-        .route("/dashboard", web::get().to(overview::show))
-        .service(
-            web::scope("/dashboard")
-                .app_data(form)
-                .route("/", web::get().to(overview::show))
-                .route("/ping", web::get().to(ping))
-                .route("/help", web::get().to(help::index))
-                .route("/login", web::get().to(login::show))
-                .route("/login", web::post().to(login::submit))
-                .route("/logout", web::post().to(login::logout))
-                .route("/workflows", web::get().to(workflows::list))
-                .route("/workflows", web::post().to(workflows::submit))
-                .route("/workflows/{id}", web::get().to(workflows::show))
-                .route("/agents", web::get().to(agents::list))
-                .route("/results", web::get().to(results::list))
-                .route("/results/{job_id}", web::get().to(results::show))
-                .default_service(web::route().to(page::not_found)),
-        );
+    cfg.service(
+        web::scope("/help")
+            .wrap(from_fn(page::errors_are_pages))
+            .service(get(["", "/"], help::index))
+            .service(get(["/{page}", "/{page}/"], help::show))
+            .default_service(web::to(help::missing)),
+    );
+    cfg.service(
+        web::scope("/dashboard")
+            .wrap(from_fn(page::errors_are_pages))
+            .app_data(form)
+            .service(get(["", "/"], overview::show))
+            .service(get(["/ping", "/ping/"], ping))
+            .service(get(["/help", "/help/"], help::index))
+            .service(get(["/login", "/login/"], login::show).post(login::submit))
+            .service(web::resource("/logout").post(login::logout))
+            .service(get(["/workflows", "/workflows/"], workflows::list).post(workflows::submit))
+            .service(get(["/workflows/{id}", "/workflows/{id}/"], workflows::show))
+            .service(get(["/agents", "/agents/"], agents::list))
+            .service(get(["/results", "/results/"], results::list))
+            .service(get(["/results/{job_id}", "/results/{job_id}/"], results::show))
+            .default_service(web::to(page::not_found)),
+    );
+}
+
+/// A path in both spellings, for GET and HEAD.
+fn get<F, Args>(paths: [&'static str; 2], handler: F) -> Resource
+where
+    F: Handler<Args, Output: Responder + 'static>,
+    Args: FromRequest + 'static,
+{
+    web::resource(paths).route(web::get().to(handler.clone())).route(web::head().to(handler))
 }
 
 /// As the legacy dashboard answers it.

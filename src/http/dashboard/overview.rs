@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, http::StatusCode, web};
 use serde::Serialize;
 
 use super::{
-    access::Visitor,
+    access::{Visitor, now},
     form::{AgentChoice, BriefForm},
     page::{IDLE, LIVE, PageError, Shell, answer},
     workflow_view::WorkflowRow,
@@ -74,7 +74,7 @@ pub async fn show(visitor: Visitor, state: web::Data<HttpState>) -> Result<HttpR
     let overview = services.system.overview().await?;
     let recent = services.workflows.list(RECENT, None).await?;
     let agents = services.agents.list().await?;
-    let now = chrono::Utc::now();
+    let now = now(&state);
     let form = BriefForm::default();
     let taking: usize = overview.workers.iter().filter(|w| !w.draining).map(|w| w.slots).sum();
     let mut alerts = Vec::new();

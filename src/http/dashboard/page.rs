@@ -4,7 +4,10 @@ use std::fmt;
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError,
+    body::{EitherBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
     http::{StatusCode, header},
+    middleware::Next,
     web,
 };
 use serde::Serialize;
@@ -141,7 +144,7 @@ pub enum PageError {
     },
     Forbidden(String),
     NotFound(String),
-    BadForm(StatusCode, String),
+    BadRequest(StatusCode, String),
     TooManyTries {
         seconds: i64,
     },
@@ -162,12 +165,13 @@ impl PageError {
             Self::LoginNeeded { .. } => ("Log in", String::new()),
             Self::Forbidden(why) => ("Refused", why.clone()),
             Self::NotFound(what) => ("Not found", what.clone()),
-            Self::BadForm(_, why) => ("The form cannot be read", why.clone()),
+            Self::BadRequest(_, why) => ("The request cannot be read", why.clone()),
             Self::TooManyTries { seconds } => {
                 ("Too many wrong keys", format!("Wait {seconds} seconds, then try again."))
             }
             Self::Service(error) if self.status_code().is_server_error() => match self.status_code() {
                 StatusCode::SERVICE_UNAVAILABLE => {
+                    log::warn!("dashboard: {error}");
                     ("The store is away", "It is asked again when this page is loaded again.".to_owned())
                 }
                 _ => {
@@ -188,7 +192,7 @@ impl fmt::Display for PageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LoginNeeded { .. } => f.write_str("login needed"),
-            Self::Forbidden(why) | Self::NotFound(why) | Self::BadForm(_, why) => f.write_str(why),
+            Self::Forbidden(why) | Self::NotFound(why) | Self::BadRequest(_, why) => f.write_str(why),
             Self::TooManyTries { seconds } => write!(f, "too many wrong keys, wait {seconds} s"),
             Self::Service(error) => error.fmt(f),
             Self::Render(error) => error.fmt(f),
@@ -209,7 +213,7 @@ impl ResponseError for PageError {
             Self::LoginNeeded { .. } => StatusCode::SEE_OTHER,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::BadForm(status, _) => *status,
+            Self::BadRequest(status, _) => *status,
             Self::TooManyTries { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Service(error) => service_status(error),
             Self::Render(_) | Self::Wiring => StatusCode::INTERNAL_SERVER_ERROR,
@@ -262,9 +266,27 @@ pub fn problems_of(error: &ServiceError) -> Vec<String> {
     }
 }
 
+/// Middleware: every error below becomes a page here, so that the one of the API, which would make
+/// `application/problem+json` of it, has nothing left to do.
+pub async fn errors_are_pages<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    let response = next.call(request).await?;
+    let Some(error) = response.response().error() else { return Ok(response.map_into_left_body()) };
+    let page = match error.as_error::<PageError>() {
+        Some(error) => error.error_response(),
+        None => {
+            let status = error.as_response_error().status_code();
+            PageError::BadRequest(status, error.to_string()).error_response()
+        }
+    };
+    Ok(response.into_response(page).map_into_right_body())
+}
+
 /// For forms that cannot be read at all.
 pub fn form_error(error: actix_web::error::UrlencodedError, _: &HttpRequest) -> actix_web::Error {
-    PageError::BadForm(error.status_code(), error.to_string()).into()
+    PageError::BadRequest(error.status_code(), error.to_string()).into()
 }
 
 /// Whatever else is asked for below `/dashboard`; with a key set it takes a session to learn that.

@@ -25,7 +25,7 @@ pub struct WorkflowRow {
     pub simulated: bool,
     /// What happens now, or how it ended.
     pub now: String,
-    /// Steps that are over, of all that are known so far.
+    /// Completed steps, of all that are known so far.
     pub done: usize,
     pub total: usize,
     pub usage: Usage,
@@ -43,7 +43,7 @@ impl WorkflowRow {
             review: workflow.review.map(review),
             simulated: workflow.simulated,
             now: what_now(workflow),
-            done: workflow.steps.iter().filter(|s| s.status.is_terminal()).count(),
+            done: workflow.steps.iter().filter(|s| s.status == StepStatus::Completed).count(),
             total: workflow.steps.len(),
             usage: workflow.usage,
             seconds: seconds_between(workflow.created_at, workflow.completed_at.unwrap_or(now)),

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    access::{Visitor, require_same_origin},
+    access::{Visitor, now, require_same_origin},
     form::{AgentChoice, BriefForm, Fields, field, fields},
     page::{IDLE, LIVE, PageError, Shell, answer, problems_of, see_other, service_status},
     step_view::{StepView, steps},
@@ -40,7 +40,7 @@ pub async fn list(
     query: web::Query<Listed>,
 ) -> Result<HttpResponse, PageError> {
     let listing = state.services.workflows.list(PAGE, query.after.clone().map(Cursor)).await?;
-    let now = chrono::Utc::now();
+    let now = now(&state);
     let live = listing.items.iter().any(|w| !w.is_over());
     let page = ListPage {
         rows: listing.items.iter().map(|w| WorkflowRow::new(w, now)).collect(),
@@ -89,7 +89,7 @@ pub async fn show(
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let WorkflowDetail { workflow, calls, events } = state.services.workflows.detail(&id).await?;
-    let now = chrono::Utc::now();
+    let now = now(&state);
     let row = WorkflowRow::new(&workflow, now);
     let report = report(&state, &workflow, &calls).await;
     let page = DetailPage {

@@ -9,7 +9,10 @@
 //!   while): that error is then its answer for ever.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -44,6 +47,8 @@ pub(super) struct Link {
     state: Mutex<State>,
     /// Held while connecting, so that one caller connects and the others wait for it.
     connecting: tokio::sync::Mutex<()>,
+    /// Counts the connections lost by all links to this server: what broke one may have broken the others.
+    losses: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -52,6 +57,8 @@ struct State {
     /// Counts the connections made, so that only the spoilt one is dropped.
     generation: u64,
     last_used: Option<Instant>,
+    /// The count of [`Link::losses`] when the connection last answered.
+    losses_seen: u64,
     pause_until: Option<Instant>,
     last_failure: String,
     /// The cluster node that owns our slot, once another one sent us there.
@@ -60,7 +67,13 @@ struct State {
 
 impl Link {
     pub fn new(info: ConnectionInfo, place: Place) -> Self {
-        Self { info, place, state: Mutex::default(), connecting: tokio::sync::Mutex::default() }
+        let (state, connecting) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self { info, place, state, connecting, losses: Arc::default() }
+    }
+
+    /// Another link to the same server.
+    pub fn beside(&self) -> Self {
+        Self { losses: self.losses.clone(), ..Self::new(self.info.clone(), self.place.clone()) }
     }
 
     pub fn place(&self) -> &Place {
@@ -83,11 +96,15 @@ impl Link {
         }
     }
 
-    /// Asks a connection that stood idle whether it is still one: before a write, which must not be
-    /// repeated when the connection breaks under it.
+    /// Asks a connection that stood idle, or that was not used since another one was lost, whether it
+    /// is still one: before a write, which must not be repeated when the connection breaks under it.
     pub async fn freshen(&self) -> Result<(), RedisError> {
-        let idle = self.state().last_used.is_none_or(|at| at.elapsed() > STALE_AFTER);
-        if idle { self.read(&cmd("PING")).await.map(|_| ()) } else { Ok(()) }
+        let doubtful = {
+            let state = self.state();
+            state.last_used.is_none_or(|at| at.elapsed() > STALE_AFTER)
+                || state.losses_seen != self.losses.load(Ordering::Acquire)
+        };
+        if doubtful { self.read(&cmd("PING")).await.map(|_| ()) } else { Ok(()) }
     }
 
     /// Where to connect to now.
@@ -105,6 +122,7 @@ impl Link {
 
     async fn attempt(&self, command: &Cmd, deadline: Instant) -> Result<Value, RedisError> {
         for _ in 0..2 {
+            let losses = self.losses.load(Ordering::Acquire);
             let (generation, mut connection) = self.connection(deadline).await?;
             let answer = timeout_at(deadline, connection.req_packed_command(command))
                 .await
@@ -112,7 +130,9 @@ impl Link {
                 .and_then(Value::extract_error);
             match answer {
                 Ok(value) => {
-                    self.state().last_used = Some(Instant::now());
+                    let mut state = self.state();
+                    state.last_used = Some(Instant::now());
+                    state.losses_seen = losses;
                     return Ok(value);
                 }
                 Err(error) => {
@@ -173,9 +193,9 @@ impl Link {
 
     fn drop_connection(&self, generation: u64) {
         let mut state = self.state();
-        if state.generation == generation {
-            state.connection = None;
+        if state.generation == generation && state.connection.take().is_some() {
             state.moved_to = None;
+            self.losses.fetch_add(1, Ordering::AcqRel);
         }
     }
 

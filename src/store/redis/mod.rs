@@ -72,10 +72,10 @@ impl RedisStore {
         rustls::crypto::ring::default_provider().install_default().ok();
         let (info, place) = parse(&options.url)?;
         let keys = Keys::new(&options.prefix);
-        let work = Arc::new(Link::new(info.clone(), place.clone()));
+        let work = Arc::new(Link::new(info, place));
         let shared = Shared {
             wakeup: Wakeup::new(work.clone(), keys.lists.clone()),
-            read: Link::new(info, place),
+            read: work.beside(),
             work,
             writer: Writer::default(),
             keys,

@@ -1,17 +1,16 @@
-//! A whole application for a browser: a free port, a store in memory, the simulated model, a worker.
+//! The whole application on a free port: an embedded store in memory, the simulated model, a worker.
 
 use std::{sync::Arc, time::Duration};
 
 use actix_web::dev::ServerHandle;
 use productforge::{
-    config::Secret,
     http::{self, HttpState, render},
-    llm::simulated::SimulatedProvider,
+    llm::{ModelProvider, simulated::SimulatedProvider},
     service::Services,
     worker::WorkerHandle,
 };
 
-use crate::support::world::world;
+use crate::support::{wait::until, world::world};
 
 pub const API_KEY: &str = "the-key-of-the-browser-tests";
 
@@ -26,22 +25,33 @@ pub struct TestApp {
 impl TestApp {
     /// Without a key; every simulated answer takes this long.
     pub async fn open(latency: Duration) -> Self {
-        Self::start(latency, None).await
+        Self::start(latency, &[("PORT", "0")])
     }
 
     /// With [`API_KEY`].
     pub async fn locked() -> Self {
-        Self::start(Duration::ZERO, Some(Secret::new(API_KEY))).await
+        Self::start(Duration::ZERO, &[("PORT", "0"), ("API_KEY", API_KEY)])
     }
 
-    async fn start(latency: Duration, api_key: Option<Secret>) -> Self {
-        let app = world(&[], Arc::new(SimulatedProvider::new(latency)));
-        let worker = app.start_worker();
-        let state = HttpState { services: app.services.clone(), api_key, cors_origins: Vec::new() };
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let server = http::serve(state, listener).unwrap();
-        let url = format!("http://{}", server.addr);
-        Self { url, services: app.services, server: server.stopper(), _worker: worker }
+    /// Without a key, with a model that does as a test says.
+    pub async fn with(provider: Arc<dyn ModelProvider>) -> Self {
+        Self::around(provider, &[("PORT", "0"), ("RETRY_BASE_SECONDS", "0"), ("JOB_MAX_ATTEMPTS", "2")])
+    }
+
+    fn start(latency: Duration, variables: &[(&str, &str)]) -> Self {
+        Self::around(Arc::new(SimulatedProvider::new(latency)), variables)
+    }
+
+    fn around(provider: Arc<dyn ModelProvider>, variables: &[(&str, &str)]) -> Self {
+        let app = world(variables, provider);
+        let listener = http::bind(&app.config.http).unwrap();
+        let server = http::serve(HttpState::new(app.services.clone(), &app.config.http), listener).unwrap();
+        Self {
+            url: format!("http://{}", server.addr),
+            services: app.services.clone(),
+            server: server.stopper(),
+            _worker: app.start_worker(),
+        }
     }
 
     /// A GET as a program makes it, without following redirects.
@@ -56,8 +66,23 @@ impl TestApp {
         client().post(self.at(path)).header("content-type", form).body(pairs.join("&"))
     }
 
+    /// What a page says, waiting until it says this.
+    pub async fn page_says(&self, path: &str, text: &str) -> String {
+        until(&format!("{path} says {text:?}"), || async {
+            let page = self.get(path).send().await.unwrap().text().await.unwrap();
+            page.contains(text).then_some(page)
+        })
+        .await
+    }
+
     pub fn at(&self, path: &str) -> String {
         format!("{}{path}", self.url)
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        drop(self.server.stop(false));
     }
 }
 
@@ -69,10 +94,4 @@ pub fn install_tls() {
 fn client() -> reqwest::Client {
     install_tls();
     reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
-}
-
-impl Drop for TestApp {
-    fn drop(&mut self) {
-        drop(self.server.stop(false));
-    }
 }

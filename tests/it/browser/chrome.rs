@@ -3,12 +3,13 @@
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::prelude::*;
+
+use crate::support::wait::until;
 
 const MISSING: &str = "chromium and chromium-driver are not installed: run `./dev setup`";
 
@@ -89,15 +90,11 @@ impl Chrome {
 
     /// Waits until the page contains the text, without loading it again.
     pub async fn sees(&self, text: &str) -> String {
-        let end = Instant::now() + Duration::from_secs(30);
-        loop {
+        until(&format!("the page says {text:?}"), || async {
             let seen = self.text().await;
-            if seen.contains(text) {
-                return seen;
-            }
-            assert!(Instant::now() < end, "the page never said {text:?}; it says:\n{seen}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+            seen.contains(text).then_some(seen)
+        })
+        .await
     }
 
     /// What the page says now.
@@ -153,11 +150,6 @@ impl Drop for Chrome {
     fn drop(&mut self) {
         // On SIGTERM the driver closes its browser; killed, it would leave it behind.
         let _ = Command::new("kill").arg(self.process.id().to_string()).status();
-        let end = Instant::now() + Duration::from_secs(10);
-        while Instant::now() < end && matches!(self.process.try_wait(), Ok(None)) {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }

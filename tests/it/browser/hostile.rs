@@ -79,6 +79,18 @@ async fn no_page_asks_another_host_for_anything() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_references_are_drawn_from_here_alone() {
+    let app = TestApp::open(Duration::ZERO).await;
+    let chrome = Chrome::start().await;
+    for (page, words) in [("/redoc", "/orchestrate"), ("/docs", "/orchestrate")] {
+        chrome.driver.goto(app.at(page)).await.unwrap();
+        chrome.sees(words).await;
+        chrome.picture(&page[1..]).await;
+        assert_harmless(&chrome, &app, page).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_form_of_another_site_starts_nothing() {
     let app = TestApp::open(Duration::ZERO).await;
     for (name, value) in

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use thirtyfour::prelude::*;
 
+use crate::support::wait::until;
+
 use super::{
     app::TestApp,
     chrome::{Chrome, Setup},
@@ -59,13 +61,11 @@ async fn everything_works_without_javascript() {
     chrome.type_into("#job", "Write a haiku about queues").await;
     chrome.click(".brief-form button.primary").await;
     assert!(chrome.path().await.starts_with("/dashboard/workflows/"));
-    for _ in 0..100 {
-        if chrome.text().await.contains("approved by QA") {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    until("QA approves", || async {
         chrome.driver.refresh().await.unwrap();
-    }
+        chrome.text().await.contains("approved by QA").then_some(())
+    })
+    .await;
     let seen = chrome.sees("Final report").await;
     assert!(seen.contains("UTC"), "times are readable without a script:\n{seen}");
     chrome.click("#specialist_execution-1-output > summary").await;

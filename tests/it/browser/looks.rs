@@ -1,4 +1,5 @@
-//! Pages on a phone and on a desk, light and dark: nothing is wider than its window.
+//! Pages on a phone and on a desk, light and dark: nothing is wider than its window, and axe finds no
+//! barrier for anybody.
 
 use std::time::Duration;
 
@@ -6,6 +7,7 @@ use productforge::service::workflows::NewWorkflow;
 
 use super::{
     app::TestApp,
+    axe,
     chrome::{Chrome, Setup},
 };
 
@@ -16,7 +18,7 @@ const PAGES: [(&str, &str); 7] = [
     ("results", "/dashboard/results"),
     ("help", "/help"),
     ("help-configuration", "/help/configuration"),
-    ("login", "/dashboard/nothing-here"),
+    ("not-found", "/dashboard/nothing-here"),
 ];
 
 async fn fits(name: &str, setup: Setup) {
@@ -45,6 +47,7 @@ async fn fits(name: &str, setup: Setup) {
             chrome.driver.execute("return document.documentElement.scrollWidth", vec![]).await.unwrap();
         let wide = wide.json().as_u64().unwrap();
         chrome.picture(&format!("{name}-{page}")).await;
+        assert_eq!(axe::violations(&chrome).await, Vec::<String>::new(), "{page}");
         assert!(wide <= u64::from(width), "{page} is {wide} wide in a window of {width}");
     }
 }

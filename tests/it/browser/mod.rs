@@ -3,8 +3,10 @@
 //! Needs Debian's chromium and chromium-driver. `SCREENSHOTS=folder` keeps pictures of the pages.
 
 mod app;
+mod axe;
 mod chrome;
 mod hostile;
 mod journey;
 mod login;
 mod looks;
+mod reasons;

@@ -57,3 +57,27 @@ fn as_json_it_is_a_list_for_programs() {
     assert_eq!(find("PORT")["source"], "default");
     assert_eq!(find("REDIS_URL")["source"], "unset");
 }
+
+#[test]
+fn every_setting_is_documented_with_its_default() {
+    let json = Workspace::new().run(&["config", "--json"], &[]).expect_code(0).stdout;
+    let settings: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    for page in ["README.md", "assets/help/configuration.md"] {
+        let text = document(page);
+        for setting in &settings {
+            let (name, default) = (setting["name"].as_str().unwrap(), setting["value"].as_str().unwrap());
+            let row = text.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+            let row = row.unwrap_or_else(|| panic!("{name} is not in a table of {page}"));
+            assert!(default.is_empty() || row.contains(&format!("`{default}`")), "{page} on {name}: {row}");
+        }
+    }
+    let example = document(".env.example");
+    for setting in &settings {
+        let name = setting["name"].as_str().unwrap();
+        assert!(example.contains(&format!("\n# {name}=")), "{name} is not in .env.example");
+    }
+}
+
+fn document(path: &str) -> String {
+    std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}

@@ -87,6 +87,7 @@ impl Builder {
             services: app.services.clone(),
             api_key: self.key.map(Secret::new),
             cors_origins: self.origins,
+            login_throttle: Arc::default(),
         };
         let (addr, stopper, server) = serve(state);
         TestApp { app, addr, key: self.key, client: client(), stopper, server: Some(server), _worker: worker }
