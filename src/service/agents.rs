@@ -110,6 +110,9 @@ impl Agents {
 
     /// Counts jobs given to agents. A count is worth no failed request: trouble is only logged.
     pub(super) async fn assigned(&self, names: &[String]) {
+        if let Err(e) = self.ensure_defaults().await {
+            log::debug!("the default agents were not made: {e}");
+        }
         let mut distinct: Vec<&String> = names.iter().collect();
         distinct.sort_unstable();
         distinct.dedup();
