@@ -97,7 +97,12 @@ fn complete(operation: &mut Operation, path: &str) {
         add("401", "The key is missing or wrong", "Unauthorized".into());
     }
     if has_id {
-        add("404", "There is no such thing", "Agent 'nobody' not found".into());
+        let words = match path.split('/').nth(1) {
+            Some("agents") => "Agent 'nobody' not found",
+            Some("workflows") => "Workflow not found",
+            _ => "Result for job 'nothing' not found",
+        };
+        add("404", "There is no such thing", words.into());
     }
     if has_body || has_query {
         let missing = FieldError::new("missing", vec!["body".into(), "job".into()], "Field required");

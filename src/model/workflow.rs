@@ -51,6 +51,7 @@ impl StepStatus {
 /// One step, in one round.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Step {
+    #[schema(value_type = String)]
     pub step: StepName,
     pub agent: String,
     /// The job that runs it, and nothing else ever.

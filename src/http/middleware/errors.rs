@@ -1,12 +1,15 @@
 //! Writes out every error as `application/problem+json`, a panic included.
+//!
+//! What already says in HTML or JSON what is the matter (the dashboard's pages, a red health) stays.
 
 use std::panic::AssertUnwindSafe;
 
 use actix_web::{
     Error, HttpMessage,
-    body::{BodySize, EitherBody, MessageBody},
+    body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
+    http::header,
     middleware::Next,
 };
 use futures_util::FutureExt;
@@ -24,9 +27,10 @@ pub async fn errors<B: MessageBody + 'static>(
     let problem = match AssertUnwindSafe(next.call(req)).catch_unwind().await {
         Ok(Ok(res)) => {
             let problem = match res.response().error() {
+                Some(error) if error.as_error::<Problem>().is_some() => Problem::of(error),
+                _ if !is_mute(&res) => return Ok(res.map_into_left_body()),
                 Some(error) => Problem::of(error),
-                None if is_bare(&res) => Problem::bare(res.status(), res.headers()),
-                None => return Ok(res.map_into_left_body()),
+                None => Problem::bare(res.status(), res.headers()),
             };
             let sent = res.request().extensions_mut().remove::<SentBody>();
             let answer = problem.answer(uri.path(), &id.0, sent.as_ref().map(|s| &s.0));
@@ -46,8 +50,10 @@ pub async fn errors<B: MessageBody + 'static>(
     Err(InternalError::from_response(problem, answer).into())
 }
 
-/// Whether this is an error without a word about it, as actix itself answers to a wrong method.
-fn is_bare<B: MessageBody>(res: &ServiceResponse<B>) -> bool {
-    (res.status().is_client_error() || res.status().is_server_error())
-        && matches!(res.response().body().size(), BodySize::None | BodySize::Sized(0))
+/// Whether this is an error that tells people or programs nothing: actix itself answers so to a wrong
+/// method or a form that it cannot read.
+fn is_mute<B>(res: &ServiceResponse<B>) -> bool {
+    let kind = res.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |v| v.as_bytes());
+    let speaks = [&b"text/html"[..], b"application/"].iter().any(|known| kind.starts_with(known));
+    (res.status().is_client_error() || res.status().is_server_error()) && !speaks
 }

@@ -196,6 +196,25 @@ async fn a_missing_key_is_401_whatever_the_body_or_the_id_looks_like() {
 }
 
 #[tokio::test]
+async fn the_dashboard_asks_for_a_session_of_its_own() {
+    let app = TestApp::builder().locked().start().await;
+    for path in ["/dashboard/", "/dashboard/workflows", "/dashboard/results", "/dashboard/agents"] {
+        let answer = Answer::of(app.bare(Method::GET, path).send().await.unwrap()).await;
+        assert_eq!(answer.status, 303, "{path}: {}", answer.text);
+        assert!(answer.header("location").starts_with("/dashboard/login?next="), "{path}");
+    }
+    let form = app
+        .bare(Method::POST, "/dashboard/workflows")
+        .header("content-type", "application/x-www-form-urlencoded");
+    let answer = Answer::of(form.body("job=x").send().await.unwrap()).await;
+    assert!(matches!(answer.status, 303 | 403), "{}", answer.text);
+    assert_eq!(app.app.store.depth().await.unwrap().open(), 0);
+    for path in ["/dashboard/login", "/help", "/redoc", "/static/app.css"] {
+        assert_eq!(app.bare(Method::GET, path).send().await.unwrap().status(), 200, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn without_a_key_set_everything_is_open() {
     let app = TestApp::start().await;
     for (method, path) in operations(&app).await {

@@ -69,7 +69,10 @@ async fn pages_and_assets_answer_to_wrong_methods_and_unknown_names_too() {
         assert!(answer.status != 405 || answer.header("content-type") == "application/problem+json");
     }
     assert_eq!(app.get("/dashboard/ping").await.json(), json!({"status": "ok", "module": "dashboard"}));
-    assert_eq!(app.get("/static/nothing.css").await.status, 404);
+    assert_eq!(app.get("/static/nothing.css").await.problem(404), "Not Found");
+    let page = app.get("/dashboard/results/nothing").await;
+    assert_eq!(page.status, 404);
+    assert!(page.header("content-type").starts_with("text/html"), "people get a page");
 }
 
 #[tokio::test]

@@ -93,6 +93,15 @@ async fn every_operation_has_words_an_example_and_all_its_errors() {
 }
 
 #[tokio::test]
+async fn plain_types_are_no_schemas_of_their_own() {
+    let document = document().await;
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    for plain in ["String", "Value", "Vec", "Object"] {
+        assert!(!schemas.contains_key(plain), "{plain}");
+    }
+}
+
+#[tokio::test]
 async fn every_reference_leads_somewhere() {
     let document = document().await;
     let mut open = vec![&document];

@@ -1,8 +1,10 @@
 //! Chromium under WebDriver, one driver process and one empty profile a test.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -34,6 +36,7 @@ const FLAGS: [&str; 13] = [
 pub struct Chrome {
     pub driver: WebDriver,
     process: Child,
+    port: u16,
     _profile: TempDir,
 }
 
@@ -82,10 +85,14 @@ impl Chrome {
         }
         caps.set("goog:loggingPrefs", json!({"browser": "ALL", "performance": "ALL"})).unwrap();
         super::app::install_tls();
-        let driver = WebDriver::new(&format!("http://127.0.0.1:{port}"), caps)
-            .await
-            .unwrap_or_else(|e| panic!("{MISSING}\n{e}"));
-        Self { driver, process, _profile: profile }
+        let driver = match WebDriver::new(&format!("http://127.0.0.1:{port}"), caps).await {
+            Ok(driver) => driver,
+            Err(e) => {
+                let _ = process.kill();
+                panic!("{MISSING}\n{e}");
+            }
+        };
+        Self { driver, process, port, _profile: profile }
     }
 
     /// Waits until the page contains the text, without loading it again.
@@ -148,8 +155,17 @@ impl Chrome {
 
 impl Drop for Chrome {
     fn drop(&mut self) {
-        // On SIGTERM the driver closes its browser; killed, it would leave it behind.
-        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
+        // A driver that ends leaves its browser behind: the session has to be ended first, and here,
+        // where a test that failed comes along too.
+        let host = format!("127.0.0.1:{}", self.port);
+        let head = format!("DELETE /session/{} HTTP/1.1\r\nHost: {host}\r\n", self.driver.session_id());
+        if let Ok(mut driver) = TcpStream::connect(&host) {
+            let _ = driver.set_read_timeout(Some(Duration::from_secs(10)));
+            let _ = driver.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes());
+            // The answer comes when the browser has ended.
+            let _ = driver.read(&mut [0; 1024]);
+        }
+        let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }

@@ -89,3 +89,14 @@ async fn a_form_that_cannot_be_accepted_comes_back_with_what_was_typed() {
     let kept = chrome.driver.find(By::Css("#job")).await.unwrap().value().await.unwrap();
     assert_eq!(kept.as_deref(), Some("Keep me"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_empty_page_offers_a_demo_that_runs() {
+    let app = TestApp::open(Duration::ZERO).await;
+    app.page_says("/dashboard/", "Run a demo").await;
+    let answer = app.post("/dashboard/workflows", &[("demo", "true")]).send().await.unwrap();
+    assert_eq!(answer.status(), 303);
+    let path = answer.headers()["location"].to_str().unwrap();
+    app.page_says(path, "Final report").await;
+    app.page_says(path, "approved by QA").await;
+}

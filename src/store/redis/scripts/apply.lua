@@ -205,6 +205,18 @@ local function stand_in(name, id, packed, stays)
   narrower[name], rewritten[name] = packed, true
 end
 
+-- When a life of so many ms ends. Most documents of a batch have the same.
+local ends = {}
+local function ends_of(life)
+  local known = ends[life]
+  if not known then
+    -- Redis ends a life after the millisecond of PXAT; ours ends when it begins.
+    known = { last = int(now + life - 1), over = int(now + life) }
+    ends[life] = known
+  end
+  return known
+end
+
 -- Writes the document at ARGV[a] and brings its indexes to what the put says; answers where the next begins.
 local function put(a)
   local kind, id, life, score, indexes = ARGV[a], ARGV[a + 1], ARGV[a + 3], ARGV[a + 4], tonumber(ARGV[a + 5])
@@ -213,10 +225,9 @@ local function put(a)
     redis.call('SET', prefix .. name, ARGV[a + 2])
     lives[name] = false
   else
-    -- Redis ends a life after the millisecond of PXAT; ours ends when it begins.
-    local ends = now + life
-    redis.call('SET', prefix .. name, ARGV[a + 2], 'PXAT', int(ends - 1))
-    lives[name] = int(ends)
+    local ends = ends_of(life)
+    redis.call('SET', prefix .. name, ARGV[a + 2], 'PXAT', ends.last)
+    lives[name] = ends.over
   end
   place(prefix .. kind .. 's_index', id, score ~= '' and score)
   if indexes > 0 or narrower[name] then
@@ -249,7 +260,7 @@ local function enqueue(rank, due_at, payload)
     -- The number keeps equal payloads apart and payloads of one moment in order.
     next_number = next_number or fresh(KEYS[8], redis.call('GET', KEYS[8]), all_enqueues)
     due[#due + 1] = due_at
-    due[#due + 1] = string.format('%016.0f', next_number) .. ' ' .. rank .. ' ' .. payload
+    due[#due + 1] = string.format('%016d', next_number) .. ' ' .. rank .. ' ' .. payload
     next_number = next_number + 1
   end
 end
@@ -260,8 +271,8 @@ local next_event
 local function append(stream, body)
   next_event = next_event or fresh(KEYS[9], redis.call('GET', KEYS[9]), all_events)
   local key, id = prefix .. 'pf:events:' .. stream, int(next_event)
-  redis.pcall('XADD', key, 'MAXLEN', '~', max_events, id, 't', now, 'b', body)
-  redis.pcall('XADD', KEYS[12], 'MAXLEN', '~', max_events, id, 't', now, 's', stream, 'b', body)
+  redis.pcall('XADD', key, 'MAXLEN', '~', max_events, id, 't', now_text, 'b', body)
+  redis.pcall('XADD', KEYS[12], 'MAXLEN', '~', max_events, id, 't', now_text, 's', stream, 'b', body)
   streams[key] = true
   next_event = next_event + 1
 end

@@ -18,7 +18,7 @@ local function forget(prefix, expiring, indexed, kind, id)
   redis.call('ZREM', expiring, name)
 end
 
-local names = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', int(now), 'LIMIT', 0, ARGV[2])
+local names = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_text, 'LIMIT', 0, ARGV[2])
 redis.call('HLEN', KEYS[2])
 -- Removes nothing; see the house rules.
 if #names > 0 then redis.call('ZREM', KEYS[1], '') end

@@ -3,7 +3,7 @@
 -- ARGV     1 how many at the most (1..100)
 -- Returns  {how many moved, due time of the next one or false}
 
-local due = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', int(now), 'LIMIT', 0, ARGV[1])
+local due = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now_text, 'LIMIT', 0, ARGV[1])
 if #due > 0 then
   for i = 1, 3 do redis.call('LLEN', KEYS[i]) end
   redis.call('ZREM', KEYS[4], unpack(due))

@@ -32,12 +32,15 @@ end
 
 local token = fresh(KEYS[6], last_token, #payloads)
 local expires = int(now + tonumber(ARGV[2]))
+local holder = ' ' .. #ARGV[3] .. ' ' .. ARGV[3]
+local fresh_entry = { '0 0' .. holder, '1 0' .. holder, '2 0' .. holder }
 local leases, inflight, reply = {}, {}, {}
 for i, payload in ipairs(payloads) do
   local crashes = marked > 0 and take_crashes(KEYS[7], ranks[i], payload) or 0
   local name = int(token + i - 1)
   leases[2 * i - 1], leases[2 * i] = expires, name
-  inflight[2 * i - 1], inflight[2 * i] = name, pack_lease(ranks[i], crashes, ARGV[3], payload)
+  local entry = crashes == 0 and fresh_entry[ranks[i] + 1] or ranks[i] .. ' ' .. crashes .. holder
+  inflight[2 * i - 1], inflight[2 * i] = name, entry .. payload
   local at = 4 * i
   reply[at - 3], reply[at - 2], reply[at - 1], reply[at] = token + i - 1, ranks[i], crashes, payload
 end

@@ -3,7 +3,7 @@
 -- ARGV     1 how many at the most (1..100)
 -- Returns  {token, crashes, worker, token, …}, the one that ran out first first
 
-local tokens = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', int(now), 'LIMIT', 0, ARGV[1])
+local tokens = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now_text, 'LIMIT', 0, ARGV[1])
 if #tokens == 0 then return {} end
 local entries = redis.call('HMGET', KEYS[5], unpack(tokens))
 for i = 1, 3 do redis.call('LLEN', KEYS[i]) end
