@@ -19,7 +19,7 @@ impl From<Error> for StoreError {
     }
 }
 
-/// What every verb answers after [`super::SqliteStore::close`].
+/// What every verb answers after [`Store::close`](crate::store::Store::close).
 pub(super) fn closed() -> StoreError {
     StoreError::Unavailable("it is closed".into())
 }

@@ -71,8 +71,6 @@ const SLEEP: &[Exception] = &[
     except("tests/it/support/small_model.rs", "sleep(", "polls for a condition, with a limit"),
     except("tests/it/support/fake_model/connection.rs", "sleep(", "a slow model is what is being played"),
     except("tests/it/support/fake_model/mod.rs", "sleep(", "polls for a condition, with a limit"),
-    except("tests/it/browser/journey.rs", "sleep(", "polls for a condition, with a limit"),
-    except("tests/it/browser/login.rs", "sleep(", "that a lock ends by itself is what is tested"),
     except("tests/it/store/fixtures.rs", "sleep(", "polls for a condition, with a limit"),
     except("tests/it/store/waiting.rs", "sleep(", "lets a waiter begin to wait before it is woken"),
     except("tests/it/store/redis_outages.rs", "sleep(", "the time between two outages is what is tested"),
