@@ -86,8 +86,9 @@ impl<'a> Reader<'a> {
             self.note(name, "", Source::Unset);
             return None;
         };
-        self.note(name, &text, source);
-        parse(text.clone()).map_err(|why| self.problems.push(format!("{name} {why} (it is '{text}')"))).ok()
+        let shown = without_password(&text);
+        self.note(name, &shown, source);
+        parse(text).map_err(|why| self.problems.push(format!("{name} {why} (it is '{shown}')"))).ok()
     }
 
     /// A secret that may be missing. Neither settings nor problems show it.
@@ -110,6 +111,14 @@ impl<'a> Reader<'a> {
         } else {
             Err(ConfigError { problems: self.problems })
         }
+    }
+}
+
+/// A value as it may be shown: an address keeps its host but not the user and password before it.
+fn without_password(text: &str) -> String {
+    match (text.find("://"), text.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => format!("{}***{}", &text[..scheme + 3], &text[at..]),
+        _ => text.to_owned(),
     }
 }
 

@@ -26,6 +26,9 @@ use super::{
 /// The largest `metadata`, as JSON.
 const MAX_METADATA_BYTES: usize = 16_384;
 
+/// The most events of one workflow that are shown at once.
+const MAX_EVENTS: usize = 2_000;
+
 /// A brief to be worked on.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[schema(example = json!({"job": "Fix the login bug", "requires_qa": true}))]
@@ -138,12 +141,8 @@ impl Workflows {
         }
         let agents: Vec<String> = workflow.steps.iter().map(|s| s.agent.clone()).collect();
         self.agents.assigned(&agents).await;
-        log::info!(
-            "workflow {} was accepted: {} steps, qa {}",
-            workflow.workflow_id,
-            workflow.steps.len(),
-            workflow.qa_enabled
-        );
+        log::info!(workflow_id = workflow.workflow_id.as_str(), steps = workflow.steps.len(), qa = workflow.qa_enabled;
+            "a brief was accepted");
         Ok(workflow)
     }
 
@@ -209,14 +208,26 @@ impl Workflows {
                 calls.push(doc.parse::<Call>()?);
             }
         }
-        let mut events = Vec::new();
-        for event in self.base.store.events(id, 0, MAX_BATCH).await? {
-            match serde_json::from_slice::<RunEvent>(&event.body) {
-                Ok(event) => events.push(event),
-                Err(e) => log::warn!("event {} of workflow {id} is passed over: {e}", event.id),
+        let events = self.events(id).await?;
+        Ok(WorkflowDetail { workflow, calls, events })
+    }
+
+    /// The history of a workflow, oldest first, at most [`MAX_EVENTS`].
+    async fn events(&self, id: &str) -> Result<Vec<RunEvent>, ServiceError> {
+        let (mut events, mut after) = (Vec::new(), 0);
+        loop {
+            let page = self.base.store.events(id, after, MAX_BATCH).await?;
+            for event in &page {
+                after = event.id;
+                match serde_json::from_slice::<RunEvent>(&event.body) {
+                    Ok(event) => events.push(event),
+                    Err(e) => log::warn!("event {} of workflow {id} is passed over: {e}", event.id),
+                }
+            }
+            if page.len() < MAX_BATCH || events.len() >= MAX_EVENTS {
+                return Ok(events);
             }
         }
-        Ok(WorkflowDetail { workflow, calls, events })
     }
 
     /// Newest first.

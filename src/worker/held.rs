@@ -59,7 +59,7 @@ impl Held {
     /// Tells a job that it is not its own any more.
     pub fn lose(&self, token: Token) {
         if let Some(lease) = self.with(|m| m.remove(&token)) {
-            log::warn!("job {} was taken away: its lease was lost", lease.job_id);
+            log::warn!(job_id = lease.job_id.as_str(); "taken away: its lease was lost");
             lease.lost.cancel();
         }
     }

@@ -46,7 +46,7 @@ async fn pipeline(shared: &Shared, delivery: &Delivery, lost: &CancellationToken
     let job_id = running.job.job_id.clone();
     shared.held.name(running.token, &job_id);
     let attempt = running.job.attempts.len();
-    log::info!("job {job_id} attempt {attempt} has begun ({})", running.job.agent);
+    log::info!(job_id = job_id.as_str(), attempt = attempt, agent = running.job.agent.as_str(); "attempt has begun");
     let Some(recalled) = persist(lost, || execution.recall(&running)).await else { return };
     let answer = match recalled {
         Some(answer) => Ok(answer),
@@ -67,13 +67,13 @@ async fn pipeline(shared: &Shared, delivery: &Delivery, lost: &CancellationToken
         }
     };
     match end(shared, &running, answer, lost).await {
-        Some(Ending::Done) => log::info!("job {job_id} attempt {attempt} has ended"),
+        Some(Ending::Done) => log::info!(job_id = job_id.as_str(), attempt = attempt; "attempt has ended"),
         Some(Ending::Retry(wait)) => {
             shared.scheduled.notify_one();
-            log::warn!("job {job_id} attempt {attempt} failed; the next one in {:.1} s", wait.as_secs_f64());
+            log::warn!(job_id = job_id.as_str(), attempt = attempt, wait_ms = wait.as_millis() as u64; "attempt failed; another one follows");
         }
         Some(Ending::LeaseLost) => {
-            log::warn!("job {job_id} attempt {attempt}: the lease was lost, nothing was changed")
+            log::warn!(job_id = job_id.as_str(), attempt = attempt; "the lease was lost, nothing was changed")
         }
         None => {}
     }
@@ -103,7 +103,7 @@ async fn end(
 }
 
 async fn release(shared: &Shared, running: &Running, lost: &CancellationToken) {
-    log::info!("job {} is given back: the worker stops", running.job.job_id);
+    log::info!(job_id = running.job.job_id.as_str(); "given back: the worker stops");
     let _ = persist(lost, || shared.services.execution.release(running)).await;
 }
 

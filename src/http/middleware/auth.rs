@@ -45,9 +45,14 @@ const PUBLIC_BELOW: &[&str] = &["/docs/", "/redoc/", "/help/", "/dashboard/", "/
 /// Whether a path, as sent, needs no key.
 pub fn is_public(path: &str) -> bool {
     let plain = |rest: &str| {
-        !rest.starts_with('/') && !["..", "//", "%", "\\"].iter().any(|forbidden| rest.contains(forbidden))
+        !rest.starts_with('/') && !["..", "//", "\\"].iter().any(|forbidden| rest.contains(forbidden))
     };
-    PUBLIC.contains(&path) || PUBLIC_BELOW.iter().any(|p| path.strip_prefix(p).is_some_and(plain))
+    // An id in a dashboard address may need encoding; what is below `/dashboard/` stays below it
+    // however it is decoded, and asks for a session.
+    let below = |p: &str| {
+        path.strip_prefix(p).is_some_and(|rest| plain(rest) && (p == "/dashboard/" || !rest.contains('%')))
+    };
+    PUBLIC.contains(&path) || PUBLIC_BELOW.iter().any(|p| below(p))
 }
 
 /// Whether this key is the right one, in a time that does not depend on where they differ.

@@ -91,7 +91,7 @@ impl Execution {
 
     /// Somebody who holds no lease (a legacy worker beside us) has written the result. It stays.
     async fn superseded(&self, running: &Running) -> Result<Ending, ServiceError> {
-        log::warn!("job {} has a result by somebody else already; that one stays", running.job.job_id);
+        log::warn!(job_id = running.job.job_id.as_str(); "somebody else wrote the result already; that one stays");
         let mut job = running.job.clone();
         let now = self.base.clock.now();
         job.close_attempt(AttemptOutcome::Completed, Some("another result was there first".to_owned()), now);
@@ -308,7 +308,7 @@ impl Execution {
         }
         Ok(match self.base.store.apply(change).await? {
             Ok(_) => {
-                log::error!("job {} failed for good: {}", job.job_id, loss.error);
+                log::error!(job_id = job.job_id.as_str(), error = loss.error.as_str(); "the job failed for good");
                 Some(Ending::Done)
             }
             Err(Refusal::LeaseLost) => Some(Ending::LeaseLost),
