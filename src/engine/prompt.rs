@@ -1,6 +1,8 @@
 //! What an agent is told: who it is, the brief, and the outputs its step depends on.
 
-use crate::model::{Agent, ChatMessage, ReviewOutcome, Step, StepStatus, TemplateRole, Verdict, Workflow};
+use crate::model::{
+    Agent, ChatMessage, ReviewOutcome, Step, StepStatus, TemplateRole, Verdict, VerdictKind, Workflow,
+};
 
 /// The most characters of one input that go into a prompt; the cut is visible in the prompt.
 const MAX_INPUT_CHARS: usize = 48_000;
@@ -141,14 +143,17 @@ fn cut(text: &str) -> String {
     format!("{kept}\n\n[Cut here: {MAX_INPUT_CHARS} of {length} characters are shown.]")
 }
 
-/// A verdict as a list to work through; QA's own text where it has no list.
+/// A verdict as a list to work through; QA's own text where no verdict could be read from it.
 fn findings(verdict: &Verdict, text: &str) -> String {
-    if verdict.findings.is_empty() && verdict.must_fix.is_empty() {
+    if verdict.verdict == VerdictKind::Unstructured {
         return text.to_owned();
     }
     let mut out = format!("Verdict: {}", verdict.verdict.as_str());
     if let Some(score) = verdict.score {
         out.push_str(&format!(" (score {score:.2})"));
+    }
+    if verdict.findings.is_empty() && verdict.must_fix.is_empty() {
+        out.push_str("\n\nNo findings.");
     }
     if !verdict.findings.is_empty() {
         out.push_str("\n\nFindings:\n");

@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -16,12 +16,19 @@ use tokio::sync::Notify;
 pub struct SleepyStore {
     store: Arc<dyn Store>,
     asleep: AtomicBool,
+    /// Writes that were turned away.
+    refused: AtomicUsize,
     woken: Notify,
 }
 
 impl SleepyStore {
     pub fn over(store: Arc<dyn Store>) -> Arc<Self> {
-        Arc::new(Self { store, asleep: AtomicBool::new(false), woken: Notify::new() })
+        Arc::new(Self {
+            store,
+            asleep: AtomicBool::new(false),
+            refused: AtomicUsize::new(0),
+            woken: Notify::new(),
+        })
     }
 
     pub fn go_away(&self) {
@@ -31,6 +38,11 @@ impl SleepyStore {
     pub fn come_back(&self) {
         self.asleep.store(false, Ordering::SeqCst);
         self.woken.notify_waiters();
+    }
+
+    /// How many writes were turned away so far.
+    pub fn refused(&self) -> usize {
+        self.refused.load(Ordering::SeqCst)
     }
 
     fn awake(&self) -> Result<&dyn Store, StoreError> {
@@ -64,7 +76,10 @@ impl Store for SleepyStore {
     }
 
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {
-        self.awake()?.apply(change).await
+        let store = self.awake().inspect_err(|_| {
+            self.refused.fetch_add(1, Ordering::SeqCst);
+        })?;
+        store.apply(change).await
     }
 
     async fn expire(&self, limit: usize) -> Result<usize, StoreError> {

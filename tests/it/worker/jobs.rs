@@ -10,9 +10,11 @@ use productforge::{
 };
 
 use crate::support::{
+    app::memory,
     scripted::{Line, Scripted, chain},
+    sleepy_store::SleepyStore,
     wait::until,
-    world::{idle, job, world},
+    world::{idle, job, world, world_on},
 };
 
 fn task(text: &str) -> NewTask {
@@ -174,4 +176,22 @@ async fn a_stale_token_cannot_end_a_lease() {
     until("the lease is swept", || async { app.store.sweep(10).await.unwrap().pop() }).await;
     let outcome = app.store.apply(Change::new().under(token, LeaseEnd::Finish)).await.unwrap();
     assert!(outcome.is_err());
+}
+
+#[tokio::test]
+async fn an_answer_outlives_a_store_that_is_away_when_it_comes() {
+    let provider = Scripted::held(|_, _| Line::Say("paid for".into()));
+    let store = SleepyStore::over(memory());
+    let app = world_on(store.clone(), &[], provider.clone());
+    let worker = app.start_worker();
+    let id = app.services.tasks.submit(task("x")).await.unwrap().job_id;
+    until("the call", || async { (provider.calls() == 1).then_some(()) }).await;
+    store.go_away();
+    let refused = store.refused();
+    provider.release();
+    until("the answer was offered in vain", || async { (store.refused() > refused + 3).then_some(()) }).await;
+    store.come_back();
+    let result = until("a result", || async { app.services.results.find(&id).await.unwrap() }).await;
+    assert_eq!((result.output.as_str(), result.attempts, provider.calls()), ("paid for", 1, 1));
+    worker.stop(Duration::from_secs(5), std::future::pending()).await;
 }
