@@ -69,6 +69,18 @@ pub fn back_to_queue(workflow: &mut Workflow, job: &str, why: &str, now: Timesta
     effects
 }
 
+/// A step's job ended without a run: nobody needs the step any more.
+pub fn skipped(workflow: &mut Workflow, job: &str, why: &str, now: Timestamp) -> Effects {
+    let mut effects = Effects::default();
+    let id = workflow.workflow_id.clone();
+    let Some(step) = workflow.step_mut(job).filter(|s| !s.status.is_terminal()) else { return effects };
+    step.status = StepStatus::Skipped;
+    step.reason = Some(why.to_owned());
+    step.completed_at = Some(now);
+    effects.tell_step(RunEventKind::StepSkipped, &id, step, why, now);
+    effects
+}
+
 /// A step ended with an output.
 pub fn completed(workflow: &mut Workflow, job: &str, output: StepOutput, now: Timestamp) -> Effects {
     let mut effects = Effects::default();

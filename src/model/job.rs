@@ -82,6 +82,9 @@ pub struct Attempt {
     /// The first is 1.
     pub number: u32,
     pub worker: String,
+    /// The token of the lease it runs under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<u64>,
     #[serde(with = "iso")]
     #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     model::{Agent, DEFAULT_MODEL, NewAgent, default_agents},
-    store::{Change, IndexName},
+    store::{Change, IndexName, StoreError},
 };
 
 use super::{FieldProblem, Foundation, ServiceError, listing, records};
@@ -65,8 +65,12 @@ impl Agents {
 
     /// The agent as a job needs it: a name that nobody registered (any more) still has a persona.
     pub async fn persona(&self, name: &str) -> Result<Agent, ServiceError> {
-        if let Some((agent, _)) = records::load(self.base.store.as_ref(), records::agent_key(name)).await? {
-            return Ok(agent);
+        match records::load(self.base.store.as_ref(), records::agent_key(name)).await {
+            Ok(Some((agent, _))) => return Ok(agent),
+            Ok(None) => {}
+            // A document of another form (a legacy version stored agents as hashes) stops no job.
+            Err(e @ StoreError::Corrupt { .. }) => log::warn!("the built-in persona stands in: {e}"),
+            Err(e) => return Err(e.into()),
         }
         let now = self.base.clock.now();
         let built_in = default_agents(now).into_iter().find(|a| a.name == name);

@@ -1,12 +1,17 @@
 //! From "this job is to run" to its document and its entry in a queue, and from effects to a change.
 
+use std::time::Duration;
+
 use crate::{
     engine::Effects,
     model::{Job, JobMode, JobPayload, JobState, Priority, Step, Timestamp, Workflow, iso},
-    store::{Change, Enqueue, Queue},
+    store::{Change, Enqueue, Queue, Store, StoreError},
 };
 
-use super::records;
+use super::{ServiceError, records};
+
+/// How long a write whose answer was lost waits before it is repeated.
+const UNSURE_WAIT: Duration = Duration::from_millis(150);
 
 pub(super) fn queue_of(priority: Priority) -> Queue {
     match priority {
@@ -64,6 +69,20 @@ pub(super) fn add_job(change: Change, job: &Job, payload: &JobPayload) -> Change
 
 pub(super) fn payload_bytes(payload: &JobPayload) -> Vec<u8> {
     serde_json::to_vec(payload).expect("a payload has only plain fields")
+}
+
+/// Makes a change that creates something under a fresh id. A write whose answer was lost may have
+/// been made; it is repeated once as it was, and that its id exists then means that it was made. So
+/// a client is not told "try again" about something that has begun.
+pub(super) async fn create(store: &dyn Store, change: Change) -> Result<(), ServiceError> {
+    let outcome = match store.apply(change.clone()).await {
+        Err(StoreError::Unavailable(_)) => {
+            tokio::time::sleep(UNSURE_WAIT).await;
+            return store.apply(change).await.map(|_| ()).map_err(ServiceError::from);
+        }
+        outcome => outcome?,
+    };
+    outcome.map(|_| ()).map_err(|_| ServiceError::Conflict("the new id exists already; try again".to_owned()))
 }
 
 /// The job of a step, with the payload the legacy system would have queued.

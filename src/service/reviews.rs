@@ -81,9 +81,7 @@ impl Reviews {
             created_at: Some(iso::format(&now)),
             ..JobPayload::default()
         };
-        if self.base.store.apply(dispatch::add_job(Change::new(), &job, &payload)).await?.is_err() {
-            return Err(ServiceError::Conflict("the new job's id exists already; try again".to_owned()));
-        }
+        dispatch::create(self.base.store.as_ref(), dispatch::add_job(Change::new(), &job, &payload)).await?;
         self.agents.assigned(&[REVIEWER.to_owned()]).await;
         Ok(ReviewReceipt {
             status: "admin_review_queued".to_owned(),

@@ -75,10 +75,7 @@ impl Tasks {
             mode: Some("agent_dispatch".to_owned()),
             ..JobPayload::default()
         };
-        let outcome = self.base.store.apply(dispatch::add_job(Change::new(), &job, &payload)).await?;
-        if outcome.is_err() {
-            return Err(ServiceError::Conflict("the new job's id exists already; try again".to_owned()));
-        }
+        dispatch::create(self.base.store.as_ref(), dispatch::add_job(Change::new(), &job, &payload)).await?;
         self.agents.assigned(std::slice::from_ref(&agent)).await;
         Ok(TaskReceipt {
             status: "queued".to_owned(),

@@ -136,9 +136,7 @@ impl Workflows {
         );
         let change = Change::new().expect(records::workflow_key(&workflow.workflow_id), None);
         let change = dispatch::add_effects(change, &workflow, &effects, now);
-        if self.base.store.apply(change).await?.is_err() {
-            return Err(ServiceError::Conflict("the new workflow's id exists already; try again".to_owned()));
-        }
+        dispatch::create(self.base.store.as_ref(), change).await?;
         let agents: Vec<String> = workflow.steps.iter().map(|s| s.agent.clone()).collect();
         self.agents.assigned(&agents).await;
         log::info!(workflow_id = workflow.workflow_id.as_str(), steps = workflow.steps.len(), qa = workflow.qa_enabled;

@@ -73,6 +73,10 @@ impl Held {
         }
     }
 
+    pub fn has(&self, token: Token) -> bool {
+        self.with(|m| m.contains_key(&token))
+    }
+
     pub fn job_ids(&self) -> Vec<String> {
         self.with(|m| m.values().map(|l| l.job_id.clone()).filter(|id| !id.is_empty()).collect())
     }

@@ -1,22 +1,29 @@
 //! The lease keeper: renews all leases of this worker at a third of their length.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::store::{MAX_BATCH, StoreError};
 
 use super::Shared;
 
+/// The longest time between two tries while the store is away: the leases are running out.
+const CLOSE_TOGETHER: Duration = Duration::from_millis(500);
+
 /// Until the worker has ended.
 pub async fn run(shared: Arc<Shared>) {
     let rhythm = shared.options.lease / 3;
-    while shared.pause(rhythm).await {
-        if let Err(e) = run_once(&shared).await {
-            log::warn!("leases could not be renewed: {e}");
-            // Closer together while the store is away: the leases are running out.
-            if shared.pause(rhythm / 6).await {
-                let _ = run_once(&shared).await;
+    let mut wait = rhythm;
+    while shared.pause(wait).await {
+        wait = match run_once(&shared).await {
+            Ok(()) => rhythm,
+            Err(e) => {
+                log::warn!("leases could not be renewed: {e}");
+                (rhythm / 6).min(CLOSE_TOGETHER)
             }
-        }
+        };
         shared.held.lose_overdue(Instant::now());
     }
 }

@@ -20,7 +20,7 @@ pub mod sweeper;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{model::new_id, service::Services};
@@ -58,6 +58,7 @@ pub struct Shared {
 /// A running worker.
 pub struct WorkerHandle {
     shared: Arc<Shared>,
+    pool: JoinHandle<()>,
     roles: TaskTracker,
     jobs: TaskTracker,
 }
@@ -77,14 +78,14 @@ pub fn start(services: Services, options: WorkerOptions) -> WorkerHandle {
         started_at,
     });
     let (roles, jobs) = (TaskTracker::new(), TaskTracker::new());
-    roles.spawn(pool::run(shared.clone(), jobs.clone()));
+    let pool = tokio::spawn(pool::run(shared.clone(), jobs.clone()));
     roles.spawn(lease_keeper::run(shared.clone()));
     roles.spawn(sweeper::run(shared.clone()));
     roles.spawn(scheduler::run(shared.clone()));
     roles.spawn(janitor::run(shared.clone()));
     roles.spawn(presence::run(shared.clone()));
     log::info!("worker {} runs {} slots", shared.worker_id, shared.options.slots);
-    WorkerHandle { shared, roles, jobs }
+    WorkerHandle { shared, pool, roles, jobs }
 }
 
 impl WorkerHandle {
@@ -96,6 +97,8 @@ impl WorkerHandle {
     /// is left with no attempt charged, then ends the roles. `now` cuts the wait short.
     pub async fn stop(self, grace: Duration, now: impl Future<Output = ()>) {
         self.shared.draining.cancel();
+        // What a call under way still takes is ours to finish or to give back.
+        let _ = tokio::time::timeout(Duration::from_secs(4), self.pool).await;
         let running = self.shared.held.len();
         if running > 0 {
             log::info!("waiting up to {:.0} s for {running} running jobs", grace.as_secs_f64());

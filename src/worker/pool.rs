@@ -8,17 +8,22 @@ use std::{
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use crate::store::{Delivery, MAX_BATCH, Reserve, StoreError};
+use crate::{
+    service::ServiceError,
+    store::{Delivery, MAX_BATCH, Reserve, StoreError},
+};
 
 use super::{Backoff, Shared, run_job};
 
 /// The longest wait for work; then the queues are looked at anyway.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// Until the worker drains: wait for a free slot, take, run.
 pub async fn run(shared: Arc<Shared>, jobs: TaskTracker) {
     let slots = Arc::new(Semaphore::new(shared.options.slots));
     let mut backoff = Backoff::default();
+    // Whether a call's answer was lost: the store may have leased jobs to us that we do not know of.
+    let mut in_doubt = false;
     while !shared.draining.is_cancelled() {
         // Wait for one free slot first: nothing is taken that cannot be run at once.
         let free = tokio::select! {
@@ -27,7 +32,11 @@ pub async fn run(shared: Arc<Shared>, jobs: TaskTracker) {
         };
         let Ok(free) = free else { break };
         drop(free);
-        match run_once(&shared, &slots, &jobs).await {
+        let taken = run_once(&shared, &slots, &jobs).await;
+        if in_doubt && taken.is_ok() {
+            in_doubt = give_back_unknown(&shared).await.is_err();
+        }
+        match taken {
             Ok(0) => {
                 backoff.succeeded();
                 tokio::select! {
@@ -37,6 +46,7 @@ pub async fn run(shared: Arc<Shared>, jobs: TaskTracker) {
             }
             Ok(_) => backoff.succeeded(),
             Err(e) => {
+                in_doubt = true;
                 let wait = backoff.failed();
                 if backoff.is_first() {
                     log::warn!("cannot take jobs: {e}; trying on");
@@ -78,4 +88,16 @@ pub async fn run_once(
         });
     }
     Ok(taken)
+}
+
+/// Gives back the leases in our name that we know nothing of.
+async fn give_back_unknown(shared: &Shared) -> Result<(), ServiceError> {
+    let execution = &shared.services.execution;
+    for lease in execution.foundation().store.leases(MAX_BATCH).await? {
+        if lease.worker == shared.worker_id && !shared.held.has(lease.token) {
+            log::warn!("a job is given back: the answer that gave it to us was lost (lease {})", lease.token);
+            execution.give_back(lease.token).await?;
+        }
+    }
+    Ok(())
 }

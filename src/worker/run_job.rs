@@ -19,6 +19,10 @@ use super::{Backoff, Shared};
 
 /// How long a paid answer is offered to a store that is away.
 const JOURNAL_WITHIN: Duration = Duration::from_secs(600);
+/// How often: it has to be there before another worker asks for it.
+const JOURNAL_RHYTHM: Duration = Duration::from_millis(100);
+/// How often a write that others get in the way of is begun anew.
+const MOST_CONFLICTS: u32 = 5;
 
 /// Runs a delivery. Whatever happens, the lease is not held any more by this worker afterwards.
 pub async fn run(shared: &Shared, delivery: Delivery, lost: CancellationToken) {
@@ -51,8 +55,11 @@ async fn pipeline(shared: &Shared, delivery: &Delivery, lost: &CancellationToken
     let answer = match recalled {
         Some(answer) => Ok(answer),
         None => {
+            let Some(request) = persist(lost, || execution.prepare(&running)).await else { return };
             let call = tokio::select! {
-                call = execution.ask(&running) => call,
+                // An answer that is there is kept, whatever else has happened.
+                biased;
+                call = execution.ask(&running, request) => call,
                 // Dropping the call ends it: a worker that lost its job spends nothing more on it.
                 () = lost.cancelled() => return,
                 () = shared.giving_back.cancelled() => {
@@ -62,7 +69,7 @@ async fn pipeline(shared: &Shared, delivery: &Delivery, lost: &CancellationToken
             };
             match call {
                 Ok(call) => journal(shared, &call).await.map_err(AnswerError::from),
-                Err(e) => Err(e),
+                Err(e) => Err(AnswerError::from(e)),
             }
         }
     };
@@ -111,7 +118,7 @@ async fn release(shared: &Shared, running: &Running, lost: &CancellationToken) {
 /// from being paid twice. Gives up after [`JOURNAL_WITHIN`].
 async fn journal(shared: &Shared, call: &Call) -> Result<Answer, ServiceError> {
     let give_up = CancellationToken::new();
-    let write = persist_or(&give_up, || shared.services.execution.journal(call));
+    let write = persist_or(&give_up, JOURNAL_RHYTHM, || shared.services.execution.journal(call));
     match tokio::time::timeout(JOURNAL_WITHIN, write).await {
         Ok(Some(Ok(answer))) => Ok(answer),
         Ok(Some(Err(e))) => Err(e),
@@ -135,7 +142,7 @@ where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<T, ServiceError>>,
 {
-    match persist_or(lost, write).await? {
+    match persist_or(lost, Duration::MAX, write).await? {
         Ok(done) => Some(done),
         Err(error) => {
             log::error!("a job's state cannot be written: {error}; its lease will run out");
@@ -144,8 +151,13 @@ where
     }
 }
 
-/// The same, with the error that repeating does not mend; `None` when the lease was lost.
-async fn persist_or<T, F, Fut>(lost: &CancellationToken, mut write: F) -> Option<Result<T, ServiceError>>
+/// The same, with the error that repeating does not mend; `None` when the lease was lost. Waits at
+/// most `longest` between two tries.
+async fn persist_or<T, F, Fut>(
+    lost: &CancellationToken,
+    longest: Duration,
+    mut write: F,
+) -> Option<Result<T, ServiceError>>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<T, ServiceError>>,
@@ -154,10 +166,14 @@ where
     loop {
         let error = match write().await {
             Ok(done) => return Some(Ok(done)),
+            // Others that keep changing a document are rare and pass; for ever would hold the slot.
+            Err(ServiceError::Conflict(why)) if backoff.failures >= MOST_CONFLICTS => {
+                return Some(Err(ServiceError::Conflict(why)));
+            }
             Err(error) if passes(&error) => error,
             Err(error) => return Some(Err(error)),
         };
-        let wait = backoff.failed();
+        let wait = backoff.failed().min(longest);
         if backoff.is_first() {
             log::warn!("a job's state could not be written: {error}; trying on while the lease holds");
         }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::store::{MAX_BATCH, StoreError};
 
-use super::{Shared, jittered};
+use super::{Shared, jittered, lease_keeper};
 
 const RHYTHM: Duration = Duration::from_secs(1);
 
@@ -24,6 +24,11 @@ pub async fn run(shared: Arc<Shared>) {
 
 /// One bounded sweep; returns how many jobs it returned to their queues.
 pub async fn run_once(shared: &Shared) -> Result<usize, StoreError> {
+    // Our own leases first: after a suspend or a step of the clock they may look run out, and nobody
+    // knows better than this process that it lives.
+    if !shared.held.is_empty() {
+        lease_keeper::run_once(shared).await?;
+    }
     let swept = shared.services.execution.foundation().store.sweep(MAX_BATCH).await?;
     for lease in &swept {
         log::warn!(

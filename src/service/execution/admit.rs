@@ -1,41 +1,43 @@
 //! From a delivery to a running attempt, or to the reason why there is none.
 
-use base64::Engine as _;
+use chrono::TimeDelta;
 
 use crate::{
-    engine::advance,
+    engine::{Effects, advance},
     model::{
-        Attempt, AttemptOutcome, DeadJob, DeadReason, Job, JobMode, JobPayload, JobState, StepStatus,
-        Timestamp, Workflow, derived_id, is_valid_id, new_id,
+        Attempt, AttemptOutcome, DeadReason, Job, JobMode, JobPayload, JobResult, JobState, ResultStatus,
+        StepStatus, Timestamp, Workflow,
     },
     store::{
-        CRASHES_BEFORE_POISON, Change, Delivery, DocKey, Enqueue, LeaseEnd, Refusal, Revision, StoreError,
+        CRASHES_BEFORE_POISON, Change, Delivery, LeaseEnd, MAX_BATCH, Refusal, Revision, StoreError, Token,
     },
 };
 
-use super::{Admission, Execution, Running, TRIES};
-use crate::service::{ServiceError, dispatch, records, tasks::MAX_TASK_CHARS};
+use super::{Admission, Execution, Running, TRIES, answer, fail::Loss, payload};
+use crate::service::{ServiceError, dispatch, records};
 
-/// How long a step that came too early (a foreign program queued it) waits for its inputs.
-const EARLY_STEP_MS: i64 = 2_000;
+/// How long a step that a foreign program queued before its inputs may wait for them.
+const LONGEST_EARLY: TimeDelta = TimeDelta::minutes(10);
+
+/// A workflow and the revision it was read at.
+type Found<T> = Option<(T, Revision)>;
 
 impl Execution {
-    /// Begins an attempt at a delivered job.
+    /// Begins an attempt at a delivered job. May be repeated when its answer was lost.
     pub async fn admit(&self, delivery: &Delivery, worker_id: &str) -> Result<Admission, ServiceError> {
-        let payload = match read_payload(&delivery.payload) {
+        let payload = match payload::read(&delivery.payload) {
             Ok(payload) => payload,
-            Err(why) => return self.bury(delivery, why).await,
+            Err(why) => return self.bury(delivery, DeadReason::Unreadable, why).await,
         };
-        let Some(job_id) = payload.job_id.clone() else { return self.name(delivery).await };
+        let Some(job_id) = payload.job_id.clone() else {
+            return match delivery.crashes {
+                0..CRASHES_BEFORE_POISON => self.name(delivery).await,
+                crashes => self.bury(delivery, DeadReason::Poison, Self::poison(crashes).error).await,
+            };
+        };
         for _ in 0..TRIES {
-            match self.try_admit(delivery, &payload, &job_id, worker_id).await {
-                Ok(Some(admission)) => return Ok(admission),
-                Ok(None) => {}
-                // It would be as unreadable the next time; a person has to look at it.
-                Err(ServiceError::Store(e @ StoreError::Corrupt { .. })) => {
-                    return self.bury(delivery, e.to_string()).await;
-                }
-                Err(e) => return Err(e),
+            if let Some(admission) = self.try_admit(delivery, &payload, &job_id, worker_id).await? {
+                return Ok(admission);
             }
         }
         Err(self.busy(&job_id))
@@ -49,34 +51,22 @@ impl Execution {
         job_id: &str,
         worker_id: &str,
     ) -> Result<Option<Admission>, ServiceError> {
-        let store = self.base.store.as_ref();
         let now = self.base.clock.now();
-        let mut found = store.get(&[records::job_key(job_id), records::result_key(job_id)]).await?;
-        let result = found.pop().flatten();
-        let (mut job, job_before) = match found.pop().flatten() {
-            Some(doc) => (doc.parse::<Job>()?, Some(doc.revision())),
-            None => (foreign_job(payload, job_id, delivery, now), None),
+        let (known, has_result) = match self.job_and_result(job_id).await {
+            Ok(found) => found,
+            // The job's own documents would be as unreadable the next time; a person has to look.
+            Err(e @ StoreError::Corrupt { .. }) => {
+                return self.bury(delivery, DeadReason::Unreadable, e.to_string()).await.map(Some);
+            }
+            Err(e) => return Err(e.into()),
         };
-        if result.is_some() || job.state.is_terminal() {
+        let (mut job, job_before) = match known {
+            Some((job, revision)) => (job, Some(revision)),
+            None => (payload::foreign_job(payload, job_id, delivery, now), None),
+        };
+        if has_result || job.state.is_terminal() {
             return self.settle(delivery, "it has its result already").await.map(Some);
         }
-        let workflow = match &job.workflow_id {
-            Some(id) => records::load::<Workflow>(store, records::workflow_key(id)).await?,
-            None => None,
-        };
-        if job.mode == JobMode::Step && workflow.as_ref().is_none_or(|(w, _)| w.step(job_id).is_none()) {
-            // A step of a workflow that is not here (any more) is still a text for an agent.
-            job.mode = JobMode::Task;
-        }
-        let (mut workflow, workflow_before) = match workflow {
-            Some((workflow, revision)) if job.mode == JobMode::Step => (Some(workflow), Some(revision)),
-            _ => (None, None),
-        };
-        job.close_attempt(
-            AttemptOutcome::Crashed,
-            Some("the worker was not heard of before the lease ran out".to_owned()),
-            now,
-        );
         let agent = self.agents.persona(&job.agent).await?;
         let running = |job: Job, workflow: Option<Workflow>, job_revision: Revision| Running {
             token: delivery.token,
@@ -85,29 +75,80 @@ impl Execution {
             workflow,
             agent: agent.clone(),
         };
+        let workflow: Found<Workflow> = match self.workflow_for(&job).await {
+            Ok(workflow) => workflow,
+            Err(e @ StoreError::Corrupt { .. }) => {
+                let loss = Loss {
+                    error: e.to_string(),
+                    reason: DeadReason::Permanent,
+                    outcome: AttemptOutcome::Failed,
+                };
+                let stand_in = running(job, None, Revision::of(b""));
+                return self.fail_unrun(&stand_in, job_before, None, loss, now).await;
+            }
+            Err(e) => return Err(e.into()),
+        };
+        if job.mode == JobMode::Step && workflow.is_none() {
+            // A step of a workflow that is not here (any more) is still a text for an agent.
+            job.mode = JobMode::Task;
+        }
+        let (mut workflow, workflow_before) = workflow.unzip();
+
+        if let Some(open) = job.attempts.last().filter(|a| a.outcome.is_none()) {
+            if open.token == Some(delivery.token.0) {
+                // This very delivery was admitted before; only the answer was lost.
+                let revision = job_before.unwrap_or_else(|| Revision::of(b""));
+                return Ok(Some(Admission::Run(Box::new(running(job, workflow, revision)))));
+            }
+            if delivery.crashes == 0 && self.is_held(open.token).await? {
+                return self.postpone(delivery, None, "it is run by another worker already").await;
+            }
+        }
+        job.close_attempt(
+            AttemptOutcome::Crashed,
+            Some("the worker was not heard of before the lease ran out".to_owned()),
+            now,
+        );
 
         // Poison and steps nobody needs any more still get their one result, through the front door.
         let over = workflow.as_ref().is_some_and(|w| step_is_over(w, job_id));
-        let poison = delivery.crashes >= CRASHES_BEFORE_POISON;
-        if poison || over {
+        if over {
             let stand_in = running(job, workflow, Revision::of(b""));
-            let ended = if over {
-                self.cancel_unrun(stand_in, job_before, workflow_before, now).await?
-            } else {
-                self.fail_poison(stand_in, job_before, workflow_before, delivery, now).await?
-            };
-            return Ok(ended);
+            return self.cancel_unrun(stand_in, job_before, workflow_before, now).await;
         }
-        if let Some(workflow) = &workflow
-            && waits_for_inputs(workflow, job_id)
+        if delivery.crashes >= CRASHES_BEFORE_POISON {
+            let stand_in = running(job, workflow, Revision::of(b""));
+            let loss = Self::poison(delivery.crashes);
+            return self.fail_unrun(&stand_in, job_before, workflow_before, loss, now).await;
+        }
+        if let (Some(found), Some(before)) = (&workflow, &workflow_before)
+            && let missing = missing_inputs(found, job_id)
+            && !missing.is_empty()
         {
-            return self.postpone(delivery).await.map(Some);
+            if self.adopt_results(found, before, &missing, now).await? {
+                return Ok(None);
+            }
+            if job_before.is_some() && now - job.created_at > LONGEST_EARLY {
+                let loss = Loss {
+                    error: format!("its inputs did not come within {} minutes", LONGEST_EARLY.num_minutes()),
+                    reason: DeadReason::Permanent,
+                    outcome: AttemptOutcome::Failed,
+                };
+                let stand_in = running(job, workflow, Revision::of(b""));
+                return self.fail_unrun(&stand_in, job_before, workflow_before, loss, now).await;
+            }
+            if job_before.is_none() {
+                job.created_at = now;
+            }
+            let waiting = Some((&job, job_before));
+            return self.postpone(delivery, waiting, "its inputs are not there yet").await;
         }
 
         let number = job.attempts.len() as u32 + 1;
         job.attempts.push(Attempt {
             number,
             worker: worker_id.to_owned(),
+            token: Some(delivery.token.0),
             started_at: now,
             ended_at: None,
             outcome: None,
@@ -117,143 +158,86 @@ impl Execution {
         job.due_at = None;
         let put = records::put_job(&job);
         let job_revision = Revision::of(&put.body);
-        let mut change = Change::new()
-            .under(delivery.token, LeaseEnd::Keep)
-            .expect(records::job_key(job_id), job_before)
-            .put(put);
+        let mut change = Change::new().under(delivery.token, LeaseEnd::Keep).put(put);
+        if job_before.is_none() {
+            // A foreign program may use an id again: the journal of the earlier job is not this one's.
+            change = change.delete(records::call_key(job_id, answer::FIRST));
+        }
+        change = change.expect(records::job_key(job_id), job_before);
         if let Some(workflow) = &mut workflow {
             let effects = advance::started(workflow, job_id, number, now);
             change = change.expect(records::workflow_key(&workflow.workflow_id), workflow_before);
             change = dispatch::add_effects(change, workflow, &effects, now);
         }
-        Ok(match store.apply(change).await? {
+        Ok(match self.base.store.apply(change).await? {
             Ok(_) => Some(Admission::Run(Box::new(running(job, workflow, job_revision)))),
             Err(Refusal::LeaseLost) => Some(Admission::LeaseLost),
             Err(Refusal::Changed(_)) => None,
         })
     }
 
-    /// Ends the lease: there is nothing to do.
-    async fn settle(&self, delivery: &Delivery, why: &str) -> Result<Admission, ServiceError> {
-        let change = Change::new().under(delivery.token, LeaseEnd::Finish);
-        Ok(match self.base.store.apply(change).await? {
-            Ok(_) => Admission::Settled(why.to_owned()),
-            Err(_) => Admission::LeaseLost,
-        })
-    }
-
-    /// Queues the payload again with an id in it: a job without a name could not be told from its
-    /// own second delivery.
-    async fn name(&self, delivery: &Delivery) -> Result<Admission, ServiceError> {
-        let mut object: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_slice(&delivery.payload).unwrap_or_default();
-        let id = new_id();
-        object.insert("job_id".to_owned(), id.clone().into());
-        let payload = serde_json::to_vec(&object).expect("a JSON object is serialisable");
-        let change = Change::new().under(delivery.token, LeaseEnd::Finish).enqueue(Enqueue {
-            queue: delivery.queue,
-            payload,
-            due_at: None,
-        });
-        Ok(match self.base.store.apply(change).await? {
-            Ok(_) => Admission::Settled(format!("it came without an id and is now {id}")),
-            Err(_) => Admission::LeaseLost,
-        })
-    }
-
-    /// Puts the payload back for a moment: its inputs are not there yet.
-    async fn postpone(&self, delivery: &Delivery) -> Result<Admission, ServiceError> {
-        let due_at = self.base.store.now().await? + EARLY_STEP_MS;
-        let change = Change::new().under(delivery.token, LeaseEnd::Finish).enqueue(Enqueue {
-            queue: delivery.queue,
-            payload: delivery.payload.clone(),
-            due_at: Some(due_at),
-        });
-        Ok(match self.base.store.apply(change).await? {
-            Ok(_) => Admission::Settled("its inputs are not there yet; it comes again".to_owned()),
-            Err(_) => Admission::LeaseLost,
-        })
-    }
-
-    /// Puts a payload that is no job into the dead set, with its raw bytes.
-    async fn bury(&self, delivery: &Delivery, why: String) -> Result<Admission, ServiceError> {
-        let now = self.base.clock.now();
-        let text = String::from_utf8(delivery.payload.clone()).ok();
-        let dead = DeadJob {
-            job_id: derived_id("unreadable", &format!("{}/{now}", delivery.token)),
-            reason: DeadReason::Unreadable,
-            error: why.clone(),
-            queue: delivery.queue.name().to_owned(),
-            payload_base64: text
-                .is_none()
-                .then(|| base64::engine::general_purpose::STANDARD.encode(&delivery.payload)),
-            payload_text: text,
-            died_at: now,
+    /// The job's document, if there is one, and whether it has a result.
+    async fn job_and_result(&self, job_id: &str) -> Result<(Found<Job>, bool), StoreError> {
+        let keys = [records::job_key(job_id), records::result_key(job_id)];
+        let mut found = self.base.store.get(&keys).await?;
+        let result = found.pop().flatten();
+        let job = match found.pop().flatten() {
+            Some(doc) => Some((doc.parse::<Job>()?, doc.revision())),
+            None => None,
         };
-        let change = Change::new().under(delivery.token, LeaseEnd::Finish).put(records::put_dead_job(&dead));
-        Ok(match self.base.store.apply(change).await? {
-            Ok(_) => {
-                log::error!(
-                    "a payload from {} is not a job and is kept in the dead set as {}: {why}",
-                    delivery.queue.name(),
-                    dead.job_id
-                );
-                Admission::Settled(format!("it is not readable: {why}"))
-            }
-            Err(_) => Admission::LeaseLost,
-        })
+        Ok((job, result.is_some()))
     }
-}
 
-/// Reads the owner's job JSON. A number as id is taken as its digits.
-fn read_payload(bytes: &[u8]) -> Result<JobPayload, String> {
-    let mut value: serde_json::Value =
-        serde_json::from_slice(bytes).map_err(|e| format!("it is not JSON: {e}"))?;
-    let Some(object) = value.as_object_mut() else { return Err("it is not a JSON object".to_owned()) };
-    if let Some(id) = object.get("job_id").filter(|id| id.is_number()).map(ToString::to_string) {
-        object.insert("job_id".to_owned(), id.into());
+    /// The workflow that a job is a step of, if it has that step.
+    async fn workflow_for(&self, job: &Job) -> Result<Found<Workflow>, StoreError> {
+        let (JobMode::Step, Some(id)) = (job.mode, &job.workflow_id) else { return Ok(None) };
+        let found: Found<Workflow> =
+            records::load(self.base.store.as_ref(), records::workflow_key(id)).await?;
+        Ok(found.filter(|(workflow, _)| workflow.step(&job.job_id).is_some()))
     }
-    // `agent` is what legacy workers read, `agent_name` what the legacy API wrote; the API's wins.
-    if object.contains_key("agent_name") {
-        object.remove("agent");
-    }
-    let payload: JobPayload =
-        serde_json::from_value(value).map_err(|e| format!("a field has the wrong type: {e}"))?;
-    if payload.job_id.as_deref().is_some_and(|id| !is_valid_id(id)) {
-        return Err("its job_id is empty, too long or has control characters".to_owned());
-    }
-    let text = payload.job.as_deref().or(payload.task.as_deref()).unwrap_or("");
-    if text.trim().is_empty() {
-        return Err("it says nothing to do: 'job' and 'task' are empty".to_owned());
-    }
-    if text.chars().count() > MAX_TASK_CHARS {
-        return Err(format!("its text is longer than {MAX_TASK_CHARS} characters"));
-    }
-    Ok(payload)
-}
 
-/// The job that a foreign program put into a queue.
-fn foreign_job(payload: &JobPayload, job_id: &str, delivery: &Delivery, now: Timestamp) -> Job {
-    let mode = match (&payload.workflow_id, &payload.step, payload.mode.as_deref()) {
-        (Some(_), Some(_), _) => JobMode::Step,
-        (_, _, Some("admin_review")) => JobMode::Review,
-        _ => JobMode::Task,
-    };
-    let text = payload.job.as_deref().or(payload.task.as_deref()).unwrap_or("");
-    let agent = payload.agent_name.as_deref().filter(|a| !a.is_empty() && *a != "default_agent");
-    let mut job = dispatch::new_job(
-        job_id,
-        mode,
-        agent.unwrap_or(crate::engine::specialist::GENERALIST),
-        text,
-        dispatch::priority_of(delivery.queue),
-        payload.created_at.as_deref().and_then(crate::model::iso::parse).unwrap_or(now),
-    );
-    job.workflow_id = payload.workflow_id.clone();
-    job.step = payload.step.clone();
-    job.parent_job_id = payload.original_job_id.clone().or_else(|| payload.parent_job_id.clone());
-    job.foreign = true;
-    job
+    /// Whether somebody holds the lease of an open attempt. With very many leases nobody can say
+    /// quickly; then it counts as held.
+    async fn is_held(&self, token: Option<u64>) -> Result<bool, StoreError> {
+        let Some(token) = token else { return Ok(false) };
+        let leases = self.base.store.leases(MAX_BATCH).await?;
+        Ok(leases.len() == MAX_BATCH || leases.iter().any(|lease| lease.token == Token(token)))
+    }
+
+    /// Takes the results that a legacy worker wrote for steps of this workflow as their outputs;
+    /// whether there was one.
+    async fn adopt_results(
+        &self,
+        workflow: &Workflow,
+        before: &Revision,
+        missing: &[String],
+        now: Timestamp,
+    ) -> Result<bool, ServiceError> {
+        let (mut workflow, mut all) = (workflow.clone(), Effects::default());
+        for job_id in missing {
+            let found: Found<JobResult> =
+                records::load(self.base.store.as_ref(), records::result_key(job_id)).await?;
+            let Some((result, _)) = found else { continue };
+            let effects = match result.status {
+                ResultStatus::Completed => {
+                    advance::completed(&mut workflow, job_id, answer::output_of(&result), now)
+                }
+                ResultStatus::Failed | ResultStatus::Cancelled => {
+                    advance::failed(&mut workflow, job_id, &result.output, result.attempts, now)
+                }
+            };
+            all.events.extend(effects.events);
+        }
+        let adopted = !all.events.is_empty();
+        if adopted {
+            // The steps that are ready now need no job from us: whoever queued this one before its
+            // inputs queued them all, as the legacy system did.
+            let change =
+                Change::new().expect(records::workflow_key(&workflow.workflow_id), Some(before.clone()));
+            let _ = self.base.store.apply(dispatch::add_effects(change, &workflow, &all, now)).await?;
+        }
+        Ok(adopted)
+    }
 }
 
 /// Whether the workflow has no use for the step's work any more.
@@ -261,15 +245,9 @@ fn step_is_over(workflow: &Workflow, job_id: &str) -> bool {
     workflow.is_over() || workflow.step(job_id).is_none_or(|s| s.status.is_terminal())
 }
 
-fn waits_for_inputs(workflow: &Workflow, job_id: &str) -> bool {
-    workflow.step(job_id).is_some_and(|step| {
-        step.depends_on
-            .iter()
-            .any(|needed| workflow.step(needed).is_some_and(|s| s.status != StepStatus::Completed))
-    })
-}
-
-/// The key of a job's document, for expectations.
-pub(super) fn job_key(job: &Job) -> DocKey {
-    records::job_key(&job.job_id)
+/// The steps whose outputs a step needs and that have none yet.
+fn missing_inputs(workflow: &Workflow, job_id: &str) -> Vec<String> {
+    let Some(step) = workflow.step(job_id) else { return Vec::new() };
+    let open = |needed: &&String| workflow.step(needed).is_some_and(|s| s.status != StepStatus::Completed);
+    step.depends_on.iter().filter(open).cloned().collect()
 }

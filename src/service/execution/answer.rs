@@ -5,7 +5,7 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    engine::{prompt, templates},
+    engine::{advance::StepOutput, prompt, templates},
     llm::{ChatRequest, ModelError, Scene},
     model::{Call, ChatMessage, DEFAULT_MODEL, JobMode, JobResult},
     store::{Change, MAX_BATCH},
@@ -31,8 +31,8 @@ pub enum AnswerError {
     Service(#[from] ServiceError),
 }
 
-/// The first call of a job.
-const FIRST: u32 = 1;
+/// The number of a job's first call.
+pub(super) const FIRST: u32 = 1;
 
 impl Execution {
     /// The answer an earlier attempt paid for, if it is in the journal.
@@ -42,15 +42,18 @@ impl Execution {
         Ok(found.map(|(call, _)| journaled(call)))
     }
 
-    /// Asks the model. What comes back must go through [`Execution::journal`] before it is used.
-    pub async fn ask(&self, running: &Running) -> Result<Call, AnswerError> {
-        let messages = self.messages(running).await?;
-        let request = ChatRequest {
+    /// What the model is to be asked.
+    pub async fn prepare(&self, running: &Running) -> Result<ChatRequest, ServiceError> {
+        Ok(ChatRequest {
             model: Some(running.agent.model.clone()).filter(|m| m != DEFAULT_MODEL && !m.is_empty()),
-            messages,
+            messages: self.messages(running).await?,
             max_tokens: self.base.max_tokens,
             scene: scene(running),
-        };
+        })
+    }
+
+    /// Asks the model. What comes back must go through [`Execution::journal`] before it is used.
+    pub async fn ask(&self, running: &Running, request: ChatRequest) -> Result<Call, ModelError> {
         let started_at = self.base.clock.now();
         let begun = Instant::now();
         let answer = self.base.provider.complete(&request).await?;
@@ -85,6 +88,15 @@ impl Execution {
         Ok(journaled(call.clone()))
     }
 
+    /// The output of a step that has no call in the journal: its result's, if a legacy worker wrote one.
+    async fn output_without_call(&self, job_id: &str) -> Result<String, ServiceError> {
+        let found = records::load::<JobResult>(self.base.store.as_ref(), records::result_key(job_id)).await?;
+        Ok(match found {
+            Some((result, _)) => result.output,
+            None => "[This output is not stored any more.]".to_owned(),
+        })
+    }
+
     async fn messages(&self, running: &Running) -> Result<Vec<ChatMessage>, ServiceError> {
         let (job, agent) = (&running.job, &running.agent);
         match (job.mode, &running.workflow) {
@@ -100,7 +112,7 @@ impl Execution {
                     for (input, doc) in chunk.iter().zip(docs) {
                         let text = match doc {
                             Some(doc) => doc.parse::<Call>()?.answer,
-                            None => "[This output is not stored any more.]".to_owned(),
+                            None => self.output_without_call(&input.job_id).await?,
                         };
                         materials.push((input.clone(), text));
                     }
@@ -127,6 +139,20 @@ impl Execution {
     }
 }
 
+/// The output of a step as its result tells it: the step was run by a legacy worker.
+pub(super) fn output_of(result: &JobResult) -> StepOutput {
+    StepOutput {
+        text: result.output.clone(),
+        digest: digest(&result.output),
+        verdict: result.verdict.clone(),
+        model: result.model.clone().unwrap_or_else(|| "unknown".to_owned()),
+        usage: result.usage.unwrap_or_default(),
+        simulated: result.simulated,
+        execution_time: result.execution_time,
+        attempts: result.attempts.max(1),
+    }
+}
+
 /// What the call is for; the simulated model plays by it.
 fn scene(running: &Running) -> Scene {
     let step = running.workflow.as_ref().and_then(|w| w.step(&running.job.job_id));
@@ -139,7 +165,10 @@ fn scene(running: &Running) -> Scene {
 }
 
 fn journaled(call: Call) -> Answer {
-    let digest = Sha256::digest(call.answer.trim().as_bytes());
-    let digest = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    Answer { call, digest }
+    Answer { digest: digest(&call.answer), call }
+}
+
+/// SHA-256 of a text without its outer white space.
+fn digest(text: &str) -> String {
+    Sha256::digest(text.trim().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -14,16 +14,19 @@
 
 mod admit;
 mod answer;
-mod finish;
+mod complete;
+mod fail;
+mod payload;
+mod unrun;
 
 use std::sync::Arc;
 
 use crate::{
-    model::{Agent, Job, Workflow},
+    model::{Agent, Job, JobResult, ResultStatus, Timestamp, Workflow},
     store::{Revision, Token},
 };
 
-use super::{Agents, Foundation, ServiceError};
+use super::{Agents, Foundation, ServiceError, records};
 
 pub use answer::{Answer, AnswerError};
 
@@ -84,5 +87,53 @@ impl Execution {
         ServiceError::Conflict(format!(
             "job {job_id} kept being changed by others; it will be delivered again"
         ))
+    }
+
+    /// The workflow as it is now: other steps may have moved it on since this attempt began.
+    async fn workflow_of(&self, running: &Running) -> Result<Option<(Workflow, Revision)>, ServiceError> {
+        match &running.workflow {
+            Some(w) => {
+                Ok(records::load(self.base.store.as_ref(), records::workflow_key(&w.workflow_id)).await?)
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn result_of(
+        &self,
+        running: &Running,
+        status: ResultStatus,
+        output: String,
+        now: Timestamp,
+    ) -> JobResult {
+        let job = &running.job;
+        let started_at = job.attempts.last().map(|a| a.started_at);
+        let seconds = started_at.map_or(0.0, |s| (now - s).num_milliseconds().max(0) as f64 / 1000.0);
+        JobResult {
+            job_id: job.job_id.clone(),
+            workflow_id: job.workflow_id.clone(),
+            parent_job_id: job.parent_job_id.clone(),
+            agent: job.agent.clone(),
+            role: Some(running.agent.role.clone()),
+            reviewed_by: None,
+            status,
+            output,
+            started_at,
+            completed_at: Some(now),
+            execution_time: seconds,
+            confidence_score: None,
+            timestamp: now,
+            task: Some(job.task.clone()),
+            step: job.step.clone(),
+            round: job.round,
+            verdict: None,
+            error: None,
+            attempts: job.attempts.len() as u32,
+            simulated: false,
+            provider: None,
+            model: None,
+            usage: None,
+            expires_at: None,
+        }
     }
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use productforge::{
+    app::App,
     llm::ModelErrorKind,
-    model::{AttemptOutcome, JobState, ResultStatus},
-    service::{records, reviews::NewReview, tasks::NewTask},
+    model::{AttemptOutcome, Call, JobState, ResultStatus},
+    service::{execution::Running, records, reviews::NewReview, tasks::NewTask},
     store::{Change, IndexName, LeaseEnd, Reserve},
 };
 
@@ -16,6 +17,13 @@ use crate::support::{
     wait::until,
     world::{idle, job, world, world_on},
 };
+
+/// Asks the model as a worker does.
+async fn ask(app: &App, running: &Running) -> Call {
+    let execution = &app.services.execution;
+    let request = execution.prepare(running).await.unwrap();
+    execution.ask(running, request).await.unwrap()
+}
 
 fn task(text: &str) -> NewTask {
     NewTask { job: text.to_owned(), agent_name: None, priority: None, requires_qa: None }
@@ -108,7 +116,7 @@ async fn an_answer_that_was_paid_for_is_used_after_a_crash() {
     else {
         panic!("not admitted")
     };
-    let call = execution.ask(&running).await.unwrap();
+    let call = ask(&app, &running).await;
     execution.journal(&call).await.unwrap();
     let worker = app.start_worker();
     let result = until("a result", || async { app.services.results.find(&id).await.unwrap() }).await;
@@ -130,7 +138,7 @@ async fn a_late_worker_changes_nothing() {
     else {
         panic!("not admitted")
     };
-    let call = execution.ask(&running).await.unwrap();
+    let call = ask(&app, &running).await;
     let answer = execution.journal(&call).await.unwrap();
     until("the lease is swept", || async { app.store.sweep(10).await.unwrap().pop() }).await;
     let late = execution.complete(&running, &answer).await.unwrap();

@@ -1,0 +1,138 @@
+//! The end of an attempt that has its answer: one result, and what follows from it.
+
+use crate::{
+    engine::{
+        advance::{self, StepOutput},
+        verdict::parse_verdict,
+    },
+    model::{
+        AttemptOutcome, JobResult, JobState, ResultStatus, StepStatus, TemplateRole, Timestamp, Verdict,
+        Workflow,
+    },
+    store::{Change, LeaseEnd, Refusal},
+};
+
+use super::{Answer, Ending, Execution, Running, TRIES};
+use crate::service::{ServiceError, dispatch, records};
+
+impl Execution {
+    /// The job has its answer: writes the one result, moves the workflow on, queues what follows
+    /// and ends the lease, all in one step.
+    pub async fn complete(&self, running: &Running, answer: &Answer) -> Result<Ending, ServiceError> {
+        let is_review = running
+            .workflow
+            .as_ref()
+            .and_then(|w| w.step(&running.job.job_id))
+            .is_some_and(|s| s.role == TemplateRole::Qa);
+        let verdict = is_review.then(|| parse_verdict(&answer.call.answer));
+        for _ in 0..TRIES {
+            let now = self.base.clock.now();
+            let mut job = running.job.clone();
+            job.close_attempt(AttemptOutcome::Completed, None, now);
+            job.state = JobState::Completed;
+            job.ended_at = Some(now);
+            let mut result =
+                self.result_of(running, ResultStatus::Completed, answer.call.answer.clone(), now);
+            result.confidence_score = None;
+            result.verdict = verdict.clone();
+            result.simulated = answer.call.simulated;
+            result.provider = Some(answer.call.provider.clone());
+            result.model = Some(answer.call.model.clone());
+            result.usage = Some(answer.call.usage);
+            let mut change = self.ending(running, &mut result, now).put(records::put_job(&job));
+            let mut queued_agents = Vec::new();
+            if let Some((mut workflow, before)) = self.workflow_of(running).await? {
+                let output = StepOutput {
+                    text: answer.call.answer.clone(),
+                    digest: answer.digest.clone(),
+                    verdict: verdict.clone(),
+                    model: answer.call.model.clone(),
+                    usage: answer.call.usage,
+                    simulated: answer.call.simulated,
+                    execution_time: result.execution_time,
+                    attempts: job.attempts.len() as u32,
+                };
+                let planned = workflow.steps.len();
+                let effects = advance::completed(&mut workflow, &job.job_id, output, now);
+                if workflow.steps.len() > planned {
+                    let added = workflow.steps.iter().filter(|s| s.status != StepStatus::Completed);
+                    queued_agents =
+                        added.filter(|s| s.role != TemplateRole::Feedback).map(|s| s.agent.clone()).collect();
+                }
+                if let Some(verdict) = &verdict {
+                    change = self.score_work(change, running, &workflow, verdict, now).await?;
+                }
+                change = change.expect(records::workflow_key(&workflow.workflow_id), Some(before));
+                change = dispatch::add_effects(change, &workflow, &effects, now);
+            }
+            match self.base.store.apply(change).await? {
+                Ok(_) => {
+                    self.agents.assigned(&queued_agents).await;
+                    return Ok(Ending::Done);
+                }
+                Err(Refusal::LeaseLost) => return Ok(Ending::LeaseLost),
+                Err(Refusal::Changed(key)) if key == records::job_key(&running.job.job_id) => {
+                    return Ok(Ending::LeaseLost);
+                }
+                Err(Refusal::Changed(key)) if key == records::result_key(&running.job.job_id) => {
+                    return self.superseded(running).await;
+                }
+                Err(Refusal::Changed(_)) => {}
+            }
+        }
+        Err(self.busy(&running.job.job_id))
+    }
+
+    /// Somebody who holds no lease (a legacy worker beside us) has written the result. It stays.
+    pub(super) async fn superseded(&self, running: &Running) -> Result<Ending, ServiceError> {
+        log::warn!(job_id = running.job.job_id.as_str(); "somebody else wrote the result already; that one stays");
+        let mut job = running.job.clone();
+        let now = self.base.clock.now();
+        job.close_attempt(AttemptOutcome::Completed, Some("another result was there first".to_owned()), now);
+        job.state = JobState::Completed;
+        job.ended_at = Some(now);
+        let change = Change::new()
+            .under(running.token, LeaseEnd::Finish)
+            .expect(records::job_key(&job.job_id), Some(running.job_revision.clone()))
+            .put(records::put_job(&job));
+        Ok(match self.base.store.apply(change).await? {
+            Ok(_) => Ending::Done,
+            Err(_) => Ending::LeaseLost,
+        })
+    }
+
+    /// The last write of a job: under its lease, on its own document, with its only result.
+    fn ending(&self, running: &Running, result: &mut JobResult, now: Timestamp) -> Change {
+        Change::new()
+            .under(running.token, LeaseEnd::Finish)
+            .expect(records::job_key(&running.job.job_id), Some(running.job_revision.clone()))
+            .expect(records::result_key(&running.job.job_id), None)
+            .put(records::put_result(result, self.base.result_ttl, now))
+    }
+
+    /// Writes QA's score onto the results of the work it judged, where they are still kept.
+    async fn score_work(
+        &self,
+        mut change: Change,
+        running: &Running,
+        workflow: &Workflow,
+        verdict: &Verdict,
+        now: Timestamp,
+    ) -> Result<Change, ServiceError> {
+        let round = running.job.round.unwrap_or(1);
+        let judged = workflow.steps.iter().filter(|s| s.role == TemplateRole::Specialist && s.round == round);
+        for step in judged {
+            let key = records::result_key(&step.job_id);
+            let Some((mut result, before)) =
+                records::load::<JobResult>(self.base.store.as_ref(), key.clone()).await?
+            else {
+                continue;
+            };
+            let Some(left) = result.expires_at.and_then(|end| (end - now).to_std().ok()) else { continue };
+            result.confidence_score = verdict.score;
+            result.reviewed_by = Some(running.agent.name.clone());
+            change = change.expect(key, Some(before)).put(records::put_result(&mut result, left, now));
+        }
+        Ok(change)
+    }
+}

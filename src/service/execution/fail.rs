@@ -1,0 +1,191 @@
+//! The end of an attempt without an answer: the next attempt, the last one's result, or the way
+//! back into the queue.
+
+use std::time::Duration;
+
+use crate::{
+    engine::{
+        advance,
+        retry::{Decision, Failure},
+    },
+    model::{AttemptOutcome, DeadJob, DeadReason, JobState, ResultStatus, Timestamp, Workflow},
+    store::{Change, Enqueue, LeaseEnd, Refusal, Revision},
+};
+
+use super::{Ending, Execution, Running, TRIES, payload};
+use crate::service::{ServiceError, dispatch, records};
+
+/// Why a job ends as failed.
+#[derive(Debug, Clone)]
+pub(super) struct Loss {
+    pub error: String,
+    pub reason: DeadReason,
+    pub outcome: AttemptOutcome,
+}
+
+/// What came of writing a job's end.
+pub(super) enum Written {
+    Ended(Ending),
+    /// This document was not as expected; whoever can read it again tries again.
+    Changed(crate::store::DocKey),
+}
+
+impl Execution {
+    /// An attempt failed: plans the next one, or ends the job with the reason.
+    pub async fn fail(
+        &self,
+        running: &Running,
+        error: &str,
+        failure: Failure,
+    ) -> Result<Ending, ServiceError> {
+        for _ in 0..TRIES {
+            let now = self.base.clock.now();
+            let workflow = self.workflow_of(running).await?;
+            let needed = workflow.as_ref().is_none_or(|(w, _)| !w.is_over());
+            let failures = running.job.failures() + 1;
+            let written = match self.base.retry.decide(failures, failure, rand::random::<f64>()) {
+                Decision::RetryAfter(wait) if needed => {
+                    self.schedule(running, workflow, error, wait, now).await?
+                }
+                _ => {
+                    let reason =
+                        if failure.retryable { DeadReason::Exhausted } else { DeadReason::Permanent };
+                    let loss = Loss { error: error.to_owned(), reason, outcome: AttemptOutcome::Failed };
+                    let before = Some(running.job_revision.clone());
+                    self.end_failed(running, before, workflow, &loss, now).await?
+                }
+            };
+            match written {
+                Written::Ended(ending) => return Ok(ending),
+                Written::Changed(key) if key == records::job_key(&running.job.job_id) => {
+                    return Ok(Ending::LeaseLost);
+                }
+                Written::Changed(key) if key == records::result_key(&running.job.job_id) => {
+                    return self.superseded(running).await;
+                }
+                Written::Changed(_) => {}
+            }
+        }
+        Err(self.busy(&running.job.job_id))
+    }
+
+    /// The worker stops: gives the job back with no attempt charged.
+    pub async fn release(&self, running: &Running) -> Result<Ending, ServiceError> {
+        for _ in 0..TRIES {
+            let now = self.base.clock.now();
+            let mut job = running.job.clone();
+            job.close_attempt(AttemptOutcome::Released, Some("the worker was stopped".to_owned()), now);
+            job.state = JobState::Queued;
+            let mut change = Change::new()
+                .under(running.token, LeaseEnd::Requeue)
+                .expect(records::job_key(&job.job_id), Some(running.job_revision.clone()))
+                .put(records::put_job(&job));
+            if let Some((mut workflow, before)) = self.workflow_of(running).await? {
+                let why = "Its worker was stopped; another one takes it.";
+                let effects = advance::back_to_queue(&mut workflow, &job.job_id, why, now);
+                change = change.expect(records::workflow_key(&workflow.workflow_id), Some(before));
+                change = dispatch::add_effects(change, &workflow, &effects, now);
+            }
+            match self.base.store.apply(change).await? {
+                Ok(_) => return Ok(Ending::Done),
+                Err(Refusal::LeaseLost) => return Ok(Ending::LeaseLost),
+                Err(Refusal::Changed(key)) if key == records::job_key(&running.job.job_id) => {
+                    return Ok(Ending::LeaseLost);
+                }
+                Err(Refusal::Changed(_)) => {}
+            }
+        }
+        Err(self.busy(&running.job.job_id))
+    }
+
+    /// Puts the payload into the due set for its next attempt.
+    async fn schedule(
+        &self,
+        running: &Running,
+        workflow: Option<(Workflow, Revision)>,
+        error: &str,
+        wait: Duration,
+        now: Timestamp,
+    ) -> Result<Written, ServiceError> {
+        let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX / 4);
+        let mut job = running.job.clone();
+        job.close_attempt(AttemptOutcome::Failed, Some(error.to_owned()), now);
+        job.state = JobState::Scheduled;
+        job.error = Some(error.to_owned());
+        job.due_at = Some(now + chrono::Duration::milliseconds(wait_ms));
+        let mut change = Change::new()
+            .under(running.token, LeaseEnd::Finish)
+            .expect(records::job_key(&job.job_id), Some(running.job_revision.clone()))
+            .put(records::put_job(&job))
+            .enqueue(Enqueue {
+                queue: dispatch::queue_of(job.priority),
+                payload: payload::of_job(&job),
+                due_at: Some(self.base.store.now().await? + wait_ms),
+            });
+        if let Some((mut workflow, before)) = workflow {
+            let why = format!(
+                "Attempt {} failed ({error}); the next one begins in {:.1} s.",
+                job.attempts.len(),
+                wait.as_secs_f64()
+            );
+            let effects = advance::back_to_queue(&mut workflow, &job.job_id, &why, now);
+            change = change.expect(records::workflow_key(&workflow.workflow_id), Some(before));
+            change = dispatch::add_effects(change, &workflow, &effects, now);
+        }
+        self.write_end(change, Ending::Retry(wait)).await
+    }
+
+    /// Ends a job as failed, and its workflow with it.
+    pub(super) async fn end_failed(
+        &self,
+        running: &Running,
+        job_before: Option<Revision>,
+        workflow: Option<(Workflow, Revision)>,
+        loss: &Loss,
+        now: Timestamp,
+    ) -> Result<Written, ServiceError> {
+        let mut job = running.job.clone();
+        job.close_attempt(loss.outcome, Some(loss.error.clone()), now);
+        job.state = JobState::Failed;
+        job.ended_at = Some(now);
+        job.error = Some(loss.error.clone());
+        let mut result = self.result_of(running, ResultStatus::Failed, loss.error.clone(), now);
+        result.error = Some(loss.error.clone());
+        result.confidence_score = Some(0.0);
+        let dead = DeadJob {
+            job_id: job.job_id.clone(),
+            reason: loss.reason,
+            error: loss.error.clone(),
+            queue: dispatch::queue_of(job.priority).name().to_owned(),
+            payload_text: String::from_utf8(payload::of_job(&job)).ok(),
+            payload_base64: None,
+            died_at: now,
+        };
+        let mut change = Change::new()
+            .under(running.token, LeaseEnd::Finish)
+            .expect(records::job_key(&job.job_id), job_before)
+            .expect(records::result_key(&job.job_id), None)
+            .put(records::put_result(&mut result, self.base.result_ttl, now))
+            .put(records::put_job(&job))
+            .put(records::put_dead_job(&dead));
+        if let Some((mut workflow, before)) = workflow {
+            let attempts = job.attempts.len() as u32;
+            let effects = advance::failed(&mut workflow, &job.job_id, &loss.error, attempts, now);
+            change = change.expect(records::workflow_key(&workflow.workflow_id), Some(before));
+            change = dispatch::add_effects(change, &workflow, &effects, now);
+        }
+        let written = self.write_end(change, Ending::Done).await?;
+        if matches!(written, Written::Ended(Ending::Done)) {
+            log::error!(job_id = job.job_id.as_str(), error = loss.error.as_str(); "the job failed for good");
+        }
+        Ok(written)
+    }
+
+    async fn write_end(&self, change: Change, ending: Ending) -> Result<Written, ServiceError> {
+        Ok(match self.base.store.apply(change).await? {
+            Ok(_) => Written::Ended(ending),
+            Err(Refusal::LeaseLost) => Written::Ended(Ending::LeaseLost),
+            Err(Refusal::Changed(key)) => Written::Changed(key),
+        })
+    }
+}

@@ -1,0 +1,175 @@
+//! Deliveries that end without a run: nothing to do, not readable, too early, too dangerous.
+
+use base64::Engine as _;
+
+use crate::{
+    engine::advance,
+    model::{
+        AttemptOutcome, DeadJob, DeadReason, Job, JobState, ResultStatus, Timestamp, derived_id, new_id,
+    },
+    store::{
+        CRASHES_BEFORE_POISON, Change, Delivery, Enqueue, LeaseEnd, MAX_PAYLOAD_BYTES, Refusal, Revision,
+    },
+};
+
+use super::{
+    Admission, Ending, Execution, Running,
+    fail::{Loss, Written},
+};
+use crate::service::{ServiceError, dispatch, records};
+
+/// How long a delivery that came too early waits until it comes again.
+const COME_AGAIN_MS: i64 = 2_000;
+
+impl Execution {
+    /// Ends the lease: there is nothing to do.
+    pub(super) async fn settle(&self, delivery: &Delivery, why: &str) -> Result<Admission, ServiceError> {
+        let change = Change::new().under(delivery.token, LeaseEnd::Finish);
+        Ok(match self.base.store.apply(change).await? {
+            Ok(_) => Admission::Settled(why.to_owned()),
+            Err(_) => Admission::LeaseLost,
+        })
+    }
+
+    /// Queues the payload again with an id in it: a job without a name could not be told from its
+    /// own second delivery.
+    pub(super) async fn name(&self, delivery: &Delivery) -> Result<Admission, ServiceError> {
+        let mut object: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&delivery.payload).unwrap_or_default();
+        let id = new_id();
+        object.insert("job_id".to_owned(), id.clone().into());
+        let payload = serde_json::to_vec(&object).expect("a JSON object is serialisable");
+        let change = Change::new().under(delivery.token, LeaseEnd::Finish).enqueue(Enqueue {
+            queue: delivery.queue,
+            payload,
+            due_at: None,
+        });
+        Ok(match self.base.store.apply(change).await? {
+            Ok(_) => Admission::Settled(format!("it came without an id and is now {id}")),
+            Err(_) => Admission::LeaseLost,
+        })
+    }
+
+    /// Puts the payload back for a moment. The job's document, if one is given, is written with it.
+    pub(super) async fn postpone(
+        &self,
+        delivery: &Delivery,
+        waiting: Option<(&Job, Option<Revision>)>,
+        why: &str,
+    ) -> Result<Option<Admission>, ServiceError> {
+        let due_at = self.base.store.now().await? + COME_AGAIN_MS;
+        let mut change = Change::new().under(delivery.token, LeaseEnd::Finish).enqueue(Enqueue {
+            queue: delivery.queue,
+            payload: delivery.payload.clone(),
+            due_at: Some(due_at),
+        });
+        if let Some((job, before)) = waiting {
+            change = change.expect(records::job_key(&job.job_id), before).put(records::put_job(job));
+        }
+        Ok(match self.base.store.apply(change).await? {
+            Ok(_) => Some(Admission::Settled(format!("{why}; it comes again"))),
+            Err(Refusal::LeaseLost) => Some(Admission::LeaseLost),
+            Err(Refusal::Changed(_)) => None,
+        })
+    }
+
+    /// Puts a payload that cannot be run into the dead set, with its raw bytes.
+    pub(super) async fn bury(
+        &self,
+        delivery: &Delivery,
+        reason: DeadReason,
+        why: String,
+    ) -> Result<Admission, ServiceError> {
+        let now = self.base.clock.now();
+        // What is larger than any payload of ours is kept in part: the document has a limit, too.
+        let kept = &delivery.payload[..delivery.payload.len().min(MAX_PAYLOAD_BYTES)];
+        let text = std::str::from_utf8(kept).ok().map(str::to_owned);
+        let dead = DeadJob {
+            job_id: derived_id("unreadable", &format!("{}/{now}", delivery.token)),
+            reason,
+            error: why.clone(),
+            queue: delivery.queue.name().to_owned(),
+            payload_base64: text.is_none().then(|| base64::engine::general_purpose::STANDARD.encode(kept)),
+            payload_text: text,
+            died_at: now,
+        };
+        let change = Change::new().under(delivery.token, LeaseEnd::Finish).put(records::put_dead_job(&dead));
+        Ok(match self.base.store.apply(change).await? {
+            Ok(_) => {
+                log::error!(job_id = dead.job_id.as_str(), queue = delivery.queue.name(), error = why.as_str();
+                    "a payload cannot be run and is kept in the dead set");
+                Admission::Settled(format!("it cannot be run: {why}"))
+            }
+            Err(_) => Admission::LeaseLost,
+        })
+    }
+
+    /// A job that ends as failed before it was run this time. `None`: something changed meanwhile.
+    pub(super) async fn fail_unrun(
+        &self,
+        running: &Running,
+        job_before: Option<Revision>,
+        workflow_before: Option<Revision>,
+        loss: Loss,
+        now: Timestamp,
+    ) -> Result<Option<Admission>, ServiceError> {
+        let workflow = running.workflow.clone().zip(workflow_before);
+        Ok(match self.end_failed(running, job_before, workflow, &loss, now).await? {
+            Written::Ended(Ending::LeaseLost) => Some(Admission::LeaseLost),
+            Written::Ended(_) => Some(Admission::Settled(loss.error)),
+            Written::Changed(_) => None,
+        })
+    }
+
+    /// A job whose workflow has ended before it gets the result `cancelled`.
+    pub(super) async fn cancel_unrun(
+        &self,
+        running: Running,
+        job_before: Option<Revision>,
+        workflow_before: Option<Revision>,
+        now: Timestamp,
+    ) -> Result<Option<Admission>, ServiceError> {
+        let why = "The workflow ended before this step.";
+        let mut job = running.job.clone();
+        job.state = JobState::Cancelled;
+        job.ended_at = Some(now);
+        job.error = Some(why.to_owned());
+        let mut result = self.result_of(&running, ResultStatus::Cancelled, why.to_owned(), now);
+        result.error = Some(why.to_owned());
+        let mut change = Change::new()
+            .under(running.token, LeaseEnd::Finish)
+            .expect(records::job_key(&job.job_id), job_before)
+            .expect(records::result_key(&job.job_id), None)
+            .put(records::put_result(&mut result, self.base.result_ttl, now))
+            .put(records::put_job(&job));
+        if let (Some(mut workflow), Some(before)) = (running.workflow, workflow_before) {
+            let effects = advance::skipped(&mut workflow, &job.job_id, why, now);
+            change = change.expect(records::workflow_key(&workflow.workflow_id), Some(before));
+            change = dispatch::add_effects(change, &workflow, &effects, now);
+        }
+        Ok(match self.base.store.apply(change).await? {
+            Ok(_) => Some(Admission::Settled(why.to_owned())),
+            Err(Refusal::LeaseLost) => Some(Admission::LeaseLost),
+            Err(Refusal::Changed(_)) => None,
+        })
+    }
+
+    /// What a payload that brought down its workers too often failed of.
+    pub(super) fn poison(crashes: u32) -> Loss {
+        Loss {
+            error: format!(
+                "its lease ran out {crashes} times (limit {CRASHES_BEFORE_POISON}): the workers that ran it died or froze"
+            ),
+            reason: DeadReason::Poison,
+            outcome: AttemptOutcome::Crashed,
+        }
+    }
+
+    /// Gives a payload back that a lost answer of the store had left with us unknown, with no crash
+    /// counted.
+    pub async fn give_back(&self, token: crate::store::Token) -> Result<(), ServiceError> {
+        let change = Change::new().under(token, LeaseEnd::Requeue);
+        let _ = self.base.store.apply(change).await?;
+        Ok(())
+    }
+}
