@@ -50,7 +50,7 @@ fn a_second_signal_ends_the_wait_for_running_jobs() {
     run.ends_with_code(130);
 
     let mut server = workspace.start(&["serve", "--port", "0"], &slow);
-    server.line_with(" has begun (general_assistant)");
+    server.line_with("attempt has begun");
     server.signal("TERM");
     server.line_with("waiting up to 600 s for 1 running jobs");
     server.signal("TERM");

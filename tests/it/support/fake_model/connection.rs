@@ -7,7 +7,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{Ask, Delivery, Reply, State};
+use super::{Ask, Delivery, Reply, Running, State};
 
 /// Larger requests are a fault of the test.
 const MAX_REQUEST: usize = 64 << 20;
@@ -16,8 +16,8 @@ pub(super) async fn serve(mut stream: TcpStream, state: Arc<State>) {
     let mut unread = Vec::new();
     while let Some(ask) = read_request(&mut stream, &mut unread).await {
         let close = ask.header("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
-        let (reply, _call) = state.begin(ask);
-        if !wait(&mut stream, &state, &reply).await {
+        let (reply, mut running) = state.begin(ask);
+        if !wait(&mut stream, &mut running, &reply).await {
             state.note_hang_up();
             return;
         }
@@ -58,11 +58,11 @@ async fn read_request(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<As
 }
 
 /// Waits as long as the reply asks for. False: the client has gone meanwhile.
-async fn wait(stream: &mut TcpStream, state: &State, reply: &Reply) -> bool {
+async fn wait(stream: &mut TcpStream, running: &mut Running, reply: &Reply) -> bool {
     let ready = async {
         tokio::time::sleep(reply.delay).await;
         if reply.held {
-            state.released().await;
+            running.released().await;
         }
     };
     let mut byte = [0u8; 1];

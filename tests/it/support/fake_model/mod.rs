@@ -84,11 +84,22 @@ struct State {
 }
 
 /// Counts a call as running until it is dropped.
-struct Running(Arc<State>);
+struct Running {
+    state: Arc<State>,
+    /// Taken before the call is counted: a test that sees it running may release it at once.
+    releases: watch::Receiver<u64>,
+}
+
+impl Running {
+    /// Ends with the first release since the call began.
+    async fn released(&mut self) {
+        let _ = self.releases.changed().await;
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.tally().in_flight -= 1;
+        self.state.tally().in_flight -= 1;
     }
 }
 
@@ -99,6 +110,7 @@ impl State {
 
     /// Records a request and finds its answer.
     fn begin(self: &Arc<Self>, ask: Ask) -> (Reply, Running) {
+        let releases = self.releases.subscribe();
         let verdicts = {
             let mut tally = self.tally();
             tally.in_flight += 1;
@@ -109,17 +121,12 @@ impl State {
             before
         };
         let scripted = self.queue.lock().unwrap().pop_front();
-        (scripted.unwrap_or_else(|| (self.rule)(&ask, verdicts)), Running(self.clone()))
+        let running = Running { state: self.clone(), releases };
+        (scripted.unwrap_or_else(|| (self.rule)(&ask, verdicts)), running)
     }
 
     fn note_hang_up(&self) {
         self.tally().hang_ups += 1;
-    }
-
-    /// Ends with the next release.
-    async fn released(&self) {
-        let mut releases = self.releases.subscribe();
-        let _ = releases.changed().await;
     }
 }
 
