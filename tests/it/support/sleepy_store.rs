@@ -18,6 +18,8 @@ pub struct SleepyStore {
     asleep: AtomicBool,
     /// Writes that were turned away.
     refused: AtomicUsize,
+    /// Answers to writes and reservations that are still to be lost on their way back.
+    to_lose: AtomicUsize,
     woken: Notify,
 }
 
@@ -27,6 +29,7 @@ impl SleepyStore {
             store,
             asleep: AtomicBool::new(false),
             refused: AtomicUsize::new(0),
+            to_lose: AtomicUsize::new(0),
             woken: Notify::new(),
         })
     }
@@ -43,6 +46,19 @@ impl SleepyStore {
     /// How many writes were turned away so far.
     pub fn refused(&self) -> usize {
         self.refused.load(Ordering::SeqCst)
+    }
+
+    /// Makes the next writes and reservations, and loses their answers.
+    pub fn lose_answers(&self, number: usize) {
+        self.to_lose.store(number, Ordering::SeqCst);
+    }
+
+    fn deliver<T>(&self, answer: T) -> Result<T, StoreError> {
+        let left = self.to_lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+        match left {
+            Ok(_) => Err(StoreError::Unavailable("the answer was lost".to_owned())),
+            Err(_) => Ok(answer),
+        }
     }
 
     fn awake(&self) -> Result<&dyn Store, StoreError> {
@@ -79,7 +95,8 @@ impl Store for SleepyStore {
         let store = self.awake().inspect_err(|_| {
             self.refused.fetch_add(1, Ordering::SeqCst);
         })?;
-        store.apply(change).await
+        let outcome = store.apply(change).await?;
+        self.deliver(outcome)
     }
 
     async fn expire(&self, limit: usize) -> Result<usize, StoreError> {
@@ -87,7 +104,8 @@ impl Store for SleepyStore {
     }
 
     async fn reserve(&self, request: &Reserve) -> Result<Vec<Delivery>, StoreError> {
-        self.awake()?.reserve(request).await
+        let taken = self.awake()?.reserve(request).await?;
+        if taken.is_empty() { Ok(taken) } else { self.deliver(taken) }
     }
 
     async fn renew(&self, tokens: &[Token], lease_ms: u64) -> Result<Vec<bool>, StoreError> {

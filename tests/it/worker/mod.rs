@@ -3,5 +3,6 @@
 mod chain;
 mod foreign;
 mod jobs;
+mod odd;
 mod real_model;
 mod stopping;
