@@ -8,7 +8,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use crate::{app::App, config::LlmConfig};
+use crate::{app::App, config::LlmConfig, store::StoreError};
 
 /// The threads that services and workers run on.
 pub(super) fn runtime() -> anyhow::Result<Runtime> {
@@ -17,10 +17,16 @@ pub(super) fn runtime() -> anyhow::Result<Runtime> {
 
 /// Says what the process stands on: its store and its model.
 pub(super) async fn announce(app: &App) -> anyhow::Result<()> {
-    let report = app.store.check().await.context("the store does not answer")?;
-    log::info!(engine = report.engine, version = report.version.as_str(); "store is ready");
-    for check in report.checks.iter().filter(|check| !check.ok) {
-        log::warn!("store: {}", check.detail);
+    match app.store.check().await {
+        Ok(report) => {
+            log::info!(engine = report.engine, version = report.version.as_str(); "store is ready");
+            for check in report.checks.iter().filter(|check| !check.ok) {
+                log::warn!("store: {}", check.detail);
+            }
+        }
+        // Started together with its Redis, say: it is there in a moment, and until then 503 is the answer.
+        Err(e @ StoreError::Unavailable(_)) => log::error!("{e}; starting all the same and trying on"),
+        Err(e) => return Err(e).context("the store does not answer"),
     }
     match model(&app.config.llm) {
         Some(model) => log::info!("model: {model}"),

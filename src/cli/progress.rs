@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     fn step(change: serde_json::Value) -> Step {
-        let mut step = serde_json::json!({"step": "qa_validation", "agent": "qa_bot", "job_id": "j", "status": "queued"});
+        let mut step = serde_json::json!({"step": "qa_validation", "agent": "qa_bot", "job_id": "j", "role": "qa", "status": "queued"});
         step.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         serde_json::from_value(step).unwrap()
     }

@@ -1,6 +1,7 @@
 //! `productforge run "brief"`: one workflow, here and now, worked on by this process.
 
 use std::{
+    borrow::Cow,
     io::{self, IsTerminal, Read},
     process::ExitCode,
     time::Duration,
@@ -148,13 +149,24 @@ async fn finish(app: &App, workflow: &Workflow, json: bool) -> Result<ExitCode, 
         let answer = Answer { workflow, report: report.as_deref() };
         say(&serde_json::to_string_pretty(&answer).context("the workflow cannot be written as JSON")?);
     } else if let Some(report) = &report {
-        say(report.trim_end());
+        say(&for_reader(report.trim_end(), io::stdout().is_terminal()));
     }
     if workflow.status == WorkflowStatus::Completed {
         return Ok(ExitCode::SUCCESS);
     }
     complain(&format!("the workflow failed: {}", workflow.error.as_deref().unwrap_or("no reason is known")));
     Ok(ExitCode::FAILURE)
+}
+
+/// A model's text as it may be shown: a terminal obeys control characters, so it gets none but line
+/// breaks and tabs. A file or a pipe gets the text as it is.
+fn for_reader(text: &str, is_terminal: bool) -> Cow<'_, str> {
+    let harmful = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if is_terminal && text.contains(harmful) {
+        Cow::Owned(text.replace(harmful, "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 fn interrupted(id: &str, embedded: bool) -> String {

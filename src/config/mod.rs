@@ -168,7 +168,7 @@ impl Config {
             drain: r.value("DRAIN_SECONDS", "25", reader::seconds(0, 3_600)),
         };
         let log = LogConfig {
-            filter: r.value("LOG_LEVEL", "info", |v| Ok(v.to_lowercase())),
+            filter: r.value("LOG_LEVEL", "info", reader::log_filter),
             json: r.value("LOG_FORMAT", "text", |v| match v.as_str() {
                 "text" => Ok(false),
                 "json" => Ok(true),

@@ -114,11 +114,14 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A value as it may be shown: an address keeps its host but not the user and password before it.
+/// A value as it may be shown: an address keeps its host and path, but not the user and password
+/// before them nor the query after them.
 fn without_password(text: &str) -> String {
-    match (text.find("://"), text.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => format!("{}***{}", &text[..scheme + 3], &text[at..]),
-        _ => text.to_owned(),
+    let Some(scheme) = text.find("://") else { return text.to_owned() };
+    let (address, query) = text.split_once('?').map_or((text, ""), |(address, _)| (address, "?***"));
+    match address.rfind('@') {
+        Some(at) if scheme < at => format!("{}***{}{query}", &address[..scheme + 3], &address[at..]),
+        _ => format!("{address}{query}"),
     }
 }
 
@@ -151,6 +154,22 @@ pub(super) fn boolean(text: String) -> Result<bool, String> {
         "1" | "true" | "yes" | "on" => Ok(true),
         "0" | "false" | "no" | "off" => Ok(false),
         _ => Err("must be true or false".to_owned()),
+    }
+}
+
+/// A level, or an env_logger filter: `info,productforge::store=debug`.
+pub(super) fn log_filter(text: String) -> Result<String, String> {
+    let is_level = |word: &str| word.parse::<log::LevelFilter>().is_ok();
+    let text = text.to_lowercase();
+    let fits = text.split(',').map(str::trim).all(|directive| match directive.split_once('=') {
+        Some((target, level)) => !target.trim().is_empty() && is_level(level.trim()),
+        None => is_level(directive),
+    });
+    if fits {
+        Ok(text)
+    } else {
+        Err("must be off, error, warn, info, debug or trace, or a list such as info,productforge::store=debug"
+            .to_owned())
     }
 }
 

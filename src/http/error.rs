@@ -148,6 +148,14 @@ impl Problem {
             .header(header::ALLOW, HeaderValue::from_static(allow))
     }
 
+    pub fn foreign_host() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "foreign-host",
+            "Without an API key this server answers only to localhost. Set API_KEY, or start it with --open",
+        )
+    }
+
     pub fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized")
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"ProductForge\""))

@@ -15,6 +15,8 @@ pub enum Shape {
     Whole(u64),
     Object,
     OneOf(&'static [&'static str]),
+    /// Known, but not built yet. Passing over it in silence would promise what is not kept.
+    NotYet,
 }
 
 /// One field of a request.
@@ -86,6 +88,7 @@ fn check_value(value: &Value, shape: Shape, loc: &dyn Fn() -> Vec<Value>, errors
             let (last, first) = quoted.split_last().map_or(("", &[][..]), |(l, f)| (l.as_str(), f));
             complain("literal_error", &format!("Input should be {} or {last}", first.join(", ")));
         }
+        Shape::NotYet => complain("not_supported", "This version cannot do that yet; leave it out"),
         Shape::Texts => match value.as_array() {
             None => complain("list_type", "Input should be a valid list"),
             Some(items) => {

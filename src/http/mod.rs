@@ -58,6 +58,9 @@ pub struct HttpState {
     pub api_key: Option<Secret>,
     /// Sites whose pages may call the API; `https://*.example.com` for all sub-domains.
     pub cors_origins: Vec<String>,
+    /// Without a key and on loopback only: then only this machine's own names are answered to, so
+    /// that a foreign page cannot reach in under a name of its own (DNS rebinding).
+    pub local_only: bool,
     /// Wrong keys at the dashboard's login, by caller.
     pub login_throttle: Arc<LoginThrottle>,
 }
@@ -68,6 +71,7 @@ impl HttpState {
             services,
             api_key: config.api_key.clone(),
             cors_origins: config.cors_origins.clone(),
+            local_only: config.api_key.is_none() && !config.open && config.host.to_canonical().is_loopback(),
             login_throttle: Arc::default(),
         }
     }

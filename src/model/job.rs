@@ -149,8 +149,10 @@ impl Job {
     }
 }
 
-/// The JSON in the queues, as the legacy API and foreign programs write it. Unknown fields are
-/// ignored; every field but the text may be missing.
+/// The JSON in the queues, as the legacy API and foreign programs write it.
+///
+/// Unknown fields are ignored; every field but the text may be missing, and a field that is
+/// not needed to run the job may be of any type.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct JobPayload {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -164,18 +166,28 @@ pub struct JobPayload {
     /// Legacy workers read `agent`, the legacy API writes `agent_name`.
     #[serde(default, alias = "agent", skip_serializing_if = "Option::is_none")]
     pub agent_name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "if_fitting", skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "if_fitting", skip_serializing_if = "Option::is_none")]
     pub parent_job_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "if_fitting", skip_serializing_if = "Option::is_none")]
     pub original_job_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "if_fitting", skip_serializing_if = "Option::is_none")]
     pub priority: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "if_fitting", skip_serializing_if = "Option::is_none")]
     pub requires_qa: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "if_fitting", skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "if_fitting", skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
+}
+
+/// The value if it has the right type, else nothing.
+fn if_fitting<'de, D, T>(d: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::de::DeserializeOwned,
+{
+    let value = serde_json::Value::deserialize(d)?;
+    Ok(serde_json::from_value(value).ok())
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Timestamp, Usage, Verdict, iso, iso_option};
+use super::{Timestamp, Usage, Verdict, id::lenient_id, iso, iso_option};
 
 /// How a job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -19,6 +19,7 @@ pub enum ResultStatus {
 /// The result of a job. Legacy fields first, as legacy clients know them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobResult {
+    #[serde(deserialize_with = "lenient_id")]
     pub job_id: String,
     #[serde(default)]
     pub workflow_id: Option<String>,

@@ -73,7 +73,6 @@ pub struct Step {
     // --- beyond legacy ---
     #[serde(default = "first_round")]
     pub round: u32,
-    #[serde(default = "default_role")]
     pub role: TemplateRole,
     /// Why it waits, failed or was skipped, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,10 +101,6 @@ pub struct Step {
 
 fn first_round() -> u32 {
     1
-}
-
-fn default_role() -> TemplateRole {
-    TemplateRole::Specialist
 }
 
 /// Where a workflow is in its life.
@@ -149,6 +144,7 @@ pub struct Workflow {
     pub workflow_id: String,
     /// The brief.
     pub original_task: String,
+    #[serde(deserialize_with = "steps::deserialize")]
     pub steps: Vec<Step>,
     pub status: WorkflowStatus,
     pub qa_enabled: bool,
@@ -207,6 +203,33 @@ impl Workflow {
     /// Whether it is over.
     pub fn is_over(&self) -> bool {
         self.status != WorkflowStatus::Running
+    }
+}
+
+/// Steps as stored. A legacy step has no role of its own: its name tells it.
+mod steps {
+    use serde::{Deserialize, Deserializer, de::Error};
+    use serde_json::{Map, Value};
+
+    use super::Step;
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Step>, D::Error> {
+        let stored = Vec::<Map<String, Value>>::deserialize(d)?;
+        stored
+            .into_iter()
+            .map(|mut step| {
+                if !step.contains_key("role") {
+                    let role = match step.get("step").and_then(Value::as_str) {
+                        Some("admin_analysis") => "admin",
+                        Some("qa_validation") => "qa",
+                        Some("admin_feedback") => "feedback",
+                        _ => "specialist",
+                    };
+                    step.insert("role".to_owned(), role.into());
+                }
+                serde_json::from_value(Value::Object(step)).map_err(D::Error::custom)
+            })
+            .collect()
     }
 }
 

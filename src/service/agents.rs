@@ -59,8 +59,15 @@ impl Agents {
     /// One agent, if it is registered. The default agents are made first if there is none at all.
     pub async fn find(&self, name: &str) -> Result<Option<Agent>, ServiceError> {
         self.ensure_defaults().await?;
-        let found = records::load::<Agent>(self.base.store.as_ref(), records::agent_key(name)).await?;
-        Ok(found.map(|(agent, _)| agent))
+        match records::load::<Agent>(self.base.store.as_ref(), records::agent_key(name)).await {
+            Ok(found) => Ok(found.map(|(agent, _)| agent)),
+            // Of another form, as a legacy version stored them: registering it anew replaces it.
+            Err(e @ StoreError::Corrupt { .. }) => {
+                log::warn!("agent '{name}' counts as not registered: {e}");
+                Ok(None)
+            }
+            Err(e) => Err(e.into()),
+        }
     }
 
     /// The agent as a job needs it: a name that nobody registered (any more) still has a persona.
@@ -93,7 +100,15 @@ impl Agents {
     pub async fn register(&self, new: NewAgent) -> Result<Agent, ServiceError> {
         check(&new)?;
         let agent = Agent::register(new, self.base.clock.now());
-        let _ = self.base.store.apply(Change::new().put(records::put_agent(&agent))).await?;
+        let change = Change::new().put(records::put_agent(&agent));
+        let written = self.base.store.apply(change.clone()).await;
+        if let Err(StoreError::Corrupt { .. }) = written {
+            // A key of another type stands in its place.
+            let _ = self.base.store.apply(Change::new().delete(records::agent_key(&agent.name))).await?;
+            let _ = self.base.store.apply(change).await?;
+        } else {
+            let _ = written?;
+        }
         Ok(agent)
     }
 
@@ -101,7 +116,14 @@ impl Agents {
     pub async fn delete(&self, name: &str) -> Result<(), ServiceError> {
         let key = records::agent_key(name);
         for _ in 0..TRIES {
-            let Some(doc) = self.base.store.get(std::slice::from_ref(&key)).await?.pop().flatten() else {
+            let found = match self.base.store.get(std::slice::from_ref(&key)).await {
+                Err(StoreError::Corrupt { .. }) => {
+                    let _ = self.base.store.apply(Change::new().delete(key)).await?;
+                    return Ok(());
+                }
+                found => found?.pop().flatten(),
+            };
+            let Some(doc) = found else {
                 return Err(ServiceError::NotFound(format!("Agent '{name}' not found")));
             };
             let change = Change::new().expect(key.clone(), Some(doc.revision())).delete(key.clone());

@@ -179,7 +179,11 @@ impl System {
     /// Checks every part and says what to do. Shows no secret, not even a part of one.
     pub async fn verify(&self) -> Value {
         let begun = Instant::now();
-        let report = self.base.store.check().await;
+        // A store that answers and cannot be worked with (a key of a wrong type, say) is not ok.
+        let report = match self.base.store.depth().await {
+            Ok(_) => self.base.store.check().await,
+            Err(e) => Err(e),
+        };
         let latency_ms = (begun.elapsed().as_secs_f64() * 100_000.0).round() / 100.0;
         let mut warnings: Vec<String> = Vec::new();
         let store = match &report {

@@ -35,7 +35,7 @@ const MAX_EVENTS: usize = 2_000;
 pub struct NewWorkflow {
     /// The brief. 1 to 100,000 characters.
     pub job: String,
-    /// The specialist, when one is wanted; otherwise the brief decides.
+    /// The specialist, when a registered one is named; otherwise the brief decides.
     #[serde(default)]
     pub agent_name: Option<String>,
     #[serde(default)]
@@ -148,7 +148,11 @@ impl Workflows {
     async fn specialists(&self, new: &NewWorkflow) -> Result<Vec<String>, ServiceError> {
         let named: Vec<(&str, String)> = match (&new.specialists, &new.agent_name) {
             (Some(many), _) if !many.is_empty() => many.iter().map(|n| ("specialists", n.clone())).collect(),
-            (_, Some(one)) if !one.is_empty() => vec![("agent_name", one.clone())],
+            (_, Some(one)) if known_agent(&self.agents, "agent_name", one).await.is_ok() => {
+                return Ok(vec![one.clone()]);
+            }
+            // The legacy system passed over `agent_name`, so its clients may send any; the answer
+            // tells who was chosen.
             _ => return Ok(vec![specialist::choose(&new.job, &self.agents.list().await?)]),
         };
         let mut problems = Vec::new();

@@ -14,6 +14,9 @@ use super::{
 /// The log target of access lines; `access=off` in `LOG_LEVEL` switches them off.
 pub const TARGET: &str = "access";
 
+/// How much of a path is logged.
+const MAX_PATH_CHARS: usize = 2_000;
+
 /// What is known of a request once it has been answered.
 #[derive(Debug, Clone, Copy)]
 pub struct AccessLine<'a> {
@@ -32,7 +35,7 @@ impl AccessLine<'_> {
         log::info!(
             target: TARGET,
             method = self.method,
-            path = self.path,
+            path = cut(self.path),
             status = self.status,
             duration_ms = round_ms(self.duration_ms),
             ip = self.ip,
@@ -48,10 +51,18 @@ impl fmt::Display for AccessLine<'_> {
         write!(f, "{}=", fields::METHOD)?;
         write_word(f, self.method)?;
         write!(f, " {}=", fields::PATH)?;
-        write_word(f, self.path)?;
+        write_word(f, cut(self.path))?;
         write!(f, " {}={} {}={:.2} ", fields::STATUS, self.status, fields::DURATION_MS, self.duration_ms)?;
         write!(f, "{}=", fields::IP)?;
         write_word(f, self.ip)
+    }
+}
+
+/// The beginning of a path: nobody may fill the log with one request.
+fn cut(path: &str) -> &str {
+    match path.char_indices().nth(MAX_PATH_CHARS) {
+        Some((end, _)) => &path[..end],
+        None => path,
     }
 }
 

@@ -61,7 +61,11 @@ impl DailyFile {
     /// Opens the file of `today`, after putting away that of an earlier day.
     fn turn(&mut self, today: NaiveDate) -> io::Result<()> {
         self.file = None;
-        fs::create_dir_all(&self.folder)?;
+        let mut folders = fs::DirBuilder::new();
+        folders.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut folders, 0o700);
+        folders.create(&self.folder)?;
         // Held until the end of this function. Where a folder cannot be locked, go on without.
         let lock = File::open(&self.folder)?;
         let _ = lock.lock();
@@ -69,7 +73,7 @@ impl DailyFile {
         let current = self.folder.join(NAME);
         // Even if yesterday's lines cannot be put away, today's are written.
         let put_away = put_away(&current, today).and_then(|()| forget_old(&self.folder, today));
-        self.file = Some(OpenOptions::new().create(true).append(true).open(&current)?);
+        self.file = Some(private().create(true).append(true).open(&current)?);
         self.day = today;
         put_away
     }
@@ -103,6 +107,14 @@ fn put_away(current: &Path, today: NaiveDate) -> io::Result<()> {
     // The clock went back, or somebody made the file: keep both.
     io::copy(&mut File::open(current)?, &mut OpenOptions::new().append(true).open(archive)?)?;
     fs::remove_file(current)
+}
+
+/// Briefs and errors are nobody else's business: files are the owner's alone.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 fn forget_old(folder: &Path, today: NaiveDate) -> io::Result<()> {

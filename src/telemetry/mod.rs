@@ -56,6 +56,8 @@ fn start(log: &LogConfig, tee: Tee) -> anyhow::Result<()> {
         // A bare level is about ProductForge; libraries stay quiet unless they have to warn.
         Some(level) => builder
             .filter_level(level.min(LevelFilter::Warn))
+            // Clients that talk no HTTP are no error of ours.
+            .filter_module("actix_http::h1::dispatcher", LevelFilter::Off)
             .filter_module("productforge", level)
             .filter_module(access::TARGET, level),
         None => builder.filter_module(access::TARGET, LevelFilter::Info).parse_filters(&log.filter),

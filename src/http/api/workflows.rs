@@ -31,6 +31,9 @@ impl RequestBody for NewWorkflow {
         Field::optional("specialists", Shape::Texts),
         Field::optional("max_revisions", Shape::Whole(MAX_REVISIONS as u64)),
         Field::optional("metadata", Shape::Object),
+        Field::optional("budget", Shape::NotYet),
+        Field::optional("upload_id", Shape::NotYet),
+        Field::optional("callback_url", Shape::NotYet),
     ];
 }
 

@@ -76,6 +76,9 @@ pub async fn auth<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
     let state = req.app_data::<Data<HttpState>>();
+    if state.is_some_and(|s| s.local_only) && !names_this_machine(&req) {
+        return Ok(req.error_response(Problem::foreign_host()).map_into_right_body());
+    }
     let allowed = match state.map(|s| s.api_key.as_ref()) {
         Some(None) => true,
         Some(Some(key)) => {
@@ -92,6 +95,28 @@ pub async fn auth<B: MessageBody + 'static>(
     Ok(req.error_response(Problem::unauthorized()).map_into_right_body())
 }
 
+/// Whether a request is for this machine by one of its own names. Probes may call it what they like.
+fn names_this_machine(req: &ServiceRequest) -> bool {
+    if matches!(req.uri().path(), "/system/ping" | "/system/health") {
+        return true;
+    }
+    // HTTP/1.0 clients send no name; browsers, whom this is about, always do.
+    let named = req.headers().get(header::HOST).map(|value| value.to_str().unwrap_or("?"));
+    named.or_else(|| req.uri().authority().map(|a| a.as_str())).is_none_or(is_local)
+}
+
+/// Whether a `host[:port]` is loopback.
+fn is_local(authority: &str) -> bool {
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(""),
+        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
+    };
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+}
+
 /// Public paths are there to be read; only the dashboard has forms, whose handlers ask for a session.
 fn is_free_method(method: &Method, path: &str) -> bool {
     matches!(*method, Method::GET | Method::HEAD) || path.starts_with("/dashboard/")
@@ -100,6 +125,20 @@ fn is_free_method(method: &Method, path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_local() {
+        for host in
+            ["localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST.", "a.localhost"]
+        {
+            assert!(is_local(host), "{host}");
+        }
+        for host in
+            ["evil.com", "127.0.0.1.evil.com", "localhost.evil.com:8000", "10.0.0.1", "", "?", "[::2]"]
+        {
+            assert!(!is_local(host), "{host}");
+        }
+    }
 
     #[test]
     fn only_the_listed_spelling_of_a_path_is_public() {

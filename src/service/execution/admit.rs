@@ -27,7 +27,9 @@ impl Execution {
     pub async fn admit(&self, delivery: &Delivery, worker_id: &str) -> Result<Admission, ServiceError> {
         let payload = match payload::read(&delivery.payload) {
             Ok(payload) => payload,
-            Err(why) => return self.bury(delivery, DeadReason::Unreadable, why).await,
+            Err(payload::Unreadable { why, job_id }) => {
+                return self.bury_named(delivery, job_id.as_deref(), why).await;
+            }
         };
         let Some(job_id) = payload.job_id.clone() else {
             return match delivery.crashes {

@@ -8,8 +8,29 @@ use crate::{
 
 use crate::service::{dispatch, tasks::MAX_TASK_CHARS};
 
+/// Why a payload is no job, and the id it carries all the same.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    pub why: String,
+    pub job_id: Option<String>,
+}
+
 /// Reads the owner's job JSON. A number as id is taken as its digits.
-pub(super) fn read(bytes: &[u8]) -> Result<JobPayload, String> {
+pub(super) fn read(bytes: &[u8]) -> Result<JobPayload, Unreadable> {
+    parse(bytes).map_err(|why| Unreadable { why, job_id: id_in(bytes) })
+}
+
+/// The id in a payload that is JSON at least.
+fn id_in(bytes: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct OnlyId {
+        job_id: String,
+    }
+    let found: OnlyId = serde_json::from_slice(bytes).ok()?;
+    is_valid_id(&found.job_id).then_some(found.job_id)
+}
+
+fn parse(bytes: &[u8]) -> Result<JobPayload, String> {
     if bytes.len() > MAX_PAYLOAD_BYTES {
         return Err(format!("it has {} bytes, the most is {MAX_PAYLOAD_BYTES}", bytes.len()));
     }

@@ -5,7 +5,8 @@ use base64::Engine as _;
 use crate::{
     engine::advance,
     model::{
-        AttemptOutcome, DeadJob, DeadReason, Job, JobState, ResultStatus, Timestamp, derived_id, new_id,
+        AttemptOutcome, DeadJob, DeadReason, Job, JobPayload, JobState, ResultStatus, Timestamp, derived_id,
+        new_id,
     },
     store::{
         CRASHES_BEFORE_POISON, Change, Delivery, Enqueue, LeaseEnd, MAX_PAYLOAD_BYTES, Refusal, Revision,
@@ -15,6 +16,7 @@ use crate::{
 use super::{
     Admission, Ending, Execution, Running,
     fail::{Loss, Written},
+    payload,
 };
 use crate::service::{ServiceError, dispatch, records};
 
@@ -73,6 +75,37 @@ impl Execution {
         })
     }
 
+    /// Puts a payload that is no job into the dead set. Where it names a job, somebody may wait for
+    /// that one's result: it says why there is none.
+    pub(super) async fn bury_named(
+        &self,
+        delivery: &Delivery,
+        job_id: Option<&str>,
+        why: String,
+    ) -> Result<Admission, ServiceError> {
+        let Some(job_id) = job_id else { return self.bury(delivery, DeadReason::Unreadable, why).await };
+        let now = self.base.clock.now();
+        let mut job = payload::foreign_job(&JobPayload::default(), job_id, delivery, now);
+        job.state = JobState::Failed;
+        job.ended_at = Some(now);
+        job.error = Some(why.clone());
+        let agent = self.agents.persona(&job.agent).await?;
+        let (token, job_revision) = (delivery.token, Revision::of(b""));
+        let running = Running { token, job, job_revision, workflow: None, agent };
+        let mut result = self.result_of(&running, ResultStatus::Failed, why.clone(), now);
+        result.error = Some(why.clone());
+        let change = Change::new()
+            .expect(records::job_key(job_id), None)
+            .expect(records::result_key(job_id), None)
+            .put(records::put_result(&mut result, self.base.result_ttl, now))
+            .put(records::put_job(&running.job));
+        match self.bury_with(change, delivery, DeadReason::Unreadable, &why).await? {
+            Some(admission) => Ok(admission),
+            // The id belongs to another job; that one keeps its result.
+            None => self.bury(delivery, DeadReason::Unreadable, why).await,
+        }
+    }
+
     /// Puts a payload that cannot be run into the dead set, with its raw bytes.
     pub(super) async fn bury(
         &self,
@@ -80,6 +113,18 @@ impl Execution {
         reason: DeadReason,
         why: String,
     ) -> Result<Admission, ServiceError> {
+        let buried = self.bury_with(Change::new(), delivery, reason, &why).await?;
+        Ok(buried.unwrap_or(Admission::LeaseLost))
+    }
+
+    /// The same with what else is to be written; `None` when that is not as expected.
+    async fn bury_with(
+        &self,
+        change: Change,
+        delivery: &Delivery,
+        reason: DeadReason,
+        why: &str,
+    ) -> Result<Option<Admission>, ServiceError> {
         let now = self.base.clock.now();
         // What is larger than any payload of ours is kept in part: the document has a limit, too.
         let kept = &delivery.payload[..delivery.payload.len().min(MAX_PAYLOAD_BYTES)];
@@ -87,20 +132,21 @@ impl Execution {
         let dead = DeadJob {
             job_id: derived_id("unreadable", &format!("{}/{now}", delivery.token)),
             reason,
-            error: why.clone(),
+            error: why.to_owned(),
             queue: delivery.queue.name().to_owned(),
             payload_base64: text.is_none().then(|| base64::engine::general_purpose::STANDARD.encode(kept)),
             payload_text: text,
             died_at: now,
         };
-        let change = Change::new().under(delivery.token, LeaseEnd::Finish).put(records::put_dead_job(&dead));
+        let change = change.under(delivery.token, LeaseEnd::Finish).put(records::put_dead_job(&dead));
         Ok(match self.base.store.apply(change).await? {
             Ok(_) => {
-                log::error!(job_id = dead.job_id.as_str(), queue = delivery.queue.name(), error = why.as_str();
+                log::error!(job_id = dead.job_id.as_str(), queue = delivery.queue.name(), error = why;
                     "a payload cannot be run and is kept in the dead set");
-                Admission::Settled(format!("it cannot be run: {why}"))
+                Some(Admission::Settled(format!("it cannot be run: {why}")))
             }
-            Err(_) => Admission::LeaseLost,
+            Err(Refusal::LeaseLost) => Some(Admission::LeaseLost),
+            Err(Refusal::Changed(_)) => None,
         })
     }
 

@@ -52,13 +52,33 @@ impl FileLock {
 /// Makes the folder of a file that is to be opened.
 pub(super) fn make_folder(database: &Path) -> Result<(), StoreError> {
     match database.parent() {
-        Some(folder) => std::fs::create_dir_all(folder).map_err(|e| unavailable(folder, &e.to_string())),
+        Some(folder) => private_folder(folder).map_err(|e| unavailable(folder, &e.to_string())),
         None => Ok(()),
     }
 }
 
+/// Makes the folder for its owner alone: what is stored is nobody else's business. One that is there
+/// already stays as it is.
+fn private_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Makes the file, if it is not there, for its owner alone; SQLite gives its companions the same rights.
+fn make_private(database: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(database).map(drop)
+}
+
 /// The writer's connection to a file. Every commit is on the disk before it is answered.
 pub(super) fn writer(database: &Path) -> Result<Connection, StoreError> {
+    make_private(database).map_err(|e| unavailable(database, &e.to_string()))?;
     let conn = connect(database)?;
     conn.pragma_update(None, "journal_mode", "WAL")?;
     conn.pragma_update(None, "synchronous", "FULL")?;

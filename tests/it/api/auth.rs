@@ -222,3 +222,20 @@ async fn without_a_key_set_everything_is_open() {
         assert_ne!(status, 401, "{method} {path}");
     }
 }
+
+#[tokio::test]
+async fn without_a_key_only_names_of_this_machine_are_answered_to() {
+    let open = TestApp::start().await;
+    let named = |app: &TestApp, host: &str, path: &str| {
+        app.raw(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).status
+    };
+    for path in ["/workflows", "/dashboard/", "/", "/nowhere"] {
+        assert_eq!(named(&open, "evil.example:8000", path), 403, "{path}");
+        assert_ne!(named(&open, "localhost:8000", path), 403, "{path}");
+    }
+    assert_eq!(named(&open, "evil.example", "/system/ping"), 200, "a probe may use any name");
+    // With a key the key decides.
+    let locked = TestApp::builder().locked().start().await;
+    assert_eq!(named(&locked, "app.example", "/workflows"), 401);
+    assert_eq!(named(&locked, "app.example", "/"), 200);
+}

@@ -72,7 +72,7 @@ async fn a_type_may_be_left_out_but_not_by_a_browser() {
     let body = "{\"job\": \"x\"}";
     let post = |extra: &str| {
         app.raw(&format!(
-            "POST /results/task HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n{extra}\r\n{body}",
+            "POST /results/task HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n{extra}\r\n{body}",
             body.len()
         ))
     };
@@ -96,7 +96,7 @@ async fn a_body_over_the_limit_is_413_announced_or_not() {
     let chunk = "x".repeat(0x8000);
     let chunks = format!("8000\r\n{chunk}\r\n").repeat(40);
     let chunked = app.raw(&format!(
-        "POST /orchestrate HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n\
+        "POST /orchestrate HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
          Transfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n"
     ));
     assert_eq!(chunked.status, 413);

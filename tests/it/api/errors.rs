@@ -141,11 +141,10 @@ async fn every_answer_carries_the_protective_headers() {
 async fn an_error_of_the_server_shows_nothing_of_its_inside_and_is_logged_once() {
     logs::keep();
     let app = TestApp::start().await;
-    let broken = Put::raw(DocKey::new(Kind("agent"), "broken"), "{\"name\": 5, \"token\": \"hush\"}");
+    let broken = Put::raw(DocKey::new(Kind("workflow"), "broken"), "{\"steps\": 5, \"token\": \"hush\"}");
     app.app.store.apply(Change::new().put(broken)).await.unwrap().unwrap();
-    app.get("/agents/").await.ok();
     let id = "an-error-that-is-logged-once";
-    let request = app.request(Method::GET, "/agents/broken").header("x-request-id", id);
+    let request = app.request(Method::GET, "/workflows/broken").header("x-request-id", id);
     let answer = Answer::of(request.send().await.unwrap()).await;
     let detail = answer.problem(500);
     assert!(detail.as_str().unwrap().contains("request_id"), "{detail}");
@@ -154,7 +153,7 @@ async fn an_error_of_the_server_shows_nothing_of_its_inside_and_is_logged_once()
     }
     let errors: Vec<_> = logs::of_request(id).into_iter().filter(|r| r.level == log::Level::Error).collect();
     assert_eq!(errors.len(), 1, "{errors:?}");
-    assert!(errors[0].text.contains("agent:broken"), "{}", errors[0].text);
+    assert!(errors[0].text.contains("workflow:broken"), "{}", errors[0].text);
 }
 
 /// Brings down whoever asks for its name.

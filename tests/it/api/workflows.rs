@@ -168,3 +168,25 @@ async fn bad_contents_of_several_fields_are_all_named() {
     let one = ("unknown_agent".to_owned(), "body.specialists".to_owned());
     assert_eq!(fields, [one.clone(), one], "both are named");
 }
+
+#[tokio::test]
+async fn what_is_not_built_yet_is_refused_and_not_passed_over() {
+    let app = TestApp::start().await;
+    let brief =
+        json!({"job": "x", "budget": {"usd": 1}, "upload_id": "u", "callback_url": "http://localhost/"});
+    let fields = ["budget", "upload_id", "callback_url"];
+    let expected = fields.map(|f| ("not_supported".to_owned(), format!("body.{f}")));
+    assert_eq!(app.post("/orchestrate", &brief).await.bad_fields(), expected);
+    let without = json!({"job": "x", "budget": null, "unknown": [1]});
+    app.post("/orchestrate", &without).await.ok();
+}
+
+#[tokio::test]
+async fn an_agent_name_that_nobody_registered_leaves_the_choice_to_the_brief() {
+    let app = TestApp::start().await;
+    let brief = json!({"job": "Fix the login bug", "agent_name": "default_agent"});
+    let receipt = app.post("/orchestrate", &brief).await.ok();
+    assert_eq!(receipt["steps"][1]["agent"], "debugger_bot");
+    let brief = json!({"job": "Fix the login bug", "agent_name": "analyzer_bot"});
+    assert_eq!(app.post("/orchestrate", &brief).await.ok()["steps"][1]["agent"], "analyzer_bot");
+}

@@ -124,3 +124,27 @@ async fn every_document_is_where_the_owners_key_schema_says() {
         assert_eq!(&waiting[field], value, "{field}");
     }
 }
+
+#[tokio::test]
+async fn agents_stored_as_hashes_and_results_with_numbers_as_ids_do_no_harm() {
+    let redis = RedisServer::start();
+    let folder = folder();
+    let url = redis.url();
+    let mut connection = redis.connection().await;
+    for name in ["qa_bot", "hashy"] {
+        let key = format!("agent:{name}");
+        let _: i64 = connection.hset(&key, "name", name).await.unwrap();
+        let _: i64 = connection.zadd("agents_index", name, 1_795_342_704).await.unwrap();
+    }
+    let result = r#"{"job_id":1795342704.93,"agent":"a","status":"error","output":"x","timestamp":"2026-11-22T10:18:26.072977"}"#;
+    let _: () = connection.set("result:1795342704.93", result).await.unwrap();
+    let server = Server::start(folder.path(), &[], &[("REDIS_URL", url.as_str())]).await;
+    let id = server.orchestrate("Outlive an old agent").await;
+    let workflow = until("the workflow ends", || server.ended(&id)).await;
+    assert_eq!(workflow["status"], "completed", "{workflow:#}");
+    let (status, answer) = server.get("/results/1795342704.93").await;
+    assert_eq!((status, answer["status"].as_str()), (200, Some("failed")), "{answer}");
+    assert_eq!(server.get("/agents/hashy").await.0, 404);
+    assert_eq!(server.post("/agents/", json!({"name": "hashy", "role": "New"})).await.0, 200);
+    assert_eq!(server.get("/agents/hashy").await.1["role"], "New");
+}

@@ -97,3 +97,18 @@ async fn a_frozen_worker_changes_nothing_when_it_wakes_up() {
     .await;
     assert_eq!(server.get(&format!("/results/workflow/{id}")).await, before);
 }
+
+#[tokio::test]
+async fn a_server_that_starts_before_its_redis_works_when_it_comes() {
+    let mut redis = RedisServer::start_durable();
+    redis.kill();
+    let folder = folder();
+    let url = redis.url();
+    let server = Server::start(folder.path(), &[], &[("REDIS_URL", url.as_str())]).await;
+    assert_eq!(server.get("/system/health").await.0, 503);
+    redis.start_again();
+    until("it answers", || async { (server.get("/system/health").await.0 == 200).then_some(()) }).await;
+    let id = server.orchestrate("Begin late").await;
+    let workflow = until("the workflow ends", || server.ended(&id)).await;
+    assert_eq!(workflow["status"], "completed");
+}

@@ -125,3 +125,17 @@ async fn a_store_says_whether_it_keeps_what_it_is_given() {
     let report = file.check().await.unwrap();
     assert!(report.checks.iter().all(|check| check.ok), "{report:?}");
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_stored_is_for_the_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("new").join("store.db");
+    let store = open(&file).unwrap();
+    store.apply(Change::new().event("stream", b"secret".to_vec())).await.unwrap().unwrap();
+    for path in [file.clone(), file.with_extension("db-wal"), file.parent().unwrap().to_owned()] {
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o077;
+        assert_eq!(mode, 0, "{}", path.display());
+    }
+}

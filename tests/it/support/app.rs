@@ -87,6 +87,7 @@ impl Builder {
             services: app.services.clone(),
             api_key: self.key.map(Secret::new),
             cors_origins: self.origins,
+            local_only: self.key.is_none(),
             login_throttle: Arc::default(),
         };
         let (addr, stopper, server) = serve(state);
@@ -195,7 +196,7 @@ impl TestApp {
 
     /// One request line, as it is, with headers (each ended by `\r\n`).
     pub fn raw_line(&self, line: &str, headers: &str) -> RawAnswer {
-        self.raw(&format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n"))
+        self.raw(&format!("{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"))
     }
 }
 

@@ -41,7 +41,8 @@ async fn a_payload_without_an_id_gets_one_and_runs_once() {
     let worker = app.start_worker();
     push(&app, Queue::Low, r#"{"job":"no id","role":"QA","agent":"debugger_bot"}"#).await;
     push(&app, Queue::Low, r#"{"job_id":null,"job":"null id"}"#).await;
-    push(&app, Queue::Low, r#"{"job_id":1795342704.93,"job":"a number as id"}"#).await;
+    push(&app, Queue::Low, r#"{"job_id":1795342704.93,"job":"a number as id","created_at":7,"mode":[]}"#)
+        .await;
     until("three results", || async {
         (app.services.results.list(10, None).await.unwrap().total == 3).then_some(())
     })
@@ -67,6 +68,10 @@ async fn a_payload_that_is_no_job_goes_to_the_dead_set_with_its_raw_bytes() {
     let page = app.store.list(&ListQuery::newest(records::DEAD_JOB, 100)).await.unwrap();
     let dead: Vec<DeadJob> = page.docs.iter().map(|d| d.parse().unwrap()).collect();
     assert_eq!(dead.len(), bad.len());
+    // Whoever pushed the one that has an id may wait for its result.
+    let result = app.services.results.find("x").await.unwrap().unwrap();
+    assert_eq!(result.status, ResultStatus::Failed);
+    assert!(result.error.unwrap().contains("nothing to do"));
     assert!(dead.iter().all(|d| d.reason == DeadReason::Unreadable && !d.error.is_empty()));
     assert!(dead.iter().any(|d| d.payload_text.as_deref() == Some("{half a jo")));
     assert!(dead.iter().any(|d| d.payload_base64.as_deref() == Some("//4A")));

@@ -167,6 +167,8 @@ async fn a_legacy_workflow_in_flight_is_finished_in_order() {
     let workflow = ended(&app, "old").await;
     assert_eq!(workflow.status, WorkflowStatus::Completed);
     assert!(workflow.steps.iter().all(|s| s.status == StepStatus::Completed));
+    let roles: Vec<_> = workflow.steps.iter().map(|s| s.role).collect();
+    assert_eq!(roles, [TemplateRole::Admin, TemplateRole::Specialist], "told by the steps' names");
     assert_eq!(provider.calls(), 2);
     idle(&app).await;
     worker.stop(Duration::from_secs(5), std::future::pending()).await;
