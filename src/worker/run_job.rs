@@ -77,7 +77,7 @@ async fn pipeline(shared: &Shared, delivery: &Delivery, lost: &CancellationToken
         Some(Ending::Done) => log::info!(job_id = job_id.as_str(), attempt = attempt; "attempt has ended"),
         Some(Ending::Retry(wait)) => {
             shared.scheduled.notify_one();
-            log::warn!(job_id = job_id.as_str(), attempt = attempt, wait_ms = wait.as_millis() as u64; "attempt failed; another one follows");
+            log::warn!(job_id = job_id.as_str(), attempt = attempt, wait_ms = wait.as_millis() as u64; "another attempt follows");
         }
         Some(Ending::LeaseLost) => {
             log::warn!(job_id = job_id.as_str(), attempt = attempt; "the lease was lost, nothing was changed")
@@ -104,6 +104,7 @@ async fn end(
                 }
                 AnswerError::Service(e) => Failure { retryable: passes(e), retry_after: None },
             };
+            log::warn!(job_id = running.job.job_id.as_str(), error = text.as_str(); "the attempt failed");
             persist(lost, || execution.fail(running, &text, failure)).await
         }
     }
