@@ -13,8 +13,8 @@
 //! Every function may be called twice for the same happening; the second call changes nothing.
 
 use crate::model::{
-    ReviewOutcome, RunEventKind, StepStatus, TemplateRole, Timestamp, Usage, Verdict, VerdictKind, Workflow,
-    WorkflowStatus,
+    ReviewOutcome, RunEventKind, Step, StepStatus, TemplateRole, Timestamp, Usage, Verdict, VerdictKind,
+    Workflow, WorkflowStatus,
 };
 
 use super::{
@@ -45,7 +45,7 @@ pub struct StepOutput {
 pub fn started(workflow: &mut Workflow, job: &str, attempt: u32, now: Timestamp) -> Effects {
     let mut effects = Effects::default();
     let id = workflow.workflow_id.clone();
-    let Some(step) = workflow.step_mut(job).filter(|s| !s.status.is_terminal()) else { return effects };
+    let Some(step) = open_step(workflow, job) else { return effects };
     step.status = StepStatus::Processing;
     step.started_at = Some(now);
     step.attempts = attempt;
@@ -62,7 +62,7 @@ pub fn started(workflow: &mut Workflow, job: &str, attempt: u32, now: Timestamp)
 pub fn back_to_queue(workflow: &mut Workflow, job: &str, why: &str, now: Timestamp) -> Effects {
     let mut effects = Effects::default();
     let id = workflow.workflow_id.clone();
-    let Some(step) = workflow.step_mut(job).filter(|s| !s.status.is_terminal()) else { return effects };
+    let Some(step) = open_step(workflow, job) else { return effects };
     step.status = StepStatus::Queued;
     step.reason = Some(why.to_owned());
     effects.tell_step(RunEventKind::StepRetrying, &id, step, why, now);
@@ -73,7 +73,7 @@ pub fn back_to_queue(workflow: &mut Workflow, job: &str, why: &str, now: Timesta
 pub fn skipped(workflow: &mut Workflow, job: &str, why: &str, now: Timestamp) -> Effects {
     let mut effects = Effects::default();
     let id = workflow.workflow_id.clone();
-    let Some(step) = workflow.step_mut(job).filter(|s| !s.status.is_terminal()) else { return effects };
+    let Some(step) = open_step(workflow, job) else { return effects };
     step.status = StepStatus::Skipped;
     step.reason = Some(why.to_owned());
     step.completed_at = Some(now);
@@ -160,6 +160,11 @@ pub fn failed(workflow: &mut Workflow, job: &str, reason: &str, attempts: u32, n
     workflow.completed_at = Some(now);
     effects.tell(RunEventKind::WorkflowFailed, &id, error, now);
     effects
+}
+
+/// A step that has not ended: what has ended is not moved again.
+fn open_step<'a>(workflow: &'a mut Workflow, job: &str) -> Option<&'a mut Step> {
+    workflow.step_mut(job).filter(|step| !step.status.is_terminal())
 }
 
 /// QA has spoken: another round, or on to the closing report.

@@ -143,7 +143,7 @@ impl Parser<'_> {
         }
     }
 
-    /// The character of `\uXXXX`, or of two of them for one beyond the first 65,536.
+    /// The character of an escape by number (`\u00e9`), or of two of them for one beyond the first 65,536.
     fn escape(&mut self) -> Option<char> {
         let first = self.four_digits()?;
         if !(0xd800..0xdc00).contains(&first) {

@@ -70,21 +70,36 @@ impl Execution {
                     self.agents.assigned(&queued_agents).await;
                     return Ok(Ending::Done);
                 }
-                Err(Refusal::LeaseLost) => return Ok(Ending::LeaseLost),
-                Err(Refusal::Changed(key)) if key == records::job_key(&running.job.job_id) => {
-                    return Ok(Ending::LeaseLost);
+                Err(refusal) => {
+                    if let Some(ending) = self.refused(running, &refusal).await? {
+                        return Ok(ending);
+                    }
                 }
-                Err(Refusal::Changed(key)) if key == records::result_key(&running.job.job_id) => {
-                    return self.superseded(running).await;
-                }
-                Err(Refusal::Changed(_)) => {}
             }
         }
         Err(self.busy(&running.job.job_id))
     }
 
+    /// What a refused end means for the attempt; `None`: decide again from what is stored now.
+    pub(super) async fn refused(
+        &self,
+        running: &Running,
+        refusal: &Refusal,
+    ) -> Result<Option<Ending>, ServiceError> {
+        let job_id = &running.job.job_id;
+        Ok(match refusal {
+            Refusal::LeaseLost => Some(Ending::LeaseLost),
+            // Only whoever runs the job writes its document: that is somebody else now.
+            Refusal::Changed(key) if *key == records::job_key(job_id) => Some(Ending::LeaseLost),
+            Refusal::Changed(key) if *key == records::result_key(job_id) => {
+                Some(self.superseded(running).await?)
+            }
+            Refusal::Changed(_) => None,
+        })
+    }
+
     /// Somebody who holds no lease (a legacy worker beside us) has written the result. It stays.
-    pub(super) async fn superseded(&self, running: &Running) -> Result<Ending, ServiceError> {
+    async fn superseded(&self, running: &Running) -> Result<Ending, ServiceError> {
         log::warn!(job_id = running.job.job_id.as_str(); "somebody else wrote the result already; that one stays");
         let mut job = running.job.clone();
         let now = self.base.clock.now();

@@ -23,13 +23,6 @@ pub(super) struct Loss {
     pub outcome: AttemptOutcome,
 }
 
-/// What came of writing a job's end.
-pub(super) enum Written {
-    Ended(Ending),
-    /// This document was not as expected; whoever can read it again tries again.
-    Changed(crate::store::DocKey),
-}
-
 impl Execution {
     /// An attempt failed: plans the next one, or ends the job with the reason.
     pub async fn fail(
@@ -43,7 +36,7 @@ impl Execution {
             let workflow = self.workflow_of(running).await?;
             let needed = workflow.as_ref().is_none_or(|(w, _)| !w.is_over());
             let failures = running.job.failures() + 1;
-            let written = match self.base.retry.decide(failures, failure, rand::random::<f64>()) {
+            let outcome = match self.base.retry.decide(failures, failure, rand::random::<f64>()) {
                 Decision::RetryAfter(wait) if needed => {
                     self.schedule(running, workflow, error, wait, now).await?
                 }
@@ -55,15 +48,13 @@ impl Execution {
                     self.end_failed(running, before, workflow, &loss, now).await?
                 }
             };
-            match written {
-                Written::Ended(ending) => return Ok(ending),
-                Written::Changed(key) if key == records::job_key(&running.job.job_id) => {
-                    return Ok(Ending::LeaseLost);
+            match outcome {
+                Ok(ending) => return Ok(ending),
+                Err(refusal) => {
+                    if let Some(ending) = self.refused(running, &refusal).await? {
+                        return Ok(ending);
+                    }
                 }
-                Written::Changed(key) if key == records::result_key(&running.job.job_id) => {
-                    return self.superseded(running).await;
-                }
-                Written::Changed(_) => {}
             }
         }
         Err(self.busy(&running.job.job_id))
@@ -88,11 +79,11 @@ impl Execution {
             }
             match self.base.store.apply(change).await? {
                 Ok(_) => return Ok(Ending::Done),
-                Err(Refusal::LeaseLost) => return Ok(Ending::LeaseLost),
-                Err(Refusal::Changed(key)) if key == records::job_key(&running.job.job_id) => {
-                    return Ok(Ending::LeaseLost);
+                Err(refusal) => {
+                    if let Some(ending) = self.refused(running, &refusal).await? {
+                        return Ok(ending);
+                    }
                 }
-                Err(Refusal::Changed(_)) => {}
             }
         }
         Err(self.busy(&running.job.job_id))
@@ -106,7 +97,7 @@ impl Execution {
         error: &str,
         wait: Duration,
         now: Timestamp,
-    ) -> Result<Written, ServiceError> {
+    ) -> Result<Result<Ending, Refusal>, ServiceError> {
         let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX / 4);
         let mut job = running.job.clone();
         job.close_attempt(AttemptOutcome::Failed, Some(error.to_owned()), now);
@@ -132,7 +123,7 @@ impl Execution {
             change = change.expect(records::workflow_key(&workflow.workflow_id), Some(before));
             change = dispatch::add_effects(change, &workflow, &effects, now);
         }
-        self.write_end(change, Ending::Retry(wait)).await
+        Ok(self.base.store.apply(change).await?.map(|_| Ending::Retry(wait)))
     }
 
     /// Ends a job as failed, and its workflow with it.
@@ -143,7 +134,7 @@ impl Execution {
         workflow: Option<(Workflow, Revision)>,
         loss: &Loss,
         now: Timestamp,
-    ) -> Result<Written, ServiceError> {
+    ) -> Result<Result<Ending, Refusal>, ServiceError> {
         let mut job = running.job.clone();
         job.close_attempt(loss.outcome, Some(loss.error.clone()), now);
         job.state = JobState::Failed;
@@ -174,18 +165,10 @@ impl Execution {
             change = change.expect(records::workflow_key(&workflow.workflow_id), Some(before));
             change = dispatch::add_effects(change, &workflow, &effects, now);
         }
-        let written = self.write_end(change, Ending::Done).await?;
-        if matches!(written, Written::Ended(Ending::Done)) {
+        let outcome = self.base.store.apply(change).await?.map(|_| Ending::Done);
+        if outcome.is_ok() {
             log::error!(job_id = job.job_id.as_str(), error = loss.error.as_str(); "the job failed for good");
         }
-        Ok(written)
-    }
-
-    async fn write_end(&self, change: Change, ending: Ending) -> Result<Written, ServiceError> {
-        Ok(match self.base.store.apply(change).await? {
-            Ok(_) => Written::Ended(ending),
-            Err(Refusal::LeaseLost) => Written::Ended(Ending::LeaseLost),
-            Err(Refusal::Changed(key)) => Written::Changed(key),
-        })
+        Ok(outcome)
     }
 }

@@ -13,11 +13,7 @@ use crate::{
     },
 };
 
-use super::{
-    Admission, Ending, Execution, Running,
-    fail::{Loss, Written},
-    payload,
-};
+use super::{Admission, Execution, Running, fail::Loss, payload};
 use crate::service::{ServiceError, dispatch, records};
 
 /// How long a delivery that came too early waits until it comes again.
@@ -161,9 +157,9 @@ impl Execution {
     ) -> Result<Option<Admission>, ServiceError> {
         let workflow = running.workflow.clone().zip(workflow_before);
         Ok(match self.end_failed(running, job_before, workflow, &loss, now).await? {
-            Written::Ended(Ending::LeaseLost) => Some(Admission::LeaseLost),
-            Written::Ended(_) => Some(Admission::Settled(loss.error)),
-            Written::Changed(_) => None,
+            Ok(_) => Some(Admission::Settled(loss.error)),
+            Err(Refusal::LeaseLost) => Some(Admission::LeaseLost),
+            Err(Refusal::Changed(_)) => None,
         })
     }
 
