@@ -7,6 +7,7 @@ mod access;
 mod agents;
 mod form;
 mod help;
+mod list_page;
 mod login;
 mod overview;
 mod page;

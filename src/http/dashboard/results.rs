@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::{
     access::Visitor,
+    list_page::ListPage,
     page::{IDLE, PageError, Shell, answer},
     step_view::{VerdictView, title_of},
-    workflow_view::Paging,
     workflows::{Listed, PAGE},
 };
 use crate::{
@@ -51,31 +51,13 @@ impl ResultRow {
     }
 }
 
-#[derive(Serialize)]
-struct ListPage {
-    rows: Vec<ResultRow>,
-    shown: usize,
-    total: u64,
-    #[serde(flatten)]
-    paging: Paging,
-}
-
 pub async fn list(
     visitor: Visitor,
     state: web::Data<HttpState>,
     query: web::Query<Listed>,
 ) -> Result<HttpResponse, PageError> {
     let listing = state.services.results.list(PAGE, query.after.clone().map(Cursor)).await?;
-    let page = ListPage {
-        rows: listing.items.iter().map(ResultRow::new).collect(),
-        shown: listing.items.len(),
-        total: listing.total,
-        paging: Paging::new(
-            "/dashboard/results",
-            query.after.as_deref(),
-            listing.next.as_ref().map(|c| c.0.as_str()),
-        ),
-    };
+    let page = ListPage::new("/dashboard/results", query.after.as_deref(), &listing, ResultRow::new);
     let shell = Shell::new(&state, &visitor, "Results", "Results").live(IDLE);
     answer(StatusCode::OK, "results.html", &shell, &page)
 }

@@ -116,20 +116,3 @@ fn name(step: &Step) -> String {
     let title = title_of(&step.step).to_lowercase();
     if step.round > 1 { format!("{title}, round {}", step.round) } else { title }
 }
-
-/// Where a list goes on.
-#[derive(Debug, Serialize)]
-pub struct Paging {
-    /// Set when this is not the first page.
-    pub newest: Option<String>,
-    pub older: Option<String>,
-}
-
-impl Paging {
-    pub fn new(path: &str, after: Option<&str>, next: Option<&str>) -> Self {
-        Self {
-            newest: after.map(|_| path.to_owned()),
-            older: next.map(|cursor| format!("{path}?after={}", crate::http::render::segment(cursor))),
-        }
-    }
-}

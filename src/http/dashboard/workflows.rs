@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     access::{Visitor, now, require_same_origin},
     form::{AgentChoice, BriefForm, Fields, field, fields},
+    list_page::ListPage,
     page::{IDLE, LIVE, PageError, Shell, answer, problems_of, see_other, service_status},
     step_view::{StepView, steps},
-    workflow_view::{Paging, WorkflowRow},
+    workflow_view::WorkflowRow,
 };
 use crate::{
     http::{HttpState, render::segment},
@@ -25,15 +26,6 @@ pub struct Listed {
     pub after: Option<String>,
 }
 
-#[derive(Serialize)]
-struct ListPage {
-    rows: Vec<WorkflowRow>,
-    shown: usize,
-    total: u64,
-    #[serde(flatten)]
-    paging: Paging,
-}
-
 pub async fn list(
     visitor: Visitor,
     state: web::Data<HttpState>,
@@ -42,16 +34,8 @@ pub async fn list(
     let listing = state.services.workflows.list(PAGE, query.after.clone().map(Cursor)).await?;
     let now = now(&state);
     let live = listing.items.iter().any(|w| !w.is_over());
-    let page = ListPage {
-        rows: listing.items.iter().map(|w| WorkflowRow::new(w, now)).collect(),
-        shown: listing.items.len(),
-        total: listing.total,
-        paging: Paging::new(
-            "/dashboard/workflows",
-            query.after.as_deref(),
-            listing.next.as_ref().map(|c| c.0.as_str()),
-        ),
-    };
+    let page =
+        ListPage::new("/dashboard/workflows", query.after.as_deref(), &listing, |w| WorkflowRow::new(w, now));
     let shell = Shell::new(&state, &visitor, "Workflows", "Workflows").live(if live { LIVE } else { IDLE });
     answer(StatusCode::OK, "workflows.html", &shell, &page)
 }
