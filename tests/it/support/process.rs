@@ -85,24 +85,18 @@ pub struct Server {
 impl Server {
     /// Starts `serve` on a free port and waits until it answers.
     pub async fn start(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let port = free_port().to_string();
-        let arguments = [&["serve", "--port", &port], arguments].concat();
-        let process = Process::start(folder, &arguments, environment);
+        let arguments = [&["serve", "--port", "0"], arguments].concat();
+        let mut process = Process::start(folder, &arguments, environment);
+        let url = until("the server says where it listens", || {
+            assert!(process.ended().is_none(), "serve has ended:\n{}", process.output());
+            let output = process.output();
+            let url = output.split_once("listening on ").and_then(|(_, rest)| rest.split_once('\n'));
+            std::future::ready(url.map(|(url, _)| url.to_owned()))
+        });
+        let url = url.await;
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
-        let mut server = Self { process, url: format!("http://127.0.0.1:{port}"), client };
-        let ping = format!("{}/system/ping", server.url);
-        loop {
-            assert!(server.process.ended().is_none(), "serve has ended:\n{}", server.process.output());
-            let client = &server.client;
-            let answer = tokio::time::timeout(
-                Duration::from_secs(30),
-                until("the server answers", || async { client.get(&ping).send().await.ok() }),
-            );
-            if answer.await.is_ok() {
-                return server;
-            }
-        }
+        Self { process, url, client }
     }
 
     /// POSTs JSON; the status and the answer.
