@@ -1,6 +1,6 @@
 //! The one atomic conditional write and its outcome.
 
-use super::{DocKey, NewEvent, Put, Queue, Revision, Token, UnixMs};
+use super::{Claim, DocKey, NewEvent, Put, Queue, Revision, Token, UnixMs};
 
 /// What must be true of a document for a [`Change`] to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct Expectation {
 }
 
 /// What becomes of the lease that a change is made under.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeaseEnd {
     /// It goes on.
     Keep,
@@ -19,10 +19,13 @@ pub enum LeaseEnd {
     Finish,
     /// It ends and its payload goes back to the front of its queue, with no crash counted.
     Requeue,
+    /// It ends and its payload is parked until this claim can be had; then it goes back to the front of
+    /// its queue, with no crash counted. If the claim can be had already, it goes there at once.
+    Park(Claim),
 }
 
 /// The lease a change is made under: it must still be held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseUse {
     pub token: Token,
     pub end: LeaseEnd,
@@ -48,6 +51,12 @@ pub struct Change {
     pub delete: Vec<DocKey>,
     pub enqueue: Vec<Enqueue>,
     pub events: Vec<NewEvent>,
+    /// Leases of others that end here, their payloads with them. One that is not held (any more) is
+    /// passed over.
+    pub revoke: Vec<Token>,
+    /// What the lease of this change is to hold from now on, all of it or the change is refused. Only
+    /// under a lease that goes on ([`LeaseEnd::Keep`]); what it holds already it keeps.
+    pub claim: Vec<Claim>,
 }
 
 impl Change {
@@ -86,6 +95,17 @@ impl Change {
         self.events.push(NewEvent { stream: stream.into(), body });
         self
     }
+
+    /// End the lease of somebody else.
+    pub fn revoke(mut self, token: Token) -> Self {
+        self.revoke.push(token);
+        self
+    }
+
+    pub fn claim(mut self, claim: Claim) -> Self {
+        self.claim.push(claim);
+        self
+    }
 }
 
 /// What a change that was made left behind.
@@ -102,6 +122,8 @@ pub enum Refusal {
     LeaseLost,
     /// This document (the first one in order of `expect`) is not as expected.
     Changed(DocKey),
+    /// This claim (the first one in order of `claim`) cannot be had: as many leases hold it as may.
+    Limited(Claim),
 }
 
 /// Made or refused; both are answers, not errors.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    Change, Delivery, Doc, DocKey, DocPage, Event, IndexName, LeaseInfo, ListQuery, Outcome, Promoted,
-    QueueDepth, Reserve, StoreError, Swept, Token, UnixMs,
+    AuditPart, Audited, Change, Cursor, Delivery, Doc, DocKey, DocPage, Event, IndexName, LeaseInfo,
+    ListQuery, Outcome, Promoted, Queue, QueueDepth, Reserve, StoreError, Swept, Token, UnixMs,
 };
 
 /// The most that one call may take, list or move, and the longest list in a change. More is
@@ -71,20 +71,21 @@ pub trait Store: Send + Sync {
     async fn count(&self, index: &IndexName) -> Result<u64, StoreError>;
 
     /// The one write. See [`Change`]: all of it or nothing, and which condition failed. The lease is
-    /// looked at first, then the expectations in order; writes are made in the order put, delete,
-    /// enqueue, events, lease end. Once it answers, the change is as durable as the engine can make
-    /// it. A lease that has run out but was not swept yet is still held.
+    /// looked at first, then the expectations in order, then the claims; writes are made in the order
+    /// put, delete, enqueue, events, revocations, claims, lease end. Once it answers, the change is as
+    /// durable as the engine can make it. A lease that has run out but was not swept yet is still held.
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError>;
 
-    /// Removes at most `limit` documents whose life has ended from all indexes, and old events;
-    /// returns how many documents went. To be called from time to time.
-    async fn expire(&self, limit: usize) -> Result<usize, StoreError>;
+    /// Removes about `limit` documents whose life has ended from all indexes, and old events; whether
+    /// more are left. To be called from time to time.
+    async fn expire(&self, limit: usize) -> Result<bool, StoreError>;
 
     // --- queues and leases -----------------------------------------------------------------
 
-    /// Takes payloads in strict order of priority, oldest first within one queue, each under a fresh
-    /// token. In one step the payload leaves its queue and becomes leased: it is never nowhere. What
-    /// a foreign program put into a list at its head (`LPUSH`) is taken like any other.
+    /// Takes payloads queue by queue in the order that the request names, oldest first within one
+    /// queue, nothing from a queue that is paused, each under a fresh token. In one step the payload
+    /// leaves its queue and becomes leased: it is never nowhere. What a foreign program put into a list
+    /// at its head (`LPUSH`) is taken like any other.
     async fn reserve(&self, request: &Reserve) -> Result<Vec<Delivery>, StoreError>;
 
     /// Extends leases to now + `lease_ms`; for each token whether it is still held.
@@ -97,7 +98,8 @@ pub trait Store: Send + Sync {
     async fn sweep(&self, limit: usize) -> Result<Vec<Swept>, StoreError>;
 
     /// Moves at most `limit` payloads whose time has come to the back of their queues, in order of
-    /// their due times, and tells when the next one falls due.
+    /// their due times, and tells when the next one falls due. Payloads that are parked although their
+    /// claim could be had go back to the front of theirs, a bounded number of them.
     async fn promote(&self, limit: usize) -> Result<Promoted, StoreError>;
 
     /// At most `limit` of the leases held now, the next to run out first.
@@ -106,16 +108,36 @@ pub trait Store: Send + Sync {
     /// How much waits and how much is held. Cost does not grow with the numbers.
     async fn depth(&self) -> Result<QueueDepth, StoreError>;
 
+    /// At most `limit` of the payloads that are ready in a queue, the next to be taken first. Takes
+    /// nothing.
+    async fn waiting(&self, queue: Queue, limit: usize) -> Result<Vec<Vec<u8>>, StoreError>;
+
+    /// Pauses a queue or lets it go on. What waits in a paused queue stays there and can be added to;
+    /// what is leased already goes on.
+    async fn pause(&self, queue: Queue, paused: bool) -> Result<(), StoreError>;
+
     /// Returns soon after a payload may have become ready (from this process or another one), at
     /// the latest after `longest`. May return early for no reason; takes nothing. A payload that is
-    /// ready when the call is made lets it return at once. Errors of the store are not reported
-    /// here (the next `reserve` will); the wait then lasts for `longest`.
+    /// ready in a queue that is not paused when the call is made lets it return at once; one in a queue
+    /// that was paused or resumed by another process since the last `reserve` may not. Errors of the
+    /// store are not reported here (the next `reserve` will); the wait then lasts for `longest`.
     async fn wait_for_work(&self, longest: Duration);
 
     // --- events ----------------------------------------------------------------------------
 
     /// At most `limit` events of a stream with an id above `after`, oldest first.
     async fn events(&self, stream: &str, after: u64, limit: usize) -> Result<Vec<Event>, StoreError>;
+
+    /// Returns soon after an event with an id above `after` may be in the stream, whoever wrote it, at
+    /// the latest after `longest`. May return early for no reason; errors are not reported here.
+    async fn wait_for_events(&self, stream: &str, after: u64, longest: Duration);
+
+    // --- upkeep ----------------------------------------------------------------------------
+
+    /// Looks through a part of what the engine keeps beside the documents, a bounded piece of it from
+    /// `after` on, and mends what an eviction, a failover that lost writes or a foreign hand has left
+    /// half done. A slow walk for quiet times: calling it again and again with `next` sees all of it.
+    async fn audit(&self, part: &AuditPart, after: Option<Cursor>) -> Result<Audited, StoreError>;
 
     /// Waits for writes under way and lets go of files and connections.
     async fn close(&self);

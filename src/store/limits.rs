@@ -1,6 +1,9 @@
 //! The limits of the contract, looked at in one place, before an engine touches anything.
 
-use super::{ALL_EVENTS, Change, MAX_BATCH, MAX_DOCUMENT_BYTES, MAX_PAYLOAD_BYTES, StoreError};
+use super::{
+    ALL_EVENTS, Change, LeaseEnd, LeaseUse, MAX_BATCH, MAX_CLAIM_LIMIT, MAX_DOCUMENT_BYTES,
+    MAX_PAYLOAD_BYTES, StoreError,
+};
 
 /// At most [`MAX_BATCH`] of something.
 pub(crate) fn check_batch(what: &str, number: usize) -> Result<(), StoreError> {
@@ -22,6 +25,8 @@ pub(crate) fn check_change(change: &Change) -> Result<(), StoreError> {
     check_batch("deletes", change.delete.len())?;
     check_batch("queue entries", change.enqueue.len())?;
     check_batch("events", change.events.len())?;
+    check_batch("revocations", change.revoke.len())?;
+    check_claims(change)?;
     for put in &change.put {
         at_most("bytes of a document", put.body.len(), MAX_DOCUMENT_BYTES)?;
         check_batch("indexes of a document", put.indexes.len())?;
@@ -35,6 +40,27 @@ pub(crate) fn check_change(change: &Change) -> Result<(), StoreError> {
             let why = format!("the stream `{ALL_EVENTS}` receives copies only");
             return Err(StoreError::Invalid(why));
         }
+    }
+    Ok(())
+}
+
+/// Claims are made under a lease that goes on.
+fn check_claims(change: &Change) -> Result<(), StoreError> {
+    check_batch("claims", change.claim.len())?;
+    let goes_on = change.lease.as_ref().is_some_and(|lease| lease.end == LeaseEnd::Keep);
+    if !change.claim.is_empty() && !goes_on {
+        return Err(StoreError::Invalid("a claim needs a lease that goes on".to_owned()));
+    }
+    let parked = match &change.lease {
+        Some(LeaseUse { end: LeaseEnd::Park(claim), .. }) => Some(claim),
+        _ => None,
+    };
+    for claim in change.claim.iter().chain(parked) {
+        if claim.name.is_empty() || claim.limit == 0 {
+            return Err(StoreError::Invalid("a claim needs a name and a limit of at least 1".to_owned()));
+        }
+        at_most("bytes of a claim's name", claim.name.len(), 256)?;
+        at_most("leases that hold one claim", claim.limit as usize, MAX_CLAIM_LIMIT as usize)?;
     }
     Ok(())
 }

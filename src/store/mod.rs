@@ -21,4 +21,7 @@ pub use contract::{
 pub use document::{Cursor, Doc, DocKey, DocPage, IndexName, Kind, ListQuery, Put, Revision, UnixMs};
 pub use error::StoreError;
 pub use event::{ALL_EVENTS, Event, NewEvent};
-pub use queue::{Delivery, LeaseInfo, Promoted, Queue, QueueDepth, Reserve, Swept, Token};
+pub use queue::{
+    AuditPart, Audited, Claim, Delivery, LeaseInfo, MAX_CLAIM_LIMIT, Promoted, Queue, QueueDepth, Reserve,
+    Swept, Token,
+};

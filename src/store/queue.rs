@@ -1,6 +1,6 @@
 //! Queues: three priority lists of opaque payloads, leases on what is taken, payloads that are due later.
 
-use super::UnixMs;
+use super::{Cursor, IndexName, Kind, UnixMs};
 
 /// One of the owner's three lists, in order of priority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,6 +53,20 @@ impl std::fmt::Display for Token {
     }
 }
 
+/// A share of something limited, such as one agent's concurrency: at most `limit` leases hold the
+/// same name at once. It is held from the change that claims it until its lease ends, however that
+/// comes about. Who claims says the limit; the last one said counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// 1 to 256 bytes.
+    pub name: String,
+    /// 1 to [`MAX_CLAIM_LIMIT`].
+    pub limit: u32,
+}
+
+/// The most leases that may hold one name.
+pub const MAX_CLAIM_LIMIT: u32 = 1_000;
+
 /// A request for work.
 #[derive(Debug, Clone)]
 pub struct Reserve {
@@ -62,6 +76,8 @@ pub struct Reserve {
     pub limit: usize,
     /// How long the lease lasts from now unless renewed.
     pub lease_ms: u64,
+    /// The queues to take from: all of the first, then the next. [`Queue::ALL`] is strict priority.
+    pub order: [Queue; 3],
 }
 
 /// A payload handed to one worker under a lease.
@@ -101,6 +117,27 @@ pub struct Promoted {
     pub moved: usize,
     /// When the next payload falls due, if one waits.
     pub next_due: Option<UnixMs>,
+    /// The store's time.
+    pub now: UnixMs,
+}
+
+/// A part of what an engine keeps beside the documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuditPart {
+    /// Leases, what they hold, and the payloads under them.
+    Leases,
+    /// An index of documents of this kind.
+    Index(Kind, IndexName),
+}
+
+/// What [`super::Store::audit`] found in the piece it looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Audited {
+    pub looked_at: usize,
+    /// What was mended, a sentence each; nothing when all was well.
+    pub mended: Vec<String>,
+    /// Where to go on; `None` when all of the part has been seen.
+    pub next: Option<Cursor>,
 }
 
 /// How much waits and how much is held.
@@ -111,8 +148,12 @@ pub struct QueueDepth {
     pub low: u64,
     /// Waiting for their due time.
     pub due: u64,
+    /// Waiting until their claim can be had.
+    pub parked: u64,
     /// Under a lease.
     pub leased: u64,
+    /// Which queues are paused, by rank.
+    pub paused: [bool; 3],
 }
 
 impl QueueDepth {
@@ -121,8 +162,17 @@ impl QueueDepth {
         self.high + self.normal + self.low
     }
 
-    /// Not finished: ready, due or leased.
+    /// Not finished: ready, due, parked or leased.
     pub fn open(&self) -> u64 {
-        self.ready() + self.due + self.leased
+        self.ready() + self.due + self.parked + self.leased
+    }
+
+    /// Ready in one queue.
+    pub fn ready_in(&self, queue: Queue) -> u64 {
+        match queue {
+            Queue::High => self.high,
+            Queue::Normal => self.normal,
+            Queue::Low => self.low,
+        }
     }
 }

@@ -12,8 +12,8 @@ const RHYTHM: Duration = Duration::from_secs(2);
 pub async fn run(shared: Arc<Shared>) {
     loop {
         match run_once(&shared).await {
-            Ok(MAX_BATCH) => continue,
-            Ok(_) => {}
+            Ok(true) => continue,
+            Ok(false) => {}
             Err(e) => log::debug!("cleaning: {e}"),
         }
         if !shared.pause(jittered(RHYTHM)).await {
@@ -22,7 +22,7 @@ pub async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// One portion; returns how many documents went.
-pub async fn run_once(shared: &Shared) -> Result<usize, StoreError> {
-    shared.services.execution.foundation().store.expire(MAX_BATCH).await
+/// One portion; whether more is left.
+pub async fn run_once(shared: &Shared) -> Result<bool, StoreError> {
+    shared.store.expire(MAX_BATCH).await
 }

@@ -33,8 +33,7 @@ pub async fn run_once(shared: &Shared) -> Result<(), StoreError> {
     let lease = shared.options.lease;
     for tokens in shared.held.tokens().chunks(MAX_BATCH) {
         let valid_until = Instant::now() + lease;
-        let store = &shared.services.execution.foundation().store;
-        let kept = store.renew(tokens, lease.as_millis() as u64).await?;
+        let kept = shared.store.renew(tokens, lease.as_millis() as u64).await?;
         for (token, kept) in tokens.iter().zip(kept) {
             if kept {
                 shared.held.extend(*token, valid_until);

@@ -20,10 +20,16 @@ pub mod sweeper;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{model::new_id, service::Services};
+use crate::{
+    clock::Clock,
+    model::new_id,
+    service::Services,
+    store::{Delivery, Store},
+};
 
 pub use held::Held;
 
@@ -36,12 +42,22 @@ pub struct WorkerOptions {
     pub lease: Duration,
 }
 
+/// What is done with a delivery. The product's is [`run_job::RunJob`]; a load harness brings its own.
+#[async_trait]
+pub trait Handler: Send + Sync + 'static {
+    /// Runs a delivery to its end. `lost` is set when the lease is not ours any more: then nothing may
+    /// be written for it, and what runs is to stop.
+    async fn run(&self, shared: &Shared, delivery: Delivery, lost: CancellationToken);
+}
+
 /// What the roles of one worker share.
 pub struct Shared {
     /// Unique per process start.
     pub worker_id: String,
     pub options: WorkerOptions,
-    pub services: Services,
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+    pub handler: Arc<dyn Handler>,
     /// The leases this worker holds.
     pub held: Held,
     /// Rung when this worker put a job into the due set, so that the scheduler looks at once.
@@ -63,13 +79,27 @@ pub struct WorkerHandle {
     jobs: TaskTracker,
 }
 
-/// Starts all roles of a worker.
+/// Starts a worker that runs the product's jobs.
 pub fn start(services: Services, options: WorkerOptions) -> WorkerHandle {
-    let started_at = services.execution.foundation().clock.now();
+    let base = services.execution.foundation();
+    let (store, clock) = (base.store.clone(), base.clock.clone());
+    start_with(store, clock, Arc::new(run_job::RunJob::new(services.execution)), options)
+}
+
+/// Starts all roles of a worker.
+pub fn start_with(
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    handler: Arc<dyn Handler>,
+    options: WorkerOptions,
+) -> WorkerHandle {
+    let started_at = clock.now();
     let shared = Arc::new(Shared {
         worker_id: format!("{}-{}-{}", presence::host(), std::process::id(), &new_id()[..8]),
         options,
-        services,
+        store,
+        clock,
+        handler,
         held: Held::default(),
         scheduled: Notify::new(),
         draining: CancellationToken::new(),

@@ -1,19 +1,18 @@
 //! The pool: takes at most as many jobs as there are free slots, and runs each in a task of its own.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use futures_util::FutureExt;
 use tokio::sync::Semaphore;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{
-    service::ServiceError,
-    store::{Delivery, MAX_BATCH, Reserve, StoreError},
-};
+use crate::store::{Change, Delivery, LeaseEnd, MAX_BATCH, Queue, Reserve, StoreError};
 
-use super::{Backoff, Shared, run_job};
+use super::{Backoff, Shared};
 
 /// The longest wait for work; then the queues are looked at anyway.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -40,7 +39,7 @@ pub async fn run(shared: Arc<Shared>, jobs: TaskTracker) {
             Ok(0) => {
                 backoff.succeeded();
                 tokio::select! {
-                    () = shared.services.execution.foundation().store.wait_for_work(LONGEST_WAIT) => {}
+                    () = shared.store.wait_for_work(LONGEST_WAIT) => {}
                     () = shared.draining.cancelled() => break,
                 }
             }
@@ -75,28 +74,38 @@ pub async fn run_once(
         worker: shared.worker_id.clone(),
         limit,
         lease_ms: shared.options.lease.as_millis() as u64,
+        order: Queue::ALL,
     };
-    let deliveries: Vec<Delivery> = shared.services.execution.foundation().store.reserve(&request).await?;
+    let deliveries: Vec<Delivery> = shared.store.reserve(&request).await?;
     let taken = deliveries.len();
     for delivery in deliveries {
         let slot = slots.clone().try_acquire_owned().ok();
         let lost = shared.held.add(delivery.token, String::new(), valid_until);
         let shared = shared.clone();
         jobs.spawn(async move {
-            run_job::run(&shared, delivery, lost).await;
+            run_job(&shared, delivery, lost).await;
             drop(slot);
         });
     }
     Ok(taken)
 }
 
+/// Runs a delivery. Whatever happens, the lease is not held any more by this worker afterwards.
+async fn run_job(shared: &Shared, delivery: Delivery, lost: CancellationToken) {
+    let token = delivery.token;
+    if AssertUnwindSafe(shared.handler.run(shared, delivery, lost)).catch_unwind().await.is_err() {
+        // The lease is left to run out: that counts a crash, so that poison is found.
+        log::error!("a job panicked (lease {token}); it will be delivered again when its lease has run out");
+    }
+    shared.held.remove(token);
+}
+
 /// Gives back the leases in our name that we know nothing of.
-async fn give_back_unknown(shared: &Shared) -> Result<(), ServiceError> {
-    let execution = &shared.services.execution;
-    for lease in execution.foundation().store.leases(MAX_BATCH).await? {
+async fn give_back_unknown(shared: &Shared) -> Result<(), StoreError> {
+    for lease in shared.store.leases(MAX_BATCH).await? {
         if lease.worker == shared.worker_id && !shared.held.has(lease.token) {
             log::warn!("a job is given back: the answer that gave it to us was lost (lease {})", lease.token);
-            execution.give_back(lease.token).await?;
+            let _ = shared.store.apply(Change::new().under(lease.token, LeaseEnd::Requeue)).await?;
         }
     }
     Ok(())

@@ -30,8 +30,7 @@ pub async fn run(shared: Arc<Shared>) {
 
 /// Says once that this worker lives.
 pub async fn run_once(shared: &Shared) -> Result<(), StoreError> {
-    let base = shared.services.execution.foundation();
-    let now = base.clock.now();
+    let now = shared.clock.now();
     let info = WorkerInfo {
         worker_id: shared.worker_id.clone(),
         host: host(),
@@ -44,13 +43,13 @@ pub async fn run_once(shared: &Shared) -> Result<(), StoreError> {
         seen_at: now,
     };
     let change = Change::new().put(records::put_worker(&info)).put(records::put_heartbeat(now));
-    base.store.apply(change).await.map(|_| ())
+    shared.store.apply(change).await.map(|_| ())
 }
 
 /// Takes the worker's document away at its orderly end.
 pub async fn leave(shared: &Shared) {
     let key = DocKey::new(records::WORKER, &shared.worker_id);
-    if let Err(e) = shared.services.execution.foundation().store.apply(Change::new().delete(key)).await {
+    if let Err(e) = shared.store.apply(Change::new().delete(key)).await {
         log::debug!("presence: {e}");
     }
 }

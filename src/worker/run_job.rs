@@ -1,8 +1,8 @@
 //! One delivery from admission to its end.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::time::Duration;
 
-use futures_util::FutureExt;
+use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -10,12 +10,12 @@ use crate::{
     model::Call,
     service::{
         ServiceError,
-        execution::{Admission, Answer, AnswerError, Ending, Running},
+        execution::{Admission, Answer, AnswerError, Ending, Execution, Running},
     },
     store::{Delivery, StoreError},
 };
 
-use super::{Backoff, Shared};
+use super::{Backoff, Handler, Shared};
 
 /// How long a paid answer is offered to a store that is away.
 const JOURNAL_WITHIN: Duration = Duration::from_secs(600);
@@ -24,19 +24,25 @@ const JOURNAL_RHYTHM: Duration = Duration::from_millis(100);
 /// How often a write that others get in the way of is begun anew.
 const MOST_CONFLICTS: u32 = 5;
 
-/// Runs a delivery. Whatever happens, the lease is not held any more by this worker afterwards.
-pub async fn run(shared: &Shared, delivery: Delivery, lost: CancellationToken) {
-    let token = delivery.token;
-    let outcome = AssertUnwindSafe(pipeline(shared, &delivery, &lost)).catch_unwind().await;
-    if outcome.is_err() {
-        // The lease is left to run out: that counts a crash, so that poison is found.
-        log::error!("a job panicked (lease {token}); it will be delivered again when its lease has run out");
-    }
-    shared.held.remove(token);
+/// Runs the product's jobs: tasks, steps and reviews.
+pub struct RunJob {
+    execution: Execution,
 }
 
-async fn pipeline(shared: &Shared, delivery: &Delivery, lost: &CancellationToken) {
-    let execution = &shared.services.execution;
+impl RunJob {
+    pub fn new(execution: Execution) -> Self {
+        Self { execution }
+    }
+}
+
+#[async_trait]
+impl Handler for RunJob {
+    async fn run(&self, shared: &Shared, delivery: Delivery, lost: CancellationToken) {
+        pipeline(shared, &self.execution, &delivery, &lost).await;
+    }
+}
+
+async fn pipeline(shared: &Shared, execution: &Execution, delivery: &Delivery, lost: &CancellationToken) {
     let admission = persist(lost, || execution.admit(delivery, &shared.worker_id)).await;
     let running = match admission {
         None => return,
@@ -63,17 +69,17 @@ async fn pipeline(shared: &Shared, delivery: &Delivery, lost: &CancellationToken
                 // Dropping the call ends it: a worker that lost its job spends nothing more on it.
                 () = lost.cancelled() => return,
                 () = shared.giving_back.cancelled() => {
-                    release(shared, &running, lost).await;
+                    release(execution, &running, lost).await;
                     return;
                 }
             };
             match call {
-                Ok(call) => journal(shared, &call).await.map_err(AnswerError::from),
+                Ok(call) => journal(execution, &call).await.map_err(AnswerError::from),
                 Err(e) => Err(AnswerError::from(e)),
             }
         }
     };
-    match end(shared, &running, answer, lost).await {
+    match end(execution, &running, answer, lost).await {
         Some(Ending::Done) => log::info!(job_id = job_id.as_str(), attempt = attempt; "attempt has ended"),
         Some(Ending::Retry(wait)) => {
             shared.scheduled.notify_one();
@@ -88,12 +94,11 @@ async fn pipeline(shared: &Shared, delivery: &Delivery, lost: &CancellationToken
 
 /// Writes down how the attempt ended.
 async fn end(
-    shared: &Shared,
+    execution: &Execution,
     running: &Running,
     answer: Result<Answer, AnswerError>,
     lost: &CancellationToken,
 ) -> Option<Ending> {
-    let execution = &shared.services.execution;
     match answer {
         Ok(answer) => persist(lost, || execution.complete(running, &answer)).await,
         Err(error) => {
@@ -110,16 +115,16 @@ async fn end(
     }
 }
 
-async fn release(shared: &Shared, running: &Running, lost: &CancellationToken) {
+async fn release(execution: &Execution, running: &Running, lost: &CancellationToken) {
     log::info!(job_id = running.job.job_id.as_str(); "given back: the worker stops");
-    let _ = persist(lost, || shared.services.execution.release(running)).await;
+    let _ = persist(lost, || execution.release(running)).await;
 }
 
 /// Writes a paid answer down, also when the lease is lost meanwhile: the journal is what keeps it
 /// from being paid twice. Gives up after [`JOURNAL_WITHIN`].
-async fn journal(shared: &Shared, call: &Call) -> Result<Answer, ServiceError> {
+async fn journal(execution: &Execution, call: &Call) -> Result<Answer, ServiceError> {
     let give_up = CancellationToken::new();
-    let write = persist_or(&give_up, JOURNAL_RHYTHM, || shared.services.execution.journal(call));
+    let write = persist_or(&give_up, JOURNAL_RHYTHM, || execution.journal(call));
     match tokio::time::timeout(JOURNAL_WITHIN, write).await {
         Ok(Some(Ok(answer))) => Ok(answer),
         Ok(Some(Err(e))) => Err(e),

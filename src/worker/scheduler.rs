@@ -27,12 +27,11 @@ pub async fn run(shared: Arc<Shared>) {
 
 /// One bounded move; returns how long until the next look.
 pub async fn run_once(shared: &Shared) -> Result<Duration, StoreError> {
-    let store = &shared.services.execution.foundation().store;
-    let promoted = store.promote(MAX_BATCH).await?;
+    let promoted = shared.store.promote(MAX_BATCH).await?;
     if promoted.moved == MAX_BATCH {
         return Ok(Duration::ZERO);
     }
     let Some(due) = promoted.next_due else { return Ok(LONGEST) };
-    let left = u64::try_from(due - store.now().await?).unwrap_or(0);
+    let left = u64::try_from(due - promoted.now).unwrap_or(0);
     Ok(Duration::from_millis(left).clamp(SHORTEST, LONGEST))
 }

@@ -29,7 +29,7 @@ pub async fn run_once(shared: &Shared) -> Result<usize, StoreError> {
     if !shared.held.is_empty() {
         lease_keeper::run_once(shared).await?;
     }
-    let swept = shared.services.execution.foundation().store.sweep(MAX_BATCH).await?;
+    let swept = shared.store.sweep(MAX_BATCH).await?;
     for lease in &swept {
         log::warn!(
             "a job of worker {} is delivered again: its lease {} ran out ({} time{})",

@@ -174,7 +174,7 @@ impl Execution {
         Ok(match self.base.store.apply(change).await? {
             Ok(_) => Some(Admission::Run(Box::new(running(job, workflow, job_revision)))),
             Err(Refusal::LeaseLost) => Some(Admission::LeaseLost),
-            Err(Refusal::Changed(_)) => None,
+            Err(Refusal::Changed(_) | Refusal::Limited(_)) => None,
         })
     }
 

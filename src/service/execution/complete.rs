@@ -94,7 +94,7 @@ impl Execution {
             Refusal::Changed(key) if *key == records::result_key(job_id) => {
                 Some(self.superseded(running).await?)
             }
-            Refusal::Changed(_) => None,
+            Refusal::Changed(_) | Refusal::Limited(_) => None,
         })
     }
 

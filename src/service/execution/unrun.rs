@@ -67,7 +67,7 @@ impl Execution {
         Ok(match self.base.store.apply(change).await? {
             Ok(_) => Some(Admission::Settled(format!("{why}; it comes again"))),
             Err(Refusal::LeaseLost) => Some(Admission::LeaseLost),
-            Err(Refusal::Changed(_)) => None,
+            Err(Refusal::Changed(_) | Refusal::Limited(_)) => None,
         })
     }
 
@@ -142,7 +142,7 @@ impl Execution {
                 Some(Admission::Settled(format!("it cannot be run: {why}")))
             }
             Err(Refusal::LeaseLost) => Some(Admission::LeaseLost),
-            Err(Refusal::Changed(_)) => None,
+            Err(Refusal::Changed(_) | Refusal::Limited(_)) => None,
         })
     }
 
@@ -159,7 +159,7 @@ impl Execution {
         Ok(match self.end_failed(running, job_before, workflow, &loss, now).await? {
             Ok(_) => Some(Admission::Settled(loss.error)),
             Err(Refusal::LeaseLost) => Some(Admission::LeaseLost),
-            Err(Refusal::Changed(_)) => None,
+            Err(Refusal::Changed(_) | Refusal::Limited(_)) => None,
         })
     }
 
@@ -192,7 +192,7 @@ impl Execution {
         Ok(match self.base.store.apply(change).await? {
             Ok(_) => Some(Admission::Settled(why.to_owned())),
             Err(Refusal::LeaseLost) => Some(Admission::LeaseLost),
-            Err(Refusal::Changed(_)) => None,
+            Err(Refusal::Changed(_) | Refusal::Limited(_)) => None,
         })
     }
 
@@ -205,13 +205,5 @@ impl Execution {
             reason: DeadReason::Poison,
             outcome: AttemptOutcome::Crashed,
         }
-    }
-
-    /// Gives a payload back that a lost answer of the store had left with us unknown, with no crash
-    /// counted.
-    pub async fn give_back(&self, token: crate::store::Token) -> Result<(), ServiceError> {
-        let change = Change::new().under(token, LeaseEnd::Requeue);
-        let _ = self.base.store.apply(change).await?;
-        Ok(())
     }
 }

@@ -41,7 +41,7 @@ struct Waiting {
 pub(super) async fn apply(store: &Arc<Shared>, change: Change) -> Result<Outcome, StoreError> {
     limits::check_change(&change)?;
     let makes_ready = change.enqueue.iter().any(|entry| entry.due_at.is_none())
-        || change.lease.is_some_and(|lease| lease.end == LeaseEnd::Requeue);
+        || change.lease.as_ref().is_some_and(|lease| lease.end == LeaseEnd::Requeue);
     let patience = limit(bytes(&change));
     let (answer, outcome) = oneshot::channel();
     {
@@ -198,12 +198,13 @@ async fn send(store: &Shared, changes: &[Change]) -> Result<Vec<Result<Outcome, 
 
 /// A change as the script reads it.
 fn write(command: &mut Cmd, change: &Change) {
-    match change.lease {
+    match &change.lease {
         Some(lease) => {
-            command.arg(lease.token.0).arg(match lease.end {
+            command.arg(lease.token.0).arg(match &lease.end {
                 LeaseEnd::Keep => "keep",
                 LeaseEnd::Finish => "finish",
                 LeaseEnd::Requeue => "requeue",
+                LeaseEnd::Park(_) => "requeue",
             });
         }
         None => _ = command.arg("").arg("keep"),

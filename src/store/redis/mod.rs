@@ -34,8 +34,9 @@ use deadpool_redis::redis::{Cmd, ConnectionInfo, IntoConnectionInfo, Value, cmd,
 
 use self::{apply::Writer, error::Place, keys::Keys, link::Link, reply::Reply, wakeup::Wakeup};
 use crate::store::{
-    Change, Delivery, Doc, DocKey, DocPage, Event, IndexName, LeaseInfo, ListQuery, Outcome, Promoted,
-    QueueDepth, Reserve, Store, StoreError, StoreReport, Swept, Token, UnixMs,
+    AuditPart, Audited, Change, Cursor, Delivery, Doc, DocKey, DocPage, Event, IndexName, LeaseInfo,
+    ListQuery, Outcome, Promoted, Queue, QueueDepth, Reserve, Store, StoreError, StoreReport, Swept, Token,
+    UnixMs,
 };
 
 /// A peer that acknowledges nothing for this long is gone, whatever TCP hopes.
@@ -145,8 +146,8 @@ impl Store for RedisStore {
         apply::apply(self.opened()?, change).await
     }
 
-    async fn expire(&self, limit: usize) -> Result<usize, StoreError> {
-        documents::expire(self.opened()?, limit).await
+    async fn expire(&self, limit: usize) -> Result<bool, StoreError> {
+        Ok(documents::expire(self.opened()?, limit).await? == limit)
     }
 
     async fn reserve(&self, request: &Reserve) -> Result<Vec<Delivery>, StoreError> {
@@ -182,6 +183,22 @@ impl Store for RedisStore {
 
     async fn events(&self, stream: &str, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
         documents::events(self.opened()?, stream, after, limit).await
+    }
+
+    async fn waiting(&self, _queue: Queue, _limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        Err(StoreError::Invalid("not built".to_owned()))
+    }
+
+    async fn pause(&self, _queue: Queue, _paused: bool) -> Result<(), StoreError> {
+        Err(StoreError::Invalid("not built".to_owned()))
+    }
+
+    async fn wait_for_events(&self, _stream: &str, _after: u64, longest: Duration) {
+        tokio::time::sleep(longest).await;
+    }
+
+    async fn audit(&self, _part: &AuditPart, _after: Option<Cursor>) -> Result<Audited, StoreError> {
+        Err(StoreError::Invalid("not built".to_owned()))
     }
 
     async fn close(&self) {

@@ -67,7 +67,7 @@ pub(super) async fn promote(store: &Shared, limit: usize) -> Result<Promoted, St
     let keys = [high, normal, low, &store.keys.due];
     let value = script::PROMOTE.run(&store.work, &keys, |command| _ = command.arg(limit)).await?;
     let mut reply = Reply::of("promote", value)?;
-    let promoted = Promoted { moved: reply.number()?, next_due: reply.optional_number()? };
+    let promoted = Promoted { moved: reply.number()?, next_due: reply.optional_number()?, now: 0 };
     if promoted.moved > 0 {
         store.wakeup.ring();
     }
@@ -114,6 +114,7 @@ pub(super) async fn depth(store: &Shared) -> Result<QueueDepth, StoreError> {
         low: reply.number()?,
         due: reply.number()?,
         leased: reply.number()?,
+        ..QueueDepth::default()
     })
 }
 

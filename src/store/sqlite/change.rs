@@ -32,7 +32,7 @@ pub(super) fn apply(step: &Step, change: &Change) -> Result<Outcome, StoreError>
         match lease.end {
             LeaseEnd::Keep => {}
             LeaseEnd::Finish => leases::finish(step, lease.token)?,
-            LeaseEnd::Requeue => leases::requeue(step, lease.token)?,
+            LeaseEnd::Requeue | LeaseEnd::Park(_) => leases::requeue(step, lease.token)?,
         }
     }
     Ok(Ok(Applied { event_ids }))

@@ -33,8 +33,9 @@ use super::limits::{check_batch, check_change, check_page};
 use crate::{
     clock::Clock,
     store::{
-        Change, Delivery, Doc, DocKey, DocPage, Event, IndexName, LeaseInfo, ListQuery, MAX_BATCH, Outcome,
-        Promoted, QueueDepth, Reserve, Store, StoreError, StoreReport, Swept, Token, UnixMs,
+        AuditPart, Audited, Change, Cursor, Delivery, Doc, DocKey, DocPage, Event, IndexName, LeaseInfo,
+        ListQuery, MAX_BATCH, Outcome, Promoted, Queue, QueueDepth, Reserve, Store, StoreError, StoreReport,
+        Swept, Token, UnixMs,
     },
 };
 
@@ -129,11 +130,11 @@ impl Store for SqliteStore {
         self.write(move |step| change::apply(step, &change)).await
     }
 
-    async fn expire(&self, limit: usize) -> Result<usize, StoreError> {
+    async fn expire(&self, limit: usize) -> Result<bool, StoreError> {
         check_batch("documents to expire", limit)?;
         self.write(move |step| {
             events::drop_old(step)?;
-            documents::expire(step, limit)
+            Ok(documents::expire(step, limit)? == limit)
         })
         .await
     }
@@ -187,6 +188,22 @@ impl Store for SqliteStore {
         check_batch("events", limit)?;
         let stream = stream.to_owned();
         self.read(move |step| events::read(step, &stream, after, limit)).await
+    }
+
+    async fn waiting(&self, _queue: Queue, _limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        Err(StoreError::Invalid("not built".to_owned()))
+    }
+
+    async fn pause(&self, _queue: Queue, _paused: bool) -> Result<(), StoreError> {
+        Err(StoreError::Invalid("not built".to_owned()))
+    }
+
+    async fn wait_for_events(&self, _stream: &str, _after: u64, longest: Duration) {
+        tokio::time::sleep(longest).await;
+    }
+
+    async fn audit(&self, _part: &AuditPart, _after: Option<Cursor>) -> Result<Audited, StoreError> {
+        Err(StoreError::Invalid("not built".to_owned()))
     }
 
     async fn close(&self) {

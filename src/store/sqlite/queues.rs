@@ -34,7 +34,9 @@ pub(super) fn depth(step: &Step) -> Result<QueueDepth, StoreError> {
     let mut select = step.sql("SELECT amount FROM depths ORDER BY place")?;
     let amounts: Vec<i64> = select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     match amounts.iter().map(|amount| *amount as u64).collect::<Vec<_>>()[..] {
-        [high, normal, low, due, leased] => Ok(QueueDepth { high, normal, low, due, leased }),
+        [high, normal, low, due, leased] => {
+            Ok(QueueDepth { high, normal, low, due, leased, ..QueueDepth::default() })
+        }
         _ => Err(StoreError::Corrupt { what: "depths".into(), why: "it has not five rows".into() }),
     }
 }
@@ -130,5 +132,5 @@ pub(super) fn promote(step: &Step, limit: usize) -> Result<Promoted, StoreError>
     }
     let next_due: Option<UnixMs> =
         step.sql("SELECT min(due_at) FROM due")?.query_row([], |row| row.get(0))?;
-    Ok(Promoted { moved: come.len(), next_due })
+    Ok(Promoted { moved: come.len(), next_due, now: step.now })
 }

@@ -163,7 +163,7 @@ impl Store for FaultyStore {
         Ok(outcome)
     }
 
-    async fn expire(&self, limit: usize) -> Result<usize, StoreError> {
+    async fn expire(&self, limit: usize) -> Result<bool, StoreError> {
         self.sound.expire(limit).await
     }
 
@@ -208,6 +208,22 @@ impl Store for FaultyStore {
 
     async fn events(&self, stream: &str, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
         self.sound.events(stream, after, limit).await
+    }
+
+    async fn waiting(&self, queue: Queue, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.sound.waiting(queue, limit).await
+    }
+
+    async fn pause(&self, queue: Queue, paused: bool) -> Result<(), StoreError> {
+        self.sound.pause(queue, paused).await
+    }
+
+    async fn wait_for_events(&self, stream: &str, after: u64, longest: Duration) {
+        self.sound.wait_for_events(stream, after, longest).await;
+    }
+
+    async fn audit(&self, part: &AuditPart, after: Option<Cursor>) -> Result<Audited, StoreError> {
+        self.sound.audit(part, after).await
     }
 
     async fn close(&self) {

@@ -76,7 +76,7 @@ pub async fn take(store: &dyn Store, limit: usize) -> Vec<Delivery> {
 }
 
 pub async fn take_for(store: &dyn Store, worker: &str, limit: usize, lease_ms: u64) -> Vec<Delivery> {
-    store.reserve(&Reserve { worker: worker.into(), limit, lease_ms }).await.unwrap()
+    store.reserve(&Reserve { worker: worker.into(), limit, lease_ms, order: Queue::ALL }).await.unwrap()
 }
 
 /// Takes the one payload that must be there.

@@ -78,7 +78,12 @@ async fn reading_more_than_the_limit_is_invalid(h: &mut dyn Harness) {
 async fn taking_or_moving_more_than_the_limit_is_invalid(h: &mut dyn Harness) {
     let store = h.store();
     enqueue(&*store, &["1"]).await;
-    let reserve = Reserve { worker: "w".into(), limit: MAX_BATCH + 1, lease_ms: LEASE_MS };
+    let reserve = Reserve {
+        worker: "w".into(),
+        limit: MAX_BATCH + 1,
+        lease_ms: LEASE_MS,
+        order: productforge::store::Queue::ALL,
+    };
     assert!(matches!(store.reserve(&reserve).await, Err(StoreError::Invalid(_))));
     let tokens: Vec<Token> = (0..=MAX_BATCH as u64).map(Token).collect();
     assert!(matches!(store.renew(&tokens, LEASE_MS).await, Err(StoreError::Invalid(_))));
@@ -90,7 +95,8 @@ async fn taking_or_moving_more_than_the_limit_is_invalid(h: &mut dyn Harness) {
 
 async fn a_page_or_a_reservation_of_nothing_is_invalid(h: &mut dyn Harness) {
     let store = h.store();
-    let reserve = Reserve { worker: "w".into(), limit: 0, lease_ms: LEASE_MS };
+    let reserve =
+        Reserve { worker: "w".into(), limit: 0, lease_ms: LEASE_MS, order: productforge::store::Queue::ALL };
     assert!(matches!(store.reserve(&reserve).await, Err(StoreError::Invalid(_))));
     assert!(matches!(store.list(&ListQuery::newest(NOTE, 0)).await, Err(StoreError::Invalid(_))));
 }

@@ -250,6 +250,7 @@ impl Model {
             low: ready(Queue::Low),
             due: self.due.len() as u64,
             leased: self.leases.len() as u64,
+            ..QueueDepth::default()
         }
     }
 

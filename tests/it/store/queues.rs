@@ -174,25 +174,25 @@ async fn the_depth_is_true_at_every_stage(h: &mut dyn Harness) {
     )
     .await;
     let depth = store.depth().await.unwrap();
-    assert_eq!(depth, QueueDepth { high: 1, normal: 2, low: 3, due: 1, leased: 0 });
+    assert_eq!(depth, QueueDepth { high: 1, normal: 2, low: 3, due: 1, leased: 0, ..QueueDepth::default() });
     assert_eq!((depth.ready(), depth.open()), (6, 7));
 
     let taken = take(&*store, 4).await;
     let depth = store.depth().await.unwrap();
-    assert_eq!(depth, QueueDepth { high: 0, normal: 0, low: 2, due: 1, leased: 4 });
+    assert_eq!(depth, QueueDepth { high: 0, normal: 0, low: 2, due: 1, leased: 4, ..QueueDepth::default() });
 
     made(&*store, Change::new().under(taken[0].token, LeaseEnd::Finish)).await;
     made(&*store, Change::new().under(taken[1].token, LeaseEnd::Requeue)).await;
     made(&*store, Change::new().under(taken[2].token, LeaseEnd::Keep)).await;
     let depth = store.depth().await.unwrap();
-    assert_eq!(depth, QueueDepth { high: 0, normal: 1, low: 2, due: 1, leased: 2 });
+    assert_eq!(depth, QueueDepth { high: 0, normal: 1, low: 2, due: 1, leased: 2, ..QueueDepth::default() });
 
     h.age(OVER_A_MINUTE_MS).await;
     assert_eq!(store.depth().await.unwrap(), depth);
     store.sweep(100).await.unwrap();
     store.promote(100).await.unwrap();
     let depth = store.depth().await.unwrap();
-    assert_eq!(depth, QueueDepth { high: 1, normal: 2, low: 3, due: 0, leased: 0 });
+    assert_eq!(depth, QueueDepth { high: 1, normal: 2, low: 3, due: 0, leased: 0, ..QueueDepth::default() });
 
     for delivery in take(&*store, 100).await {
         made(&*store, Change::new().under(delivery.token, LeaseEnd::Finish)).await;

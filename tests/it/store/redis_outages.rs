@@ -61,7 +61,7 @@ async fn a_restart_loses_nothing_that_was_answered() {
     made(&*store, Change::new().put(put("a", "one").indexed(1)).enqueue(job_at(Queue::High, "later", due)))
         .await;
     let held = take_one(&*store).await;
-    let depth = QueueDepth { high: 0, normal: 2, low: 0, due: 1, leased: 1 };
+    let depth = QueueDepth { high: 0, normal: 2, low: 0, due: 1, leased: 1, ..QueueDepth::default() };
     for round in 0..4 {
         match round % 2 {
             0 => server.kill(),

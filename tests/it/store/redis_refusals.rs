@@ -105,7 +105,12 @@ async fn one_corrupt_change_among_many_fails_alone() {
 }
 
 fn reserve_one() -> productforge::store::Reserve {
-    productforge::store::Reserve { worker: "w".into(), limit: 1, lease_ms: LEASE_MS }
+    productforge::store::Reserve {
+        worker: "w".into(),
+        limit: 1,
+        lease_ms: LEASE_MS,
+        order: productforge::store::Queue::ALL,
+    }
 }
 
 async fn keys(foreign: &mut MultiplexedConnection) -> Vec<String> {

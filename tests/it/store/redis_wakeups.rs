@@ -65,7 +65,12 @@ async fn a_foreign_lpush_wakes_a_waiter_whose_connections_were_cut() {
         eventually("the payload is taken", async || {
             store.depth().await.ok();
             store
-                .reserve(&productforge::store::Reserve { worker: "w".into(), limit: 1, lease_ms: LEASE_MS })
+                .reserve(&productforge::store::Reserve {
+                    worker: "w".into(),
+                    limit: 1,
+                    lease_ms: LEASE_MS,
+                    order: productforge::store::Queue::ALL,
+                })
                 .await
                 .is_ok_and(|taken| taken.len() == 1)
         })

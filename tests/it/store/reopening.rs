@@ -40,7 +40,7 @@ async fn queues_leases_and_due_times_outlive_a_close(h: &mut dyn Harness) {
     }
     let store = h.store();
     let depth = store.depth().await.unwrap();
-    assert_eq!(depth, QueueDepth { high: 0, normal: 2, low: 0, due: 1, leased: 2 });
+    assert_eq!(depth, QueueDepth { high: 0, normal: 2, low: 0, due: 1, leased: 2, ..QueueDepth::default() });
     h.age(OVER_A_MINUTE_MS).await;
     assert_eq!(store.sweep(100).await.unwrap().len(), 1);
     assert_eq!(store.promote(100).await.unwrap().moved, 1);

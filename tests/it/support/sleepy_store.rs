@@ -99,7 +99,7 @@ impl Store for SleepyStore {
         self.deliver(outcome)
     }
 
-    async fn expire(&self, limit: usize) -> Result<usize, StoreError> {
+    async fn expire(&self, limit: usize) -> Result<bool, StoreError> {
         self.awake()?.expire(limit).await
     }
 
@@ -137,6 +137,22 @@ impl Store for SleepyStore {
 
     async fn events(&self, stream: &str, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
         self.awake()?.events(stream, after, limit).await
+    }
+
+    async fn waiting(&self, queue: Queue, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.awake()?.waiting(queue, limit).await
+    }
+
+    async fn pause(&self, queue: Queue, paused: bool) -> Result<(), StoreError> {
+        self.awake()?.pause(queue, paused).await
+    }
+
+    async fn wait_for_events(&self, stream: &str, after: u64, longest: Duration) {
+        self.store.wait_for_events(stream, after, longest).await;
+    }
+
+    async fn audit(&self, part: &AuditPart, after: Option<Cursor>) -> Result<Audited, StoreError> {
+        self.awake()?.audit(part, after).await
     }
 
     async fn close(&self) {

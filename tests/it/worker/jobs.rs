@@ -108,7 +108,8 @@ async fn an_answer_that_was_paid_for_is_used_after_a_crash() {
     let app = world(&[("LEASE_SECONDS", "1")], provider.clone());
     let id = app.services.tasks.submit(task("x")).await.unwrap().job_id;
     // A worker that gets as far as the journal and dies.
-    let request = Reserve { worker: "dead".into(), limit: 1, lease_ms: 1 };
+    let request =
+        Reserve { worker: "dead".into(), limit: 1, lease_ms: 1, order: productforge::store::Queue::ALL };
     let delivery = app.store.reserve(&request).await.unwrap().pop().unwrap();
     let execution = &app.services.execution;
     let productforge::service::execution::Admission::Run(running) =
@@ -130,7 +131,8 @@ async fn an_answer_that_was_paid_for_is_used_after_a_crash() {
 async fn a_late_worker_changes_nothing() {
     let app = world(&[], chain(|_| "approve"));
     let id = app.services.tasks.submit(task("x")).await.unwrap().job_id;
-    let request = Reserve { worker: "slow".into(), limit: 1, lease_ms: 1 };
+    let request =
+        Reserve { worker: "slow".into(), limit: 1, lease_ms: 1, order: productforge::store::Queue::ALL };
     let delivery = app.store.reserve(&request).await.unwrap().pop().unwrap();
     let execution = &app.services.execution;
     let productforge::service::execution::Admission::Run(running) =
@@ -179,7 +181,8 @@ async fn a_job_with_a_result_is_not_run_again() {
 async fn a_stale_token_cannot_end_a_lease() {
     let app = world(&[], chain(|_| "approve"));
     app.services.tasks.submit(task("x")).await.unwrap();
-    let request = Reserve { worker: "w".into(), limit: 1, lease_ms: 1 };
+    let request =
+        Reserve { worker: "w".into(), limit: 1, lease_ms: 1, order: productforge::store::Queue::ALL };
     let token = app.store.reserve(&request).await.unwrap()[0].token;
     until("the lease is swept", || async { app.store.sweep(10).await.unwrap().pop() }).await;
     let outcome = app.store.apply(Change::new().under(token, LeaseEnd::Finish)).await.unwrap();

@@ -204,7 +204,12 @@ async fn a_step_that_outlived_its_workflow_is_skipped_and_not_left_queued() {
     let brief =
         NewWorkflow { specialists: Some(vec!["debugger_bot".into(), "qa_bot".into()]), ..reviewed("x") };
     let id = app.services.workflows.start(brief).await.unwrap().workflow_id;
-    let request = |limit| Reserve { worker: "by hand".into(), limit, lease_ms: 60_000 };
+    let request = |limit| Reserve {
+        worker: "by hand".into(),
+        limit,
+        lease_ms: 60_000,
+        order: productforge::store::Queue::ALL,
+    };
     let execution = &app.services.execution;
     let run = |delivery: productforge::store::Delivery| async move {
         let productforge::service::execution::Admission::Run(running) =
