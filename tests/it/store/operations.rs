@@ -123,8 +123,9 @@ fn operation(rng: &mut impl Rng) -> Operation {
 fn plan(rng: &mut impl Rng) -> Plan {
     let mut plan = Plan::default();
     if rng.random_bool(0.45) {
-        let end =
-            [LeaseEnd::Keep, LeaseEnd::Finish, LeaseEnd::Finish, LeaseEnd::Requeue][rng.random_range(0..4)];
+        let end = [LeaseEnd::Keep, LeaseEnd::Finish, LeaseEnd::Finish, LeaseEnd::Requeue]
+            [rng.random_range(0..4)]
+        .clone();
         plan.lease = Some((pick(rng), end));
     }
     plan.expect = some(rng, 0..3, |rng| (rng.random_range(0..DOCUMENTS), expect(rng)));
