@@ -69,7 +69,6 @@ const SLEEP: &[Exception] = &[
     except("tests/it/support/command.rs", "sleep(", "polls for the end of a process, with a limit"),
     except("tests/it/support/redis_server.rs", "sleep(", "polls for a condition, with a limit"),
     except("tests/it/support/small_model.rs", "sleep(", "polls for a condition, with a limit"),
-    except("tests/it/support/fault_proxy.rs", "sleep(", "a slow network is what is being played"),
     except("tests/it/chaos/fleet.rs", "sleep(", "when a fault comes and how long it lasts is planned"),
     except("tests/it/chaos/load.rs", "sleep(", "polls for room in the backlog"),
     except("tests/it/chaos/mod.rs", "sleep(", "polls for the end of a run, with a limit"),

@@ -212,16 +212,21 @@ impl Fleet {
     }
 }
 
+/// Whether bytes on their way to Redis ask for jobs.
+pub fn is_reserve(request: &[u8]) -> bool {
+    holds(request, "pf:token") && !holds(request, "pf:event_id")
+}
+
+/// Whether bytes on their way to Redis end a job.
+pub fn is_finish(request: &[u8]) -> bool {
+    holds(request, "results_by_agent:")
+}
+
 async fn trouble_on(network: &FaultProxy, trouble: Trouble) {
-    let (is_reserve, is_finish, any) = (
-        |request: &[u8]| holds(request, "pf:token") && !holds(request, "pf:event_id"),
-        |request: &[u8]| holds(request, "results_by_agent:"),
-        |_: &[u8]| true,
-    );
     match trouble {
         Trouble::LoseReserve(loss) => network.lose_answer_to(is_reserve, loss),
         Trouble::LoseFinish(loss) => network.lose_answer_to(is_finish, loss),
-        Trouble::LoseAny(loss) => network.lose_answer_to(any, loss),
+        Trouble::LoseAny(loss) => network.lose_answer_to(|_| true, loss),
         Trouble::Reset => return network.reset(),
         Trouble::Slow { by, lasts } => return spell(network, Network::Slow(by), lasts).await,
         Trouble::Silent { lasts } => return spell(network, Network::Silent, lasts).await,

@@ -18,7 +18,8 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{ReadHalf, WriteHalf},
     },
-    sync::{oneshot, watch},
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, sleep_until, timeout},
 };
 
 /// A server that says nothing for so long has said all there is to an answer.
@@ -237,8 +238,31 @@ async fn pass_requests(
 }
 
 async fn pass_answers(
-    mut server: ReadHalf<'_>,
+    server: ReadHalf<'_>,
     mut client: WriteHalf<'_>,
+    connection: &Mutex<Connection>,
+    shared: &Shared,
+) -> End {
+    // Late answers are all late by the same time: one does not wait for the one before it.
+    let (late, mut arriving) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
+    let arrive = async {
+        while let Some((at, bytes)) = arriving.recv().await {
+            sleep_until(at).await;
+            if client.write_all(&bytes).await.is_err() {
+                break;
+            }
+        }
+        End::Closed
+    };
+    tokio::select! {
+        end = hear_answers(server, &late, connection, shared) => end,
+        end = arrive => end,
+    }
+}
+
+async fn hear_answers(
+    mut server: ReadHalf<'_>,
+    late: &mpsc::UnboundedSender<(Instant, Vec<u8>)>,
     connection: &Mutex<Connection>,
     shared: &Shared,
 ) -> End {
@@ -254,12 +278,13 @@ async fn pass_answers(
         if mute {
             continue;
         }
+        let pass = |bytes: &[u8], by: Duration| late.send((Instant::now() + by, bytes.to_vec()));
         if let Some(loss) = loss {
             if loss == Loss::Cut {
-                let _ = client.write_all(&bytes[..n / 2]).await;
+                let _ = pass(&bytes[..n / 2], Duration::ZERO);
             }
             // Answers to earlier requests of the connection come first; all are lost.
-            while let Ok(Ok(1..)) = tokio::time::timeout(QUIET, server.read(&mut bytes)).await {}
+            while let Ok(Ok(1..)) = timeout(QUIET, server.read(&mut bytes)).await {}
             shared.lost.fetch_add(1, Ordering::AcqRel);
             match loss {
                 Loss::Reset => return End::Reset,
@@ -268,11 +293,7 @@ async fn pass_answers(
             }
             continue;
         }
-        if let Network::Slow(time) = network {
-            tokio::time::sleep(time).await;
-        }
-        if client.write_all(&bytes[..n]).await.is_err() {
-            return End::Closed;
-        }
+        let by = if let Network::Slow(time) = network { time } else { Duration::ZERO };
+        let _ = pass(&bytes[..n], by);
     }
 }
