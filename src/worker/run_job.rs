@@ -1,6 +1,9 @@
 //! One delivery from admission to its end.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
 
 use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
@@ -56,6 +59,11 @@ async fn pipeline(shared: &Shared, delivery: &Delivery, lost: &CancellationToken
         Some(answer) => Ok(answer),
         None => {
             let Some(request) = persist(lost, || execution.prepare(&running)).await else { return };
+            // A process that was frozen since is not told yet that its lease is lost; its own clock knows.
+            shared.held.lose_overdue(Instant::now());
+            if lost.is_cancelled() {
+                return;
+            }
             let call = tokio::select! {
                 // An answer that is there is kept, whatever else has happened.
                 biased;
