@@ -11,7 +11,7 @@
 //!    wrongly; all processes share one clock.
 //! 2. **An attempt is answered once.** A process got at most as many whole answers for a job as it made
 //!    attempts at it. An answer is whole when all its bytes were written to a client that was there.
-//! 3. **Who asks has an attempt.** Every request falls into an attempt of the process that made it.
+//! 3. **Who asks has an attempt.** Every request follows the begin of an attempt of its process.
 //! 4. **What is in the journal is what is used.** Every answer is unlike every other, and the result's
 //!    text is the journal's.
 //!
@@ -86,12 +86,13 @@ fn look_at(job: &Job, asks: &[&Asked], starts: &[Start], journaled: i64, verdict
                 .push(format!("paid twice: {made} attempts at job {id} got {answered} answers"));
         }
         for ask in asks {
-            let mut begun = attempts.iter().filter(|attempt| {
-                let from = attempt.started_at.timestamp_micros();
-                let to = attempt.ended_at.map_or(i64::MAX, |end| end.timestamp_micros() + LATE_US);
-                (from..=to).contains(&ask.at_us)
-            });
-            let Some(first) = begun.next() else {
+            let begun = |a: &&&Attempt| a.started_at.timestamp_micros() <= ask.at_us;
+            let running = |a: &&&Attempt| {
+                begun(a) && a.ended_at.is_none_or(|end| ask.at_us <= end.timestamp_micros() + LATE_US)
+            };
+            // A process that was frozen may ask for an attempt that was given up long ago.
+            let first = attempts.iter().find(running).or_else(|| attempts.iter().rfind(begun));
+            let Some(first) = first else {
                 verdict
                     .paid_twice
                     .push(format!("paid twice: {ask:?} for job {id} has no attempt: {attempts:?}"));

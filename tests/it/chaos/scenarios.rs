@@ -21,7 +21,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::{
-    fault_proxy::{FaultProxy, Loss, Network},
+    fault_proxy::{FaultProxy, Loss, Network, holds},
     process::{Process, folder},
     redis_server::RedisServer,
     wait::{until, until_within},
@@ -221,6 +221,30 @@ async fn a_worker_that_froze_for_three_leases_changes_nothing_when_it_wakes_up()
         let result = scene.result(id).await.unwrap();
         assert_eq!((result.output, result.attempts as usize), (call.answer, job.attempts.len()));
     }
+}
+
+#[tokio::test]
+async fn a_worker_that_froze_before_its_call_does_not_make_it_when_it_wakes_up() {
+    let mut scene = Scene::new().await;
+    let model = Model::start(1);
+    let network = FaultProxy::start(scene.redis.port());
+    let (first_url, second_url) = (model.url(0), model.url(1));
+    let frozen = scene.worker(&network.redis_url(), "1", "4", &[("OPENAI_BASE_URL", &first_url)]);
+    // The attempt has begun and the journal is being looked at: the call would be next.
+    network.hold_from(|request| holds(request, "call:first:1"));
+    scene.push("first").await;
+    until("the worker looks into the journal", || async { network.holds().then_some(()) }).await;
+    frozen.signal("STOP");
+    network.set(Network::Fine);
+    let _other = scene.worker(&scene.redis.url(), "1", "4", &[("OPENAI_BASE_URL", &second_url)]);
+    until_within(PATIENCE, "another worker ends the job", || scene.result("first")).await;
+    frozen.signal("CONT");
+    until("the frozen worker finds out", || async {
+        frozen.output().contains("lease was lost").then_some(())
+    })
+    .await;
+    let asked: Vec<usize> = model.asked().iter().map(|ask| ask.process).collect();
+    assert_eq!(asked, [1], "the frozen worker asked, too");
 }
 
 /// The bodies of all documents of these jobs.

@@ -55,6 +55,8 @@ type Request = Box<dyn Fn(&[u8]) -> bool + Send>;
 struct State {
     /// The next request that fits loses its answer.
     armed: Option<(Request, Loss)>,
+    /// From the next request on that fits, nothing passes.
+    hold: Option<Request>,
 }
 
 struct Shared {
@@ -140,6 +142,16 @@ impl FaultProxy {
         self.shared.state().armed = Some((Box::new(request), loss));
     }
 
+    /// [`Network::Held`] from the next such request on.
+    pub fn hold_from(&self, request: impl Fn(&[u8]) -> bool + Send + 'static) {
+        self.shared.state().hold = Some(Box::new(request));
+    }
+
+    /// Whether nothing passes.
+    pub fn holds(&self) -> bool {
+        *self.shared.network.borrow() == Network::Held
+    }
+
     /// Forgets a loss that has not happened yet.
     pub fn disarm(&self) {
         self.shared.state().armed = None;
@@ -220,6 +232,9 @@ async fn pass_requests(
     let mut bytes = vec![0; 64 * 1024];
     loop {
         let Ok(n @ 1..) = client.read(&mut bytes).await else { return End::Closed };
+        if shared.state().hold.take_if(|fits| fits(&bytes[..n])).is_some() {
+            shared.network.send_replace(Network::Held);
+        }
         let network = shared.passage().await;
         {
             let mut connection = connection.lock().unwrap();
