@@ -1,7 +1,7 @@
 //! What everybody in a run knows: who ran when, when the store was away, what was accepted.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -46,6 +46,7 @@ impl Accepted {
 pub struct Blows {
     pub kills: usize,
     pub stops: usize,
+    pub suspends: usize,
     pub store_kills: usize,
     pub network: usize,
 }
@@ -56,6 +57,7 @@ pub struct Board {
     accepted: Mutex<Accepted>,
     url: Mutex<String>,
     blows: Mutex<Blows>,
+    swept: Mutex<BTreeSet<u64>>,
     /// The load may go so far: the next fault is due before.
     gate: AtomicUsize,
     /// Jobs under way, as the watcher last saw it.
@@ -78,6 +80,11 @@ impl Board {
 
     pub fn blows(&self) -> MutexGuard<'_, Blows> {
         self.blows.lock().unwrap()
+    }
+
+    /// The leases that the run itself took away.
+    pub fn swept(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.swept.lock().unwrap()
     }
 
     /// Where the server answers now.

@@ -6,6 +6,10 @@ use std::{
     time::Duration,
 };
 
+use productforge::store::{
+    MAX_BATCH, Store,
+    redis::{RedisOptions, RedisStore},
+};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
@@ -48,6 +52,8 @@ impl Seated {
 pub struct Fleet {
     settings: Settings,
     pub redis: Option<RedisServer>,
+    /// The run's own way to Redis.
+    pub store: Option<Arc<dyn Store>>,
     pub model: Model,
     pub board: Arc<Board>,
     folder: TempDir,
@@ -62,9 +68,12 @@ impl Fleet {
             let extra = "--notify-keyspace-events K$";
             RedisServer::start_with(Options { appendfsync: Some("always"), extra })
         });
+        let store = redis.as_ref().map(|redis| -> Arc<dyn Store> {
+            Arc::new(RedisStore::open(RedisOptions { url: redis.url(), prefix: String::new() }).unwrap())
+        });
         board.store_up.store(true, Ordering::Release);
         let model = Model::start(settings.seed);
-        let mut fleet = Self { settings, redis, model, board, folder: folder(), seats: Vec::new() };
+        let mut fleet = Self { settings, redis, store, model, board, folder: folder(), seats: Vec::new() };
         let seats = if settings.engine == Engine::Redis { settings.workers() + 1 } else { 1 };
         for seat in 0..seats {
             let network = fleet.redis.as_ref().map(|redis| FaultProxy::start(redis.port()));
@@ -140,6 +149,19 @@ impl Fleet {
                 self.seats[seat].seated.process().signal("CONT");
                 board.store_up.store(true, Ordering::Release);
             }
+            Fault::Suspend(time) => {
+                board.blows().suspends += 1;
+                self.signal_workers("STOP");
+                let end = Instant::now() + time;
+                while Instant::now() < end {
+                    sleep(Duration::from_millis(20)).await;
+                    // A connection of before an outage may fail once.
+                    if let Ok(swept) = self.store.as_ref().unwrap().sweep(MAX_BATCH).await {
+                        board.swept().extend(swept.iter().map(|lease| lease.token.0));
+                    }
+                }
+                self.signal_workers("CONT");
+            }
             Fault::StoreKill(down) => {
                 board.blows().store_kills += 1;
                 let redis = self.redis.as_mut().unwrap();
@@ -153,6 +175,12 @@ impl Fleet {
                 board.blows().network += 1;
                 trouble_on(self.seats[seat].network.as_ref().unwrap(), trouble).await;
             }
+        }
+    }
+
+    fn signal_workers(&mut self, name: &str) {
+        for seat in &mut self.seats[1..] {
+            seat.seated.process().signal(name);
         }
     }
 

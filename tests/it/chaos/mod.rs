@@ -35,11 +35,7 @@ use std::{
 use futures_util::{StreamExt, stream};
 use productforge::{
     clock::SystemClock,
-    store::{
-        Store,
-        redis::{RedisOptions, RedisStore},
-        sqlite::{Location, SqliteStore},
-    },
+    store::sqlite::{Location, SqliteStore},
 };
 use serde_json::Value;
 
@@ -71,10 +67,7 @@ async fn play(settings: Settings) {
     let board = Arc::new(Board::default());
     let mut fleet = Fleet::start(settings, board.clone()).await;
     let url = fleet.redis.as_ref().map(|redis| redis.url());
-    let direct: Option<Arc<dyn Store>> = url.as_ref().map(|url| -> Arc<dyn Store> {
-        Arc::new(RedisStore::open(RedisOptions { url: url.clone(), prefix: String::new() }).unwrap())
-    });
-    let watcher = match (&direct, &url) {
+    let watcher = match (&fleet.store, &url) {
         (Some(store), Some(url)) => Watcher::of_redis(store.clone(), url.clone(), board.clone()).await,
         _ => Watcher::of_sqlite(fleet.database(), board.clone()),
     };
@@ -89,13 +82,20 @@ async fn play(settings: Settings) {
     };
     let ends = fleet.stop().await;
 
-    let store = direct.unwrap_or_else(|| {
+    let store = fleet.store.clone().unwrap_or_else(|| {
         Arc::new(SqliteStore::open(Location::File(fleet.database()), Arc::new(SystemClock)).unwrap())
     });
     let contents = Contents::read(store.as_ref()).await;
     let (seen, outputs) = (watcher.seen(), fleet.outputs());
-    let evidence =
-        Evidence { contents: &contents, accepted: &accepted, seen: &seen, outputs: &outputs, told: &told };
+    let swept = board.swept().clone();
+    let evidence = Evidence {
+        contents: &contents,
+        accepted: &accepted,
+        seen: &seen,
+        outputs: &outputs,
+        swept: &swept,
+        told: &told,
+    };
     let mut verdict = oracle::judge(&evidence);
     paid::judge(&contents, &seen, &fleet.model.asked(), &board.starts(), &mut verdict);
     verdict.wrong.extend(ends.into_iter().chain(leftovers));

@@ -45,6 +45,8 @@ pub struct Evidence<'a> {
     pub seen: &'a Seen,
     /// What every process said.
     pub outputs: &'a [String],
+    /// Leases that the run itself took away.
+    pub swept: &'a BTreeSet<u64>,
     /// Id → status of accepted jobs and workflows, as the API told it.
     pub told: &'a BTreeMap<String, String>,
 }
@@ -53,7 +55,7 @@ pub fn judge(evidence: &Evidence) -> Verdict {
     let mut verdict = Verdict { stuck: evidence.seen.stuck.clone(), ..Verdict::default() };
     verdict.wrong.extend(evidence.contents.torn.iter().cloned());
     accepted(evidence, &mut verdict);
-    let swept = swept(evidence.outputs);
+    let swept = &swept(evidence.outputs) | evidence.swept;
     for job in evidence.contents.jobs.values() {
         job_is_whole(evidence, job, &swept, &mut verdict);
     }

@@ -25,13 +25,14 @@ pub struct Settings {
     pub jobs: usize,
     pub kills: usize,
     pub stops: usize,
+    pub suspends: usize,
     pub store_kills: usize,
     pub network: usize,
 }
 
 impl Settings {
     /// The short run, or what the environment asks for: `CHAOS_SEED`, `CHAOS_JOBS`, `CHAOS_KILLS`,
-    /// `CHAOS_STOPS`, `CHAOS_STORE_KILLS`, `CHAOS_NETWORK`.
+    /// `CHAOS_STOPS`, `CHAOS_SUSPENDS`, `CHAOS_STORE_KILLS`, `CHAOS_NETWORK`.
     pub fn from_environment(engine: Engine, seed: u64) -> Self {
         let number = |name: &str, usual: usize| match std::env::var(name) {
             Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")),
@@ -39,12 +40,14 @@ impl Settings {
         };
         let redis = usize::from(engine == Engine::Redis);
         let kills = number("CHAOS_KILLS", 6);
+        let stops = number("CHAOS_STOPS", kills / 4);
         Self {
             engine,
             seed: number("CHAOS_SEED", seed as usize) as u64,
             jobs: number("CHAOS_JOBS", 200).max(1),
             kills,
-            stops: number("CHAOS_STOPS", kills / 4),
+            stops,
+            suspends: redis * number("CHAOS_SUSPENDS", stops.div_ceil(2)),
             store_kills: redis * number("CHAOS_STORE_KILLS", 2),
             network: redis * number("CHAOS_NETWORK", kills),
         }
@@ -102,6 +105,9 @@ pub enum Fault {
     Kill(usize),
     /// SIGSTOP, and SIGCONT after this time.
     Stop(usize, Duration),
+    /// SIGSTOP to all workers, for longer than a lease: another machine of the fleet, which only sweeps,
+    /// takes their jobs away. When they go on, their answers are there and their leases are not.
+    Suspend(Duration),
     /// SIGKILL to Redis, which is started again after this time.
     StoreKill(Duration),
     Network(usize, Trouble),
@@ -137,6 +143,9 @@ impl Plan {
         for _ in 0..settings.stops {
             let leases = dice.between(2, 3) as u32;
             faults.push(Fault::Stop(dice.between(last.min(1), last), LEASE * leases));
+        }
+        for _ in 0..settings.suspends {
+            faults.push(Fault::Suspend(LEASE + dice.millis(300, 900)));
         }
         for _ in 0..settings.store_kills {
             faults.push(Fault::StoreKill(dice.millis(0, 600)));

@@ -33,7 +33,7 @@ impl fmt::Display for Report<'_> {
             ("results", contents.results.len().to_string()),
             ("jobs with several attempts", second_attempts.to_string()),
             ("jobs failed as poison", verdict.poisoned.to_string()),
-            ("kills / stops", format!("{} / {}", self.blows.kills, self.blows.stops)),
+            ("kills / stops / suspends", self.blows_to_processes()),
             ("store kills", self.blows.store_kills.to_string()),
             ("network faults", self.blows.network.to_string()),
             ("answers lost by crashes, paid again", verdict.paid_again.to_string()),
@@ -52,6 +52,10 @@ impl fmt::Display for Report<'_> {
 }
 
 impl Report<'_> {
+    fn blows_to_processes(&self) -> String {
+        format!("{} / {} / {}", self.blows.kills, self.blows.stops, self.blows.suspends)
+    }
+
     fn stuck(&self) -> String {
         let (lease, still) = (self.seen.worst_overdue, self.seen.worst_standstill);
         let still = format!("longest standstill {:.1} s", still.as_secs_f64());
