@@ -1,6 +1,6 @@
 //! One delivery from admission to its end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -62,6 +62,11 @@ async fn pipeline(shared: &Shared, execution: &Execution, delivery: &Delivery, l
         Some(answer) => Ok(answer),
         None => {
             let Some(request) = persist(lost, || execution.prepare(&running)).await else { return };
+            // A process that was frozen since is not told yet that its lease is lost; its own clock knows.
+            shared.held.lose_overdue(Instant::now());
+            if lost.is_cancelled() {
+                return;
+            }
             let call = tokio::select! {
                 // An answer that is there is kept, whatever else has happened.
                 biased;
