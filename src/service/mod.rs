@@ -4,10 +4,12 @@ pub mod agents;
 mod dispatch;
 mod error;
 pub mod execution;
+pub mod idempotency;
 mod listing;
 pub mod records;
 pub mod results;
 pub mod reviews;
+pub mod schedule;
 pub mod system;
 pub mod tasks;
 pub mod workflows;
@@ -17,6 +19,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 pub use agents::Agents;
 pub use error::{FieldProblem, ServiceError};
 pub use execution::Execution;
+pub use idempotency::IdempotencyKey;
 pub use listing::Listing;
 pub use results::Results;
 pub use reviews::Reviews;
@@ -24,7 +27,9 @@ pub use system::System;
 pub use tasks::Tasks;
 pub use workflows::Workflows;
 
-use crate::{clock::Clock, engine::retry::RetryPolicy, llm::ModelProvider, store::Store};
+use crate::{
+    clock::Clock, config::ModelConcurrency, engine::retry::RetryPolicy, llm::ModelProvider, store::Store,
+};
 
 /// What the services stand on.
 #[derive(Clone)]
@@ -35,6 +40,10 @@ pub struct Foundation {
     /// How long results are kept.
     pub result_ttl: Duration,
     pub retry: RetryPolicy,
+    /// How long one attempt may take where the job does not say.
+    pub job_timeout: Duration,
+    /// How many jobs may run at once by model.
+    pub model_concurrency: ModelConcurrency,
     /// The most tokens an answer may have.
     pub max_tokens: Option<u32>,
     /// The folder of the log file, for the status page.

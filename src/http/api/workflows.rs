@@ -70,6 +70,7 @@ pub struct WorkflowPage {
     active: Vec<Workflow>,
     completed: Vec<Workflow>,
     failed: Vec<Workflow>,
+    cancelled: Vec<Workflow>,
     /// How many workflows there are in all.
     total: u64,
     /// The `cursor` of the next page; null when this is the last one.
@@ -78,7 +79,7 @@ pub struct WorkflowPage {
 
 /// The newest workflows
 ///
-/// The newest `limit` workflows, sorted into `active`, `completed` and `failed`, newest first in each.
+/// The newest `limit` workflows, sorted into `active`, `completed`, `failed` and `cancelled`, newest first in each.
 #[utoipa::path(
     get,
     path = "/workflows",
@@ -92,7 +93,7 @@ pub struct WorkflowPage {
         "total_workflows": 1, "active": [{"workflow_id": "76660f75-5a72-41a3-b5ca-ff78d91023ea",
             "original_task": "Fix the login bug", "steps": [], "status": "running", "qa_enabled": true,
             "created_at": "2026-11-22T10:17:24.738861+00:00"}],
-        "completed": [], "failed": [], "total": 1, "next_cursor": null})))
+        "completed": [], "failed": [], "cancelled": [], "total": 1, "next_cursor": null})))
 )]
 pub async fn list(state: Data<HttpState>, req: HttpRequest) -> Answer<WorkflowPage> {
     let Paging { limit, cursor } = Paging::of(&req, DEFAULT_LIMIT, MAX_LIMIT)?;
@@ -103,6 +104,7 @@ pub async fn list(state: Data<HttpState>, req: HttpRequest) -> Answer<WorkflowPa
         active: Vec::new(),
         completed: Vec::new(),
         failed: Vec::new(),
+        cancelled: Vec::new(),
         total: listing.total,
         next_cursor: listing.next.as_ref().map(seal_cursor),
     };
@@ -111,6 +113,7 @@ pub async fn list(state: Data<HttpState>, req: HttpRequest) -> Answer<WorkflowPa
             WorkflowStatus::Running => page.active.push(workflow),
             WorkflowStatus::Completed => page.completed.push(workflow),
             WorkflowStatus::Failed => page.failed.push(workflow),
+            WorkflowStatus::Cancelled => page.cancelled.push(workflow),
         }
     }
     Ok(Json(page))
