@@ -5,13 +5,16 @@ mod dispatch;
 mod error;
 pub mod execution;
 pub mod idempotency;
+pub mod jobs;
 mod listing;
+pub mod queues;
 pub mod records;
 pub mod results;
 pub mod reviews;
 pub mod schedule;
 pub mod system;
 pub mod tasks;
+pub mod workers;
 pub mod workflows;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -20,11 +23,14 @@ pub use agents::Agents;
 pub use error::{FieldProblem, ServiceError};
 pub use execution::Execution;
 pub use idempotency::IdempotencyKey;
+pub use jobs::Jobs;
 pub use listing::Listing;
+pub use queues::Queues;
 pub use results::Results;
 pub use reviews::Reviews;
 pub use system::System;
 pub use tasks::Tasks;
+pub use workers::Workers;
 pub use workflows::Workflows;
 
 use crate::{
@@ -61,6 +67,9 @@ pub struct Services {
     pub reviews: Reviews,
     pub results: Results,
     pub system: System,
+    pub jobs: Jobs,
+    pub queues: Queues,
+    pub workers: Workers,
     pub execution: Execution,
 }
 
@@ -74,6 +83,9 @@ impl Services {
             reviews: Reviews::new(base.clone(), agents.clone()),
             results: Results::new(base.clone()),
             system: System::new(base.clone()),
+            jobs: Jobs::new(base.clone()),
+            queues: Queues::new(base.clone()),
+            workers: Workers::new(base.clone()),
             execution: Execution::new(base, agents.clone()),
             agents,
         }

@@ -75,7 +75,7 @@ impl Execution {
         }
         let (mut job, job_before) = match known {
             Some((job, revision)) => (job, Some(revision)),
-            None => (payload::foreign_job(payload, job_id, delivery, now), None),
+            None => (payload::foreign_job(payload, job_id, delivery.queue, now), None),
         };
         if has_result || job.state.is_terminal() {
             return self.settle(delivery, "it has its result already").await.map(Some);

@@ -162,6 +162,7 @@ impl Execution {
             queue: dispatch::queue_of(job.priority).name().to_owned(),
             payload_text: String::from_utf8(payload::of_job(&job)).ok(),
             payload_base64: None,
+            job: Some(Box::new(job.clone())),
             died_at: now,
         };
         let mut change = Change::new()

@@ -99,7 +99,7 @@ impl Execution {
     ) -> Result<Admission, ServiceError> {
         let Some(job_id) = job_id else { return self.bury(delivery, DeadReason::Unreadable, why).await };
         let now = self.base.clock.now();
-        let mut job = payload::foreign_job(&JobPayload::default(), job_id, delivery, now);
+        let mut job = payload::foreign_job(&JobPayload::default(), job_id, delivery.queue, now);
         job.end(JobState::Failed, Some(why.clone()), now);
         let agent = self.agents.persona(&job.agent).await?;
         let (token, job_revision) = (delivery.token, Revision::of(b""));
@@ -152,6 +152,7 @@ impl Execution {
             queue: delivery.queue.name().to_owned(),
             payload_base64: text.is_none().then(|| base64::engine::general_purpose::STANDARD.encode(kept)),
             payload_text: text,
+            job: None,
             died_at: now,
         };
         let change = change.under(delivery.token, LeaseEnd::Finish).put(records::put_dead_job(&dead));
