@@ -20,7 +20,8 @@ pub enum LeaseEnd {
     /// It ends and its payload goes back to the front of its queue, with no crash counted.
     Requeue,
     /// It ends and its payload is parked until this claim can be had; then it goes back to the front of
-    /// its queue, with no crash counted. If the claim can be had already, it goes there at once.
+    /// its queue, with no crash counted. If the claim can be had already, it goes there at once. What the
+    /// lease held itself is free by then.
     Park(Claim),
 }
 
@@ -52,10 +53,12 @@ pub struct Change {
     pub enqueue: Vec<Enqueue>,
     pub events: Vec<NewEvent>,
     /// Leases of others that end here, their payloads with them. One that is not held (any more) is
-    /// passed over.
+    /// passed over. If the lease of this change is among them, it holds no claim and its end finds
+    /// nothing more to do.
     pub revoke: Vec<Token>,
     /// What the lease of this change is to hold from now on, all of it or the change is refused. Only
-    /// under a lease that goes on ([`LeaseEnd::Keep`]); what it holds already it keeps.
+    /// under a lease that goes on ([`LeaseEnd::Keep`]); what it holds already it keeps, and a name counts
+    /// once. What the revocations of this change free is free for the next change only.
     pub claim: Vec<Claim>,
 }
 

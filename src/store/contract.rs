@@ -99,7 +99,8 @@ pub trait Store: Send + Sync {
 
     /// Moves at most `limit` payloads whose time has come to the back of their queues, in order of
     /// their due times, and tells when the next one falls due. Payloads that are parked although their
-    /// claim could be had go back to the front of theirs, a bounded number of them.
+    /// claim could be had go back to the front of theirs, those of a name that were parked first, of each
+    /// name no more than could have it, and at most `limit` in all.
     async fn promote(&self, limit: usize) -> Result<Promoted, StoreError>;
 
     /// At most `limit` of the leases held now, the next to run out first.
@@ -108,8 +109,8 @@ pub trait Store: Send + Sync {
     /// How much waits and how much is held. Cost does not grow with the numbers.
     async fn depth(&self) -> Result<QueueDepth, StoreError>;
 
-    /// At most `limit` of the payloads that are ready in a queue, the next to be taken first. Takes
-    /// nothing.
+    /// At most `limit` of the payloads that are ready in a queue, paused or not, the next to be taken
+    /// first. Takes nothing.
     async fn waiting(&self, queue: Queue, limit: usize) -> Result<Vec<Vec<u8>>, StoreError>;
 
     /// Pauses a queue or lets it go on. What waits in a paused queue stays there and can be added to;

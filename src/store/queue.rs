@@ -55,7 +55,10 @@ impl std::fmt::Display for Token {
 
 /// A share of something limited, such as one agent's concurrency: at most `limit` leases hold the
 /// same name at once. It is held from the change that claims it until its lease ends, however that
-/// comes about. Who claims says the limit; the last one said counts.
+/// comes about. Who claims says the limit; the last one said, by a change that was made, counts.
+///
+/// When a lease ends that holds claims, of each of their names the payload that was parked first goes back
+/// to the front of its queue, with the crashes it had. It holds nothing there: who takes it claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// 1 to 256 bytes.
@@ -76,7 +79,8 @@ pub struct Reserve {
     pub limit: usize,
     /// How long the lease lasts from now unless renewed.
     pub lease_ms: u64,
-    /// The queues to take from: all of the first, then the next. [`Queue::ALL`] is strict priority.
+    /// The queues to take from: all of the first, then the next. [`Queue::ALL`] is strict priority. One
+    /// that is not named is left alone.
     pub order: [Queue; 3],
 }
 
@@ -114,6 +118,7 @@ pub struct Swept {
 /// What [`super::Store::promote`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Promoted {
+    /// Payloads whose time had come; those that were parked are not counted.
     pub moved: usize,
     /// When the next payload falls due, if one waits.
     pub next_due: Option<UnixMs>,

@@ -1,6 +1,6 @@
 //! The one write: conditions first, then everything.
 
-use super::{documents, events, leases, queues, step::Step};
+use super::{claims, documents, events, leases, queues, step::Step};
 use crate::store::{Applied, Change, Expectation, LeaseEnd, Outcome, Refusal, Revision, StoreError};
 
 /// Makes the change or says which condition failed. It writes nothing before all conditions hold.
@@ -15,6 +15,11 @@ pub(super) fn apply(step: &Step, change: &Change) -> Result<Outcome, StoreError>
             return Ok(Err(Refusal::Changed(expectation.key.clone())));
         }
     }
+    if let Some(lease) = &change.lease
+        && let Some(claim) = claims::first_refused(step, lease.token, &change.claim)?
+    {
+        return Ok(Err(Refusal::Limited(claim)));
+    }
     for put in &change.put {
         documents::put(step, put)?;
     }
@@ -28,11 +33,19 @@ pub(super) fn apply(step: &Step, change: &Change) -> Result<Outcome, StoreError>
     for event in &change.events {
         event_ids.push(events::append(step, event)?);
     }
-    if let Some(lease) = &change.lease {
-        match lease.end {
+    for token in &change.revoke {
+        leases::finish(step, *token)?;
+    }
+    // A change may revoke its own lease: then nothing can hold a claim, and nothing is left to end.
+    if let Some(lease) = change.lease.as_ref().filter(|lease| !change.revoke.contains(&lease.token)) {
+        for claim in &change.claim {
+            claims::grant(step, lease.token, claim)?;
+        }
+        match &lease.end {
             LeaseEnd::Keep => {}
             LeaseEnd::Finish => leases::finish(step, lease.token)?,
-            LeaseEnd::Requeue | LeaseEnd::Park(_) => leases::requeue(step, lease.token)?,
+            LeaseEnd::Requeue => leases::requeue(step, lease.token)?,
+            LeaseEnd::Park(claim) => leases::park(step, lease.token, claim)?,
         }
     }
     Ok(Ok(Applied { event_ids }))

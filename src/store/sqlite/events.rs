@@ -28,6 +28,7 @@ pub(super) fn append(step: &Step, event: &NewEvent) -> Result<u64, StoreError> {
              RETURNING appended",
         )?
         .query_row(params![event.stream, id, step.now], |row| row.get(0))?;
+    step.note_event(&event.stream);
     if appended > MAX_EVENTS_PER_STREAM as i64 && appended % CUT_EVERY == 0 {
         cut(step, &event.stream)?;
     }

@@ -75,6 +75,46 @@ pub(super) fn list(step: &Step, query: &ListQuery) -> Result<DocPage, StoreError
     Ok(DocPage { docs, next })
 }
 
+/// An entry as the audit looks at it.
+pub(super) struct Standing {
+    pub index_no: i64,
+    pub id: String,
+    pub document: i64,
+    /// Whether the document is there.
+    pub exists: bool,
+}
+
+/// At most `limit` entries of an index, newest first, whether or not their documents are there.
+pub(super) fn documents_of(
+    step: &Step,
+    index: &IndexName,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<(Vec<Standing>, Option<Cursor>), StoreError> {
+    let place = after.map(Place::parse).transpose()?.unwrap_or(Place { at: UnixMs::MAX, id: "\u{10ffff}" });
+    let entries: Vec<(UnixMs, Standing)> = step
+        .sql(
+            "SELECT entry.at, entry.index_no, entry.id, entry.document, document.no IS NOT NULL
+             FROM index_entries AS entry LEFT JOIN documents AS document ON document.no = entry.document
+             WHERE entry.index_no = (SELECT no FROM indexes WHERE name = ?1)
+               AND (entry.at, entry.id) < (?3, ?4)
+             ORDER BY entry.at DESC, entry.id DESC LIMIT ?2",
+        )?
+        .query_map(params![index.as_str(), limit as i64, place.at, place.id], |row| {
+            let standing = Standing {
+                index_no: row.get(1)?,
+                id: row.get(2)?,
+                document: row.get(3)?,
+                exists: row.get(4)?,
+            };
+            Ok((row.get(0)?, standing))
+        })?
+        .collect::<Result<_, _>>()?;
+    let last = entries.last().filter(|_| entries.len() == limit);
+    let next = last.map(|(at, last)| Place { at: *at, id: &last.id }.cursor());
+    Ok((entries.into_iter().map(|(_, entry)| entry).collect(), next))
+}
+
 fn page_sql(place: &str) -> String {
     format!(
         "SELECT entry.at, entry.id, document.kind, document.body, document.expires_at
@@ -121,8 +161,13 @@ impl<'a> Place<'a> {
             .0
             .split_once(':')
             .and_then(|(at, id)| Some(Self { at: at.parse().ok()?, id }))
-            .ok_or_else(|| StoreError::Invalid("the cursor is not one of this store".into()))
+            .ok_or_else(foreign_cursor)
     }
+}
+
+/// A cursor that no engine, or another one, has made.
+pub(super) fn foreign_cursor() -> StoreError {
+    StoreError::Invalid("the cursor is not one of this store".into())
 }
 
 /// One index that a document stands in.
@@ -156,7 +201,8 @@ fn enter(step: &Step, document: i64, id: &str, name: &str, at: UnixMs) -> Result
     Ok(())
 }
 
-fn leave(step: &Step, document: i64, index_no: i64) -> Result<(), StoreError> {
+/// Takes a document out of one index.
+pub(super) fn leave(step: &Step, document: i64, index_no: i64) -> Result<(), StoreError> {
     step.sql("DELETE FROM index_entries WHERE document = ?1 AND index_no = ?2")?
         .execute([document, index_no])?;
     step.sql("UPDATE indexes SET entries = entries - 1 WHERE no = ?1")?.execute([index_no])?;

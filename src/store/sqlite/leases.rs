@@ -3,21 +3,22 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::{
+    claims,
     queues::{self, Place},
     step::Step,
 };
-use crate::store::{Delivery, LeaseInfo, Queue, Reserve, StoreError, Swept, Token};
+use crate::store::{Claim, Delivery, LeaseInfo, Queue, Reserve, StoreError, Swept, Token};
 
 /// Moves payloads from their queues into leases.
 pub(super) fn reserve(step: &Step, request: &Reserve) -> Result<Vec<Delivery>, StoreError> {
-    let taken = queues::pop(step, request.limit)?;
+    let taken = queues::pop(step, &request.order, request.limit)?;
     let expires_at = step.after(request.lease_ms);
     let mut deliveries = Vec::with_capacity(taken.len());
+    let mut insert = step.sql(
+        "INSERT INTO leases (queue, payload, crashes, worker, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
     for ready in taken {
-        step.sql(
-            "INSERT INTO leases (queue, payload, crashes, worker, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?
-        .execute(params![ready.queue, ready.payload, ready.crashes, request.worker, expires_at])?;
+        insert.execute(params![ready.queue, ready.payload, ready.crashes, request.worker, expires_at])?;
         deliveries.push(Delivery {
             token: Token(step.last_id() as u64),
             queue: ready.queue,
@@ -26,7 +27,7 @@ pub(super) fn reserve(step: &Step, request: &Reserve) -> Result<Vec<Delivery>, S
         });
     }
     if !deliveries.is_empty() {
-        queues::count(step, Place::Leased, deliveries.len() as i64)?;
+        queues::count(step, Place::Leased, deliveries.len() as i64);
     }
     Ok(deliveries)
 }
@@ -44,31 +45,45 @@ pub(super) fn renew(step: &Step, tokens: &[Token], lease_ms: u64) -> Result<Vec<
     tokens.iter().map(|token| Ok(update.execute(params![token, expires_at])? == 1)).collect()
 }
 
-/// Ends a lease that is held; its payload is gone.
+/// Ends a lease, if it is held; its payload is gone.
 pub(super) fn finish(step: &Step, token: Token) -> Result<(), StoreError> {
-    step.sql("DELETE FROM leases WHERE token = ?1")?.execute([token])?;
-    queues::count(step, Place::Leased, -1)
-}
-
-/// Ends a lease that is held; its payload goes back to the front with the crashes it had.
-pub(super) fn requeue(step: &Step, token: Token) -> Result<(), StoreError> {
-    let held: Option<(Queue, Vec<u8>, u32)> = step
-        .sql("SELECT queue, payload, crashes FROM leases WHERE token = ?1")?
-        .query_row([token], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()?;
-    if let Some((queue, payload, crashes)) = held {
-        queues::push_front(step, queue, &payload, crashes)?;
-        finish(step, token)?;
+    if step.sql("DELETE FROM leases WHERE token = ?1")?.execute([token])? == 1 {
+        queues::count(step, Place::Leased, -1);
+        claims::free(step, token)?;
     }
     Ok(())
+}
+
+/// Ends a lease, if it is held; its payload goes back to the front with the crashes it had.
+pub(super) fn requeue(step: &Step, token: Token) -> Result<(), StoreError> {
+    if let Some((queue, payload, crashes)) = payload(step, token)? {
+        finish(step, token)?;
+        queues::push_front(step, queue, &payload, crashes)?;
+    }
+    Ok(())
+}
+
+/// Ends a lease, if it is held; its payload is parked with the crashes it had. What the lease held is
+/// free by then.
+pub(super) fn park(step: &Step, token: Token, claim: &Claim) -> Result<(), StoreError> {
+    if let Some((queue, payload, crashes)) = payload(step, token)? {
+        finish(step, token)?;
+        claims::park(step, claim, queue, &payload, crashes)?;
+    }
+    Ok(())
+}
+
+fn payload(step: &Step, token: Token) -> Result<Option<(Queue, Vec<u8>, u32)>, StoreError> {
+    let mut select = step.sql("SELECT queue, payload, crashes FROM leases WHERE token = ?1")?;
+    Ok(select.query_row([token], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?)
 }
 
 /// Ends at most `limit` leases that have run out. The one that ran out first ends up foremost.
 pub(super) fn sweep(step: &Step, limit: usize) -> Result<Vec<Swept>, StoreError> {
     let run_out: Vec<LeaseInfo> = select(step, "WHERE expires_at <= ?2", limit)?;
     for lease in run_out.iter().rev() {
-        queues::push_front(step, lease.queue, &lease.payload, lease.crashes.saturating_add(1))?;
         finish(step, lease.token)?;
+        queues::push_front(step, lease.queue, &lease.payload, lease.crashes.saturating_add(1))?;
     }
     Ok(run_out
         .into_iter()

@@ -1,15 +1,19 @@
 //! The embedded store: SQLite, one writer thread with group commit, readers on their own connections.
 //!
 //! `open` opens files, `writer` and `readers` run steps, `schema` and `migrations/` say what the
-//! tables are. The steps themselves are plain functions over a [`step::Step`], one file per noun of
-//! the contract: `documents`, `indexes`, `change`, `queues`, `leases`, `events`.
+//! tables are, `known` what the writer need not ask them, `wakeup` who waits. The steps themselves are
+//! plain functions over a [`step::Step`], one file per noun of the contract: `documents`, `indexes`,
+//! `change`, `queues`, `leases`, `claims`, `events`, `audit`.
 
+mod audit;
 mod change;
 mod check;
+mod claims;
 mod documents;
 mod error;
 mod events;
 mod indexes;
+mod known;
 mod leases;
 mod open;
 mod queues;
@@ -17,6 +21,7 @@ mod readers;
 mod schema;
 mod step;
 mod values;
+mod wakeup;
 mod writer;
 
 use std::{
@@ -25,10 +30,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::sync::Notify;
 
 pub use self::open::Location;
-use self::{open::FileLock, readers::Readers, step::Step, writer::Writer};
+use self::{open::FileLock, readers::Readers, step::Step, wakeup::Wakeup, writer::Writer};
 use super::limits::{check_batch, check_change, check_page};
 use crate::{
     clock::Clock,
@@ -46,8 +50,7 @@ pub struct SqliteStore {
     writer: Arc<Writer>,
     /// `None` in memory: such a database has one connection, the writer's.
     readers: Option<Arc<Readers>>,
-    /// Notified when a payload has become ready.
-    work: Arc<Notify>,
+    wakeup: Arc<Wakeup>,
     /// Shared with the writer's thread, so that the file is ours until the last of both has let go.
     lock: Mutex<Option<Arc<FileLock>>>,
 }
@@ -65,9 +68,9 @@ impl SqliteStore {
             }
         };
         schema::migrate(&mut conn)?;
-        let work = Arc::new(Notify::new());
-        let writer = Arc::new(Writer::start(conn, clock.clone(), work.clone(), lock.clone())?);
-        Ok(Self { location, clock, writer, readers, work, lock: Mutex::new(lock) })
+        let wakeup: Arc<Wakeup> = Arc::default();
+        let writer = Arc::new(Writer::start(conn, clock.clone(), wakeup.clone(), lock.clone())?);
+        Ok(Self { location, clock, writer, readers, wakeup, lock: Mutex::new(lock) })
     }
 
     /// Runs a step that may write.
@@ -171,7 +174,7 @@ impl Store for SqliteStore {
     }
 
     async fn wait_for_work(&self, longest: Duration) {
-        let woken = self.work.notified();
+        let woken = self.wakeup.work();
         tokio::pin!(woken);
         // Registered before looking: what becomes ready after the look wakes us.
         woken.as_mut().enable();
@@ -190,20 +193,36 @@ impl Store for SqliteStore {
         self.read(move |step| events::read(step, &stream, after, limit)).await
     }
 
-    async fn waiting(&self, _queue: Queue, _limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-        Err(StoreError::Invalid("not built".to_owned()))
+    async fn waiting(&self, queue: Queue, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        check_batch("payloads to look at", limit)?;
+        self.read(move |step| queues::waiting(step, queue, limit)).await
     }
 
-    async fn pause(&self, _queue: Queue, _paused: bool) -> Result<(), StoreError> {
-        Err(StoreError::Invalid("not built".to_owned()))
+    async fn pause(&self, queue: Queue, paused: bool) -> Result<(), StoreError> {
+        self.write(move |step| queues::pause(step, queue, paused)).await
     }
 
-    async fn wait_for_events(&self, _stream: &str, _after: u64, longest: Duration) {
-        tokio::time::sleep(longest).await;
+    async fn wait_for_events(&self, stream: &str, after: u64, longest: Duration) {
+        let listener = self.wakeup.listen(stream);
+        let rung = listener.event();
+        tokio::pin!(rung);
+        // Registered before looking, as above.
+        rung.as_mut().enable();
+        let look_and_wait = async {
+            if !matches!(self.events(stream, after, 1).await, Ok(found) if !found.is_empty()) {
+                rung.await;
+            }
+        };
+        let _ = tokio::time::timeout(longest, look_and_wait).await;
     }
 
-    async fn audit(&self, _part: &AuditPart, _after: Option<Cursor>) -> Result<Audited, StoreError> {
-        Err(StoreError::Invalid("not built".to_owned()))
+    async fn audit(&self, part: &AuditPart, after: Option<Cursor>) -> Result<Audited, StoreError> {
+        let part = part.clone();
+        self.write(move |step| match part {
+            AuditPart::Leases => audit::leases(step, after.as_ref()),
+            AuditPart::Index(_, index) => audit::index(step, &index, after.as_ref()),
+        })
+        .await
     }
 
     async fn close(&self) {

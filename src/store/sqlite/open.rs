@@ -19,8 +19,8 @@ pub enum Location {
     File(PathBuf),
 }
 
-/// Statements that a connection keeps prepared; there are about fifty in all.
-const PREPARED: usize = 64;
+/// Statements that a connection keeps prepared; there are about eighty in all.
+const PREPARED: usize = 128;
 
 /// The right to use a database file, held by one process at a time until it is dropped.
 ///

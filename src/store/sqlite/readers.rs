@@ -8,7 +8,7 @@ use std::{
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::Semaphore;
 
-use super::{error, open, step::Step};
+use super::{error, known::Known, open, step::Step};
 use crate::{clock::Clock, store::StoreError};
 
 /// How many reads run at once.
@@ -61,7 +61,7 @@ impl Readers {
             None => open::reader(&self.file)?,
         };
         let snapshot = conn.transaction_with_behavior(TransactionBehavior::Deferred)?;
-        let answer = step(&Step::new(&snapshot, self.clock.now_ms()));
+        let answer = step(&Step::new(&snapshot, &Known::default(), self.clock.now_ms()));
         snapshot.finish()?;
         // A connection on which something failed or panicked is dropped instead.
         self.idle().push(conn);

@@ -1,23 +1,26 @@
 //! What a step works with while it runs.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 
 use rusqlite::{CachedStatement, Connection};
 
+use super::{known::Known, wakeup::News};
 use crate::store::{StoreError, UnixMs};
 
 /// One step of the contract under way: inside a transaction (or a savepoint of the writer's), at one
 /// moment of the store's clock.
 pub(super) struct Step<'c> {
     conn: &'c Connection,
+    /// What need not be read from the tables.
+    pub known: &'c Known,
     /// The time at which all of the step happens.
     pub now: UnixMs,
-    made_ready: Cell<bool>,
+    news: RefCell<News>,
 }
 
 impl<'c> Step<'c> {
-    pub fn new(conn: &'c Connection, now: UnixMs) -> Self {
-        Self { conn, now, made_ready: Cell::new(false) }
+    pub fn new(conn: &'c Connection, known: &'c Known, now: UnixMs) -> Self {
+        Self { conn, known, now, news: RefCell::default() }
     }
 
     /// A statement, prepared once per connection.
@@ -42,10 +45,19 @@ impl<'c> Step<'c> {
 
     /// Notes that a payload can be taken once this step is committed.
     pub fn note_ready(&self) {
-        self.made_ready.set(true);
+        self.news.borrow_mut().ready = true;
     }
 
-    pub fn made_ready(&self) -> bool {
-        self.made_ready.get()
+    /// Notes that a stream has one more event once this step is committed.
+    pub fn note_event(&self, stream: &str) {
+        let mut news = self.news.borrow_mut();
+        if !news.streams.contains(stream) {
+            news.streams.insert(stream.to_owned());
+        }
+    }
+
+    /// What was noted.
+    pub fn into_news(self) -> News {
+        self.news.into_inner()
     }
 }

@@ -11,9 +11,14 @@ use std::{
 };
 
 use rusqlite::Connection;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
-use super::{error, step::Step};
+use super::{
+    error,
+    known::Known,
+    step::Step,
+    wakeup::{News, Wakeup},
+};
 use crate::{clock::Clock, store::StoreError};
 
 /// The most steps of one commit: bounds how long the first of them waits for its answer.
@@ -27,20 +32,21 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. `keep` is held until the thread ends; `work` is notified when a committed
-    /// step has made a payload ready.
+    /// Starts the thread. `keep` is held until the thread ends; `wakeup` is told what committed steps
+    /// have brought.
     pub fn start(
         conn: Connection,
         clock: Arc<dyn Clock>,
-        work: Arc<Notify>,
+        wakeup: Arc<Wakeup>,
         keep: impl Send + 'static,
     ) -> Result<Self, StoreError> {
         let (sender, receiver) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || {
-                run(&conn, &*clock, &work, &receiver);
-                drop(conn);
+                let thread = Thread { conn, clock, known: Known::default() };
+                thread.run(&wakeup, &receiver);
+                drop(thread);
                 drop(keep);
             })
             .map_err(|e| StoreError::Unavailable(format!("the writer's thread cannot start: {e}")))?;
@@ -125,77 +131,91 @@ where
     }
 }
 
-/// The thread: one group after another until nobody can send any more.
-fn run(conn: &Connection, clock: &dyn Clock, work: &Notify, queue: &mpsc::Receiver<Box<dyn Call>>) {
-    while let Ok(first) = queue.recv() {
-        let mut group = vec![first];
-        let committed = commit_group(conn, clock, queue, &mut group);
-        if let Err(lost) = &committed {
-            log::warn!(steps = group.len(); "The embedded store could not commit {} step(s): {lost}", group.len());
-        }
-        if matches!(committed, Ok(true)) {
-            work.notify_waiters();
-        }
-        for call in group {
-            call.answer(committed.as_ref().err());
-        }
-    }
+/// What the thread works with.
+struct Thread {
+    conn: Connection,
+    clock: Arc<dyn Clock>,
+    known: Known,
 }
 
-/// Runs the first step of the group and all that wait behind it in one transaction; whether any of
-/// them made a payload ready. After an error nothing of the group was written.
-fn commit_group(
-    conn: &Connection,
-    clock: &dyn Clock,
-    queue: &mpsc::Receiver<Box<dyn Call>>,
-    group: &mut Vec<Box<dyn Call>>,
-) -> Result<bool, StoreError> {
-    conn.execute_batch("BEGIN IMMEDIATE")?;
-    let committed = run_group(conn, clock, queue, group).and_then(|made_ready| {
-        conn.execute_batch("COMMIT")?;
-        Ok(made_ready)
-    });
-    if committed.is_err() && !conn.is_autocommit() {
-        // Should this fail too, the next BEGIN fails and says so to its callers.
-        let _ = conn.execute_batch("ROLLBACK");
-    }
-    committed
-}
-
-fn run_group(
-    conn: &Connection,
-    clock: &dyn Clock,
-    queue: &mpsc::Receiver<Box<dyn Call>>,
-    group: &mut Vec<Box<dyn Call>>,
-) -> Result<bool, StoreError> {
-    let mut made_ready = false;
-    for number in 0..MAX_GROUP {
-        if number == group.len() {
-            match queue.try_recv() {
-                Ok(call) => group.push(call),
-                Err(_) => break,
+impl Thread {
+    /// One group after another until nobody can send any more.
+    fn run(&self, wakeup: &Wakeup, queue: &mpsc::Receiver<Box<dyn Call>>) {
+        while let Ok(first) = queue.recv() {
+            let mut group = vec![first];
+            let committed = self.commit_group(queue, &mut group);
+            match &committed {
+                Ok(news) => wakeup.tell(news),
+                Err(lost) => {
+                    let steps = group.len();
+                    log::warn!(steps; "The embedded store could not commit {steps} step(s): {lost}");
+                }
+            }
+            for call in group {
+                call.answer(committed.as_ref().err());
             }
         }
-        made_ready |= run_in_savepoint(conn, clock, group[number].as_mut())?;
     }
-    Ok(made_ready)
-}
 
-/// Runs one step; undoes it, and it alone, if it fails. An error here means that the whole
-/// transaction is lost.
-fn run_in_savepoint(conn: &Connection, clock: &dyn Clock, call: &mut dyn Call) -> Result<bool, StoreError> {
-    conn.prepare_cached("SAVEPOINT step")?.execute([])?;
-    let step = Step::new(conn, clock.now_ms());
-    let ran = call.run(&step);
-    if let Err(failed) = &ran {
-        if conn.is_autocommit() {
-            // SQLite has given up the transaction by itself, as it may on a full or broken disk.
-            return Err(failed.clone());
+    /// Runs the first step of the group and all that wait behind it in one transaction; what they have
+    /// brought. After an error nothing of the group was written.
+    fn commit_group(
+        &self,
+        queue: &mpsc::Receiver<Box<dyn Call>>,
+        group: &mut Vec<Box<dyn Call>>,
+    ) -> Result<News, StoreError> {
+        self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let committed = self.run_group(queue, group).and_then(|news| {
+            self.known.write_counted(&self.conn)?;
+            self.conn.prepare_cached("COMMIT")?.execute([])?;
+            Ok(news)
+        });
+        if committed.is_err() {
+            self.known.undo_to(Default::default());
+            if !self.conn.is_autocommit() {
+                // Should this fail too, the next BEGIN fails and says so to its callers.
+                let _ = self.conn.execute_batch("ROLLBACK");
+            }
         }
-        conn.prepare_cached("ROLLBACK TO step")?.execute([])?;
+        committed
     }
-    conn.prepare_cached("RELEASE step")?.execute([])?;
-    Ok(ran.is_ok() && step.made_ready())
+
+    fn run_group(
+        &self,
+        queue: &mpsc::Receiver<Box<dyn Call>>,
+        group: &mut Vec<Box<dyn Call>>,
+    ) -> Result<News, StoreError> {
+        let mut news = News::default();
+        for number in 0..MAX_GROUP {
+            if number == group.len() {
+                match queue.try_recv() {
+                    Ok(call) => group.push(call),
+                    Err(_) => break,
+                }
+            }
+            news.add(self.run_in_savepoint(group[number].as_mut())?);
+        }
+        Ok(news)
+    }
+
+    /// Runs one step; undoes it, and it alone, if it fails. An error here means that the whole
+    /// transaction is lost.
+    fn run_in_savepoint(&self, call: &mut dyn Call) -> Result<News, StoreError> {
+        self.conn.prepare_cached("SAVEPOINT step")?.execute([])?;
+        let counted = self.known.counted();
+        let step = Step::new(&self.conn, &self.known, self.clock.now_ms());
+        let ran = call.run(&step);
+        if let Err(failed) = &ran {
+            self.known.undo_to(counted);
+            if self.conn.is_autocommit() {
+                // SQLite has given up the transaction by itself, as it may on a full or broken disk.
+                return Err(failed.clone());
+            }
+            self.conn.prepare_cached("ROLLBACK TO step")?.execute([])?;
+        }
+        self.conn.prepare_cached("RELEASE step")?.execute([])?;
+        Ok(if ran.is_ok() { step.into_news() } else { News::default() })
+    }
 }
 
 #[cfg(test)]
@@ -207,7 +227,7 @@ mod tests {
 
     fn writer(conn: Connection) -> Writer {
         conn.execute_batch("CREATE TABLE t (x BLOB NOT NULL) STRICT").unwrap();
-        Writer::start(conn, Arc::new(SystemClock), Arc::new(Notify::new()), ()).unwrap()
+        Writer::start(conn, Arc::new(SystemClock), Arc::default(), ()).unwrap()
     }
 
     fn insert(step: &Step, bytes: usize) -> Result<(), StoreError> {

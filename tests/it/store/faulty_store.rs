@@ -1,7 +1,7 @@
 //! A store with one fault planted in it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -28,10 +28,20 @@ pub enum Fault {
     ListsTheOldestFirst,
     LosesOneAtThePageBorder,
     SweepsBeforeTime,
+    ForgetsToFreeAClaim,
+    GrantsOneClaimTooMany,
+    NamesTheLastRefusedClaim,
+    GivesTheFirstClaimOfARefusedChange,
+    LosesWhatIsParked,
+    LeavesARevokedLease,
+    RevokesInARefusedChange,
+    TakesFromAPausedQueue,
+    TakesInStrictOrderAlways,
+    ShowsTheLastFirst,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 16] = [
+    pub const ALL: [Fault; 26] = [
         Fault::IgnoresTheTokenOnFinish,
         Fault::RenewsAnything,
         Fault::ForgetsACrash,
@@ -48,6 +58,16 @@ impl Fault {
         Fault::ListsTheOldestFirst,
         Fault::LosesOneAtThePageBorder,
         Fault::SweepsBeforeTime,
+        Fault::ForgetsToFreeAClaim,
+        Fault::GrantsOneClaimTooMany,
+        Fault::NamesTheLastRefusedClaim,
+        Fault::GivesTheFirstClaimOfARefusedChange,
+        Fault::LosesWhatIsParked,
+        Fault::LeavesARevokedLease,
+        Fault::RevokesInARefusedChange,
+        Fault::TakesFromAPausedQueue,
+        Fault::TakesInStrictOrderAlways,
+        Fault::ShowsTheLastFirst,
     ];
 }
 
@@ -58,11 +78,19 @@ pub struct FaultyStore {
     stood_in: Mutex<BTreeMap<DocKey, Vec<(IndexName, UnixMs)>>>,
     /// The highest count answered.
     counted: Mutex<BTreeMap<IndexName, u64>>,
+    /// Who claimed which names.
+    claimed: Mutex<BTreeSet<(Token, String)>>,
 }
 
 impl FaultyStore {
     pub fn new(sound: Arc<dyn Store>, fault: Fault) -> Self {
-        Self { sound, fault, stood_in: Mutex::default(), counted: Mutex::default() }
+        Self {
+            sound,
+            fault,
+            stood_in: Mutex::default(),
+            counted: Mutex::default(),
+            claimed: Mutex::default(),
+        }
     }
 
     fn has(&self, fault: Fault) -> bool {
@@ -108,9 +136,58 @@ impl FaultyStore {
                     }
                 }
             }
+            Fault::GrantsOneClaimTooMany => change.claim.iter_mut().for_each(|claim| claim.limit += 1),
+            Fault::NamesTheLastRefusedClaim => change.claim.reverse(),
+            Fault::LosesWhatIsParked => {
+                if let Some(lease) = &mut change.lease
+                    && matches!(lease.end, LeaseEnd::Park(_))
+                {
+                    lease.end = LeaseEnd::Finish;
+                }
+            }
+            Fault::LeavesARevokedLease => change.revoke.clear(),
             _ => {}
         }
         Ok(change)
+    }
+
+    /// The outcome as the fault distorts it after the change was made or refused.
+    async fn spoil(&self, change: Change, outcome: Outcome) -> Result<Outcome, StoreError> {
+        let torn = match (self.fault, &outcome) {
+            (Fault::IgnoresTheTokenOnFinish, Err(Refusal::LeaseLost)) => {
+                let sound = Change { lease: None, claim: Vec::new(), ..change };
+                return self.sound.apply(sound).await;
+            }
+            (Fault::GrantsOneClaimTooMany, Err(Refusal::Limited(claim))) => {
+                let claim = Claim { limit: claim.limit - 1, ..claim.clone() };
+                return Ok(Err(Refusal::Limited(claim)));
+            }
+            (Fault::WritesTheFirstPutOfARefusedChange, Err(_)) => {
+                change.put.into_iter().take(1).fold(Change::new(), Change::put)
+            }
+            (Fault::RevokesInARefusedChange, Err(_)) => {
+                change.revoke.into_iter().fold(Change::new(), Change::revoke)
+            }
+            (Fault::GivesTheFirstClaimOfARefusedChange, Err(Refusal::Limited(_))) => {
+                let first = change.claim.into_iter().take(1);
+                first.fold(Change { lease: change.lease, ..Change::new() }, Change::claim)
+            }
+            _ => return Ok(outcome),
+        };
+        // Whether it is made does not matter: the outcome is the one it was.
+        let _ = self.sound.apply(torn).await?;
+        Ok(outcome)
+    }
+
+    /// Refuses a claim that somebody still holds whose lease has ended.
+    fn still_claimed(&self, change: &Change) -> Option<Claim> {
+        let (token, claimed) = (change.lease.as_ref()?.token, self.claimed.lock().unwrap());
+        let holders = |claim: &Claim| claimed.iter().filter(|(_, name)| *name == claim.name).count() as u32;
+        let refused = change
+            .claim
+            .iter()
+            .find(|claim| !claimed.contains(&(token, claim.name.clone())) && holders(claim) >= claim.limit);
+        refused.cloned()
     }
 }
 
@@ -152,15 +229,17 @@ impl Store for FaultyStore {
 
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {
         let change = self.distort(change).await?;
+        if self.has(Fault::ForgetsToFreeAClaim)
+            && let Some(claim) = self.still_claimed(&change)
+        {
+            return Ok(Err(Refusal::Limited(claim)));
+        }
         let outcome = self.sound.apply(change.clone()).await?;
-        if self.has(Fault::IgnoresTheTokenOnFinish) && outcome == Err(Refusal::LeaseLost) {
-            return self.sound.apply(Change { lease: None, ..change }).await;
+        if let (Ok(_), Some(lease)) = (&outcome, &change.lease) {
+            let claims = change.claim.iter().map(|claim| (lease.token, claim.name.clone()));
+            self.claimed.lock().unwrap().extend(claims);
         }
-        if self.has(Fault::WritesTheFirstPutOfARefusedChange) && outcome.is_err() && !change.put.is_empty() {
-            let torn = Change::new().put(change.put[0].clone());
-            self.sound.apply(torn).await?.expect("a change without a condition is made");
-        }
-        Ok(outcome)
+        self.spoil(change, outcome).await
     }
 
     async fn expire(&self, limit: usize) -> Result<bool, StoreError> {
@@ -168,7 +247,20 @@ impl Store for FaultyStore {
     }
 
     async fn reserve(&self, request: &Reserve) -> Result<Vec<Delivery>, StoreError> {
-        let mut deliveries = self.sound.reserve(request).await?;
+        let mut request = request.clone();
+        if self.has(Fault::TakesInStrictOrderAlways) {
+            request.order = Queue::ALL;
+        }
+        let paused = self.sound.depth().await?.paused;
+        let paused = Queue::ALL.into_iter().filter(|queue| paused[usize::from(queue.rank())]);
+        let paused: Vec<Queue> = paused.filter(|_| self.has(Fault::TakesFromAPausedQueue)).collect();
+        for queue in &paused {
+            self.sound.pause(*queue, false).await?;
+        }
+        let mut deliveries = self.sound.reserve(&request).await?;
+        for queue in paused {
+            self.sound.pause(queue, true).await?;
+        }
         for delivery in &mut deliveries {
             if self.has(Fault::ForgetsACrash) {
                 delivery.crashes = 0;
@@ -211,7 +303,11 @@ impl Store for FaultyStore {
     }
 
     async fn waiting(&self, queue: Queue, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-        self.sound.waiting(queue, limit).await
+        let mut waiting = self.sound.waiting(queue, limit).await?;
+        if self.has(Fault::ShowsTheLastFirst) {
+            waiting.reverse();
+        }
+        Ok(waiting)
     }
 
     async fn pause(&self, queue: Queue, paused: bool) -> Result<(), StoreError> {

@@ -19,10 +19,13 @@ on_every_store!(
 /// Every use of the token is refused and changes nothing.
 async fn is_refused_everywhere(store: &dyn Store, token: Token) {
     let depth = store.depth().await.unwrap();
-    for end in [LeaseEnd::Keep, LeaseEnd::Finish, LeaseEnd::Requeue] {
+    let parked = LeaseEnd::Park(claim("late", 1));
+    for end in [LeaseEnd::Keep, LeaseEnd::Finish, LeaseEnd::Requeue, parked] {
         let change = Change::new().under(token, end).put(put("late", "never"));
         assert_eq!(refused(store, change).await, Refusal::LeaseLost);
     }
+    assert_eq!(refused(store, claiming(token, &[claim("late", 1)])).await, Refusal::LeaseLost);
+    made(store, Change::new().revoke(token)).await;
     assert_eq!(store.renew(&[token], LEASE_MS).await.unwrap(), [false]);
     assert_eq!(doc(store, "late").await, None);
     assert_eq!(store.depth().await.unwrap(), depth);

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use productforge::store::{
-    Applied, Change, Cursor, Delivery, Doc, DocKey, Enqueue, IndexName, Kind, ListQuery, Put, Queue, Refusal,
-    Reserve, Revision, Store, Token,
+    Applied, Change, Claim, Cursor, Delivery, Doc, DocKey, Enqueue, IndexName, Kind, LeaseEnd, ListQuery,
+    Put, Queue, Refusal, Reserve, Revision, Store, Token,
 };
 
 /// The kind of most test documents.
@@ -44,6 +44,11 @@ pub fn job_at(queue: Queue, payload: &str, due_at: i64) -> Enqueue {
     Enqueue { queue, payload: payload.into(), due_at: Some(due_at) }
 }
 
+/// A claim of this name, of which `limit` leases may hold one.
+pub fn claim(name: &str, limit: u32) -> Claim {
+    Claim { name: name.into(), limit }
+}
+
 /// Makes a change that must be made.
 pub async fn made(store: &dyn Store, change: Change) -> Applied {
     store.apply(change).await.unwrap().expect("the change is made")
@@ -79,9 +84,40 @@ pub async fn take_for(store: &dyn Store, worker: &str, limit: usize, lease_ms: u
     store.reserve(&Reserve { worker: worker.into(), limit, lease_ms, order: Queue::ALL }).await.unwrap()
 }
 
+/// Takes up to `limit` payloads from the queues in this order.
+pub async fn take_in(store: &dyn Store, limit: usize, order: [Queue; 3]) -> Vec<Delivery> {
+    let request = Reserve { worker: "worker-1".into(), limit, lease_ms: LEASE_MS, order };
+    store.reserve(&request).await.unwrap()
+}
+
 /// Takes the one payload that must be there.
 pub async fn take_one(store: &dyn Store) -> Delivery {
     take(store, 1).await.pop().expect("a payload is ready")
+}
+
+/// Takes a payload and claims under its lease, which it must get.
+pub async fn take_and_claim(store: &dyn Store, claims: &[Claim]) -> Delivery {
+    let taken = take_one(store).await;
+    made(store, claiming(taken.token, claims)).await;
+    taken
+}
+
+/// A change that claims and nothing else.
+pub fn claiming(token: Token, claims: &[Claim]) -> Change {
+    claims.iter().cloned().fold(Change::new().under(token, LeaseEnd::Keep), Change::claim)
+}
+
+/// Takes a payload and parks it.
+pub async fn take_and_park(store: &dyn Store, claim: &Claim) -> Delivery {
+    let taken = take_one(store).await;
+    made(store, Change::new().under(taken.token, LeaseEnd::Park(claim.clone()))).await;
+    taken
+}
+
+/// The payloads that are ready in a queue, as text.
+pub async fn waiting(store: &dyn Store, queue: Queue) -> Vec<String> {
+    let payloads = store.waiting(queue, 100).await.unwrap();
+    payloads.into_iter().map(|payload| String::from_utf8(payload).unwrap()).collect()
 }
 
 /// The payloads that were delivered, as text.

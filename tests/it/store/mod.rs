@@ -51,20 +51,27 @@ mod playing;
 mod redis_harness;
 mod sqlite_harness;
 
+mod audits;
+mod claims;
 mod conditions;
 mod documents;
 mod due_times;
+mod event_waits;
 mod events;
 mod expiry;
 mod fencing;
 mod indexes;
 mod leases;
 mod limits;
+mod looking;
 mod model_based;
+mod parking;
+mod pausing;
 mod planted_faults;
 mod queues;
 mod races;
 mod reopening;
+mod revoking;
 mod sqlite_files;
 mod waiting;
 

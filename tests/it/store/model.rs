@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use productforge::store::{
-    Change, Delivery, DocKey, IndexName, LeaseEnd, Queue, QueueDepth, Refusal, Revision, Swept, Token,
+    Change, Claim, Delivery, DocKey, IndexName, LeaseEnd, Queue, QueueDepth, Refusal, Reserve, Revision,
+    Swept, Token,
 };
 
 #[derive(Default)]
@@ -17,6 +18,8 @@ pub struct Model {
     pub documents: BTreeMap<DocKey, Document>,
     /// Per queue, the front first. The payloads of one group may come in any order.
     queues: BTreeMap<Queue, VecDeque<Vec<Job>>>,
+    pub paused: BTreeSet<Queue>,
+    names: BTreeMap<String, Name>,
     /// Waiting, by due time; no two have the same.
     due: BTreeMap<u64, (Queue, Job)>,
     pub leases: BTreeMap<Token, Lease>,
@@ -47,6 +50,19 @@ pub struct Lease {
     pub worker: String,
     pub runs_out_at: u64,
 }
+
+/// What is claimed under one name.
+#[derive(Debug, Clone, Default)]
+struct Name {
+    /// The last limit said.
+    limit: u32,
+    holders: BTreeSet<Token>,
+    /// The first parked first.
+    parked: VecDeque<(Queue, Job)>,
+}
+
+/// What goes to the fronts of the queues in one step; in which order among themselves is left open.
+type Front = BTreeMap<Queue, Vec<Job>>;
 
 #[derive(Debug, Clone)]
 pub struct PastEvent {
@@ -89,6 +105,9 @@ impl Model {
                 return Err(Refusal::Changed(expectation.key.clone()));
             }
         }
+        if let Some(claim) = self.first_refused(change) {
+            return Err(Refusal::Limited(claim));
+        }
         for put in &change.put {
             let document = Document {
                 body: put.body.clone(),
@@ -110,15 +129,63 @@ impl Model {
                 }
             }
         }
+        let mut front = Front::new();
+        for token in &change.revoke {
+            self.end_lease(*token, &mut front);
+        }
         if let Some(lease) = &change.lease
-            && lease.end != LeaseEnd::Keep
+            && self.leases.contains_key(&lease.token)
         {
-            let ended = self.end_lease(lease.token);
-            if lease.end == LeaseEnd::Requeue {
-                self.queue(ended.queue).push_front(vec![ended.job]);
+            for claim in &change.claim {
+                self.name(claim).holders.insert(lease.token);
+            }
+            if lease.end != LeaseEnd::Keep
+                && let Some(ended) = self.end_lease(lease.token, &mut front)
+            {
+                self.dispose(ended, &lease.end, &mut front);
             }
         }
+        self.put_to_front(front);
         Ok(())
+    }
+
+    /// What becomes of the payload of a lease that has ended.
+    fn dispose(&mut self, ended: Lease, end: &LeaseEnd, front: &mut Front) {
+        match end {
+            LeaseEnd::Keep | LeaseEnd::Finish => {}
+            LeaseEnd::Requeue => front.entry(ended.queue).or_default().push(ended.job),
+            LeaseEnd::Park(claim) => {
+                let name = self.name(claim);
+                if name.holders.len() < claim.limit as usize {
+                    front.entry(ended.queue).or_default().push(ended.job);
+                } else {
+                    name.parked.push_back((ended.queue, ended.job));
+                }
+            }
+        }
+    }
+
+    fn first_refused(&self, change: &Change) -> Option<Claim> {
+        let token = change.lease.as_ref()?.token;
+        let mut holders: BTreeMap<&str, BTreeSet<Token>> =
+            self.names.iter().map(|(name, held)| (name.as_str(), held.holders.clone())).collect();
+        change
+            .claim
+            .iter()
+            .find(|claim| {
+                let holders = holders.entry(claim.name.as_str()).or_default();
+                let granted = holders.contains(&token) || holders.len() < claim.limit as usize;
+                holders.insert(token);
+                !granted
+            })
+            .cloned()
+    }
+
+    /// A name under which something is claimed; the limit that is said now counts.
+    fn name(&mut self, claim: &Claim) -> &mut Name {
+        let name = self.names.entry(claim.name.clone()).or_default();
+        name.limit = claim.limit;
+        name
     }
 
     /// Notes the events of a change that was made, under the ids that the engine gave them.
@@ -139,14 +206,10 @@ impl Model {
     // --- queues and leases ---
 
     /// Checks what was handed out, and leases it.
-    pub fn reserve(
-        &mut self,
-        worker: &str,
-        limit: usize,
-        lease_ms: u64,
-        got: &[Delivery],
-    ) -> Result<(), String> {
-        let expected = limit.min(self.depth().ready() as usize);
+    pub fn reserve(&mut self, request: &Reserve, got: &[Delivery]) -> Result<(), String> {
+        let depth = self.depth();
+        let open = request.order.iter().filter(|queue| !self.paused.contains(queue));
+        let expected = request.limit.min(open.map(|queue| depth.ready_in(*queue) as usize).sum());
         if got.len() != expected {
             return Err(format!("{} payloads were handed out, not {expected}", got.len()));
         }
@@ -155,20 +218,21 @@ impl Model {
                 return Err(format!("token {} does not rise", delivery.token));
             }
             self.highest_token = Some(delivery.token);
-            let job = self.take_from_front(delivery)?;
+            let job = self.take_from_front(&request.order, delivery)?;
             let lease = Lease {
                 job,
                 queue: delivery.queue,
-                worker: worker.to_owned(),
-                runs_out_at: self.now + lease_ms,
+                worker: request.worker.clone(),
+                runs_out_at: self.now + request.lease_ms,
             };
             self.leases.insert(delivery.token, lease);
         }
         Ok(())
     }
 
-    fn take_from_front(&mut self, delivery: &Delivery) -> Result<Job, String> {
-        let first = Queue::ALL.into_iter().find(|queue| !self.queue(*queue).is_empty());
+    fn take_from_front(&mut self, order: &[Queue; 3], delivery: &Delivery) -> Result<Job, String> {
+        let mut open = order.iter().copied().filter(|queue| !self.paused.contains(queue));
+        let first = open.find(|queue| self.queues.get(queue).is_some_and(|groups| !groups.is_empty()));
         if first != Some(delivery.queue) {
             return Err(format!("{delivery:?} came from {:?}, not from {first:?}", delivery.queue));
         }
@@ -208,20 +272,44 @@ impl Model {
         if got.len() != expected {
             return Err(format!("{} leases were swept, not {expected}", got.len()));
         }
-        let mut to_front: BTreeMap<Queue, Vec<Job>> = BTreeMap::new();
+        let mut front = Front::new();
         for swept in got {
-            if !run_out.contains(&swept.token) || !self.leases.contains_key(&swept.token) {
+            let lease = self.end_lease(swept.token, &mut front);
+            let Some(mut lease) = lease.filter(|_| run_out.contains(&swept.token)) else {
                 return Err(format!("{swept:?} had not run out or was swept before"));
-            }
-            let mut lease = self.end_lease(swept.token);
+            };
             lease.job.crashes += 1;
             if (&lease.worker, lease.job.crashes) != (&swept.worker, swept.crashes) {
                 return Err(format!("{swept:?} was swept, but the lease was {lease:?}"));
             }
-            to_front.entry(lease.queue).or_default().push(lease.job);
+            front.entry(lease.queue).or_default().push(lease.job);
         }
-        for (queue, group) in to_front {
-            self.queue(queue).push_front(group);
+        self.put_to_front(front);
+        Ok(())
+    }
+
+    /// Gives back what is parked for nothing. What the engine gave back is told by what is `ready` now:
+    /// it is free to choose among the names when not all can go.
+    pub fn give_back(&mut self, limit: usize, ready: &BTreeSet<Vec<u8>>) -> Result<(), String> {
+        let (mut front, mut could, mut back) = (Front::new(), 0, 0);
+        for (text, name) in &mut self.names {
+            let free = (name.limit as usize).saturating_sub(name.holders.len());
+            could += free.min(name.parked.len());
+            let mut of_this = 0;
+            while name.parked.front().is_some_and(|(_, job)| ready.contains(&job.payload)) {
+                let (queue, job) = name.parked.pop_front().expect("it is there");
+                front.entry(queue).or_default().push(job);
+                of_this += 1;
+            }
+            if of_this > free {
+                return Err(format!("{of_this} parked for `{text}` were given back, {free} could have it"));
+            }
+            back += of_this;
+        }
+        self.put_to_front(front);
+        let expected = could.min(limit);
+        if back != expected {
+            return Err(format!("{back} parked payloads were given back, not {expected}"));
         }
         Ok(())
     }
@@ -249,17 +337,57 @@ impl Model {
             normal: ready(Queue::Normal),
             low: ready(Queue::Low),
             due: self.due.len() as u64,
+            parked: self.names.values().map(|name| name.parked.len() as u64).sum(),
             leased: self.leases.len() as u64,
-            ..QueueDepth::default()
+            paused: Queue::ALL.map(|queue| self.paused.contains(&queue)),
         }
+    }
+
+    /// Checks what was seen waiting in a queue. Once an order was seen, it stays.
+    pub fn see(&mut self, queue: Queue, limit: usize, got: &[Vec<u8>]) -> Result<(), String> {
+        let expected = limit.min(self.depth().ready_in(queue) as usize);
+        if got.len() != expected {
+            return Err(format!("{} payloads are shown in {queue:?}, not {expected}", got.len()));
+        }
+        let mut seen = VecDeque::new();
+        for payload in got {
+            let groups = self.queue(queue);
+            let front = groups.front_mut().expect("there are as many as are shown");
+            let Some(place) = front.iter().position(|job| job.payload == *payload) else {
+                return Err(format!("{payload:?} is shown in {queue:?}, but next come {front:?}"));
+            };
+            seen.push_back(vec![front.remove(place)]);
+            if front.is_empty() {
+                groups.pop_front();
+            }
+        }
+        let groups = self.queue(queue);
+        seen.append(groups);
+        *groups = seen;
+        Ok(())
     }
 
     fn queue(&mut self, queue: Queue) -> &mut VecDeque<Vec<Job>> {
         self.queues.entry(queue).or_default()
     }
 
-    fn end_lease(&mut self, token: Token) -> Lease {
+    /// Ends a lease, if it is held; of each name it held, the first one parked goes to the front.
+    fn end_lease(&mut self, token: Token, front: &mut Front) -> Option<Lease> {
+        let lease = self.leases.remove(&token)?;
         self.ended.push(token);
-        self.leases.remove(&token).expect("the caller has seen that it is held")
+        for name in self.names.values_mut() {
+            if name.holders.remove(&token)
+                && let Some((queue, job)) = name.parked.pop_front()
+            {
+                front.entry(queue).or_default().push(job);
+            }
+        }
+        Some(lease)
+    }
+
+    fn put_to_front(&mut self, front: Front) {
+        for (queue, group) in front {
+            self.queue(queue).push_front(group);
+        }
     }
 }

@@ -11,8 +11,9 @@ use super::{
 
 on_every_store!(opening: random_operations_agree_with_the_model);
 
-const STEPS: usize = 250;
-const SEEDS: std::ops::Range<u64> = 1..6;
+/// What the gate plays.
+pub const STEPS: usize = 250;
+pub const SEEDS: std::ops::Range<u64> = 1..6;
 
 async fn random_operations_agree_with_the_model<O>(open: O)
 where
@@ -44,9 +45,11 @@ where
     let (number, mut difference) = play_on_a_fresh_one(open, &operations).await?;
     operations.truncate(number + 1);
 
-    // Take out parts, halves first and then smaller ones, as long as what remains still fails.
+    // Take out parts, halves first and then smaller ones, as long as what remains still fails; single
+    // ones until none can be spared.
     let mut part = operations.len().div_ceil(2);
     while part > 0 {
+        let before = operations.len();
         let mut from = 0;
         while from < operations.len() {
             let mut fewer = operations.clone();
@@ -59,7 +62,9 @@ where
                 None => from += part,
             }
         }
-        part /= 2;
+        if part > 1 || operations.len() == before {
+            part /= 2;
+        }
     }
     Some(Finding { seed, steps, operations, difference })
 }

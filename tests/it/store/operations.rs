@@ -4,10 +4,10 @@
 //! held then", "document 3 as it is then". So any operation can be taken out of a list and the rest
 //! still means something, which is what shrinking needs.
 
-use productforge::store::{IndexName, LeaseEnd, Queue};
-use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
+use productforge::store::{Claim, IndexName, LeaseEnd, Queue};
+use rand::{Rng, RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 
-use super::fixtures::NOTE;
+use super::fixtures::{NOTE, claim};
 
 /// Time passes in whole units, and every life, lease and delay ends half a unit between two of them.
 /// So half a unit of real time, on an engine whose clock runs by itself, changes no answer.
@@ -22,6 +22,7 @@ pub enum Operation {
     Reserve {
         limit: usize,
         units: u64,
+        order: [Queue; 3],
     },
     Renew {
         leases: Vec<Pick>,
@@ -31,6 +32,15 @@ pub enum Operation {
         limit: usize,
     },
     Promote {
+        limit: usize,
+    },
+    Pause {
+        queue: Queue,
+        paused: bool,
+    },
+    /// Look into a queue, so far.
+    Waiting {
+        queue: Queue,
         limit: usize,
     },
     Expire {
@@ -62,6 +72,9 @@ pub struct Plan {
     /// `Some(units)`: for later.
     pub enqueue: Vec<(Queue, Option<u64>)>,
     pub events: Vec<usize>,
+    pub revoke: Vec<Pick>,
+    /// None under a lease that does not go on: that is invalid.
+    pub claim: Vec<Claim>,
 }
 
 #[derive(Debug, Clone)]
@@ -105,8 +118,14 @@ pub fn generate(seed: u64, steps: usize) -> Vec<Operation> {
 fn operation(rng: &mut impl Rng) -> Operation {
     match rng.random_range(0..100) {
         0..48 => Operation::Apply(plan(rng)),
-        48..62 => Operation::Reserve { limit: rng.random_range(1..5), units: rng.random_range(0..4) },
-        62..67 => Operation::Renew { leases: some(rng, 1..4, pick), units: rng.random_range(0..4) },
+        48..61 => Operation::Reserve {
+            limit: rng.random_range(1..5),
+            units: rng.random_range(0..4),
+            order: order(rng),
+        },
+        61..64 => Operation::Pause { queue: queue(rng), paused: rng.random_bool(0.4) },
+        64 => Operation::Waiting { queue: queue(rng), limit: rng.random_range(0..5) },
+        65..67 => Operation::Renew { leases: some(rng, 1..4, pick), units: rng.random_range(0..4) },
         67..74 => Operation::Sweep { limit: rng.random_range(1..4) },
         74..80 => Operation::Promote { limit: rng.random_range(1..4) },
         80..83 => Operation::Expire { limit: rng.random_range(1..4) },
@@ -122,21 +141,47 @@ fn operation(rng: &mut impl Rng) -> Operation {
 
 fn plan(rng: &mut impl Rng) -> Plan {
     let mut plan = Plan::default();
-    if rng.random_bool(0.45) {
-        let end = [LeaseEnd::Keep, LeaseEnd::Finish, LeaseEnd::Finish, LeaseEnd::Requeue]
-            [rng.random_range(0..4)]
-        .clone();
+    if rng.random_bool(0.6) {
+        let end = match rng.random_range(0..9) {
+            0..4 => LeaseEnd::Keep,
+            4..6 => LeaseEnd::Finish,
+            6 => LeaseEnd::Requeue,
+            _ => LeaseEnd::Park(any_claim(rng)),
+        };
+        if end == LeaseEnd::Keep {
+            plan.claim = some(rng, 0..4, any_claim);
+        }
         plan.lease = Some((pick(rng), end));
+    }
+    if rng.random_bool(0.1) {
+        plan.revoke = some(rng, 1..3, pick);
     }
     plan.expect = some(rng, 0..3, |rng| (rng.random_range(0..DOCUMENTS), expect(rng)));
     plan.put = some(rng, 0..3, planned_put);
     plan.delete = some(rng, 0..2, |rng| rng.random_range(0..DOCUMENTS));
     plan.enqueue = some(rng, 0..3, |rng| {
         let later = rng.random_bool(0.3).then(|| rng.random_range(0..4));
-        (Queue::ALL[rng.random_range(0..3)], later)
+        (queue(rng), later)
     });
     plan.events = some(rng, 0..3, |rng| rng.random_range(0..STREAMS));
     plan
+}
+
+fn queue(rng: &mut impl Rng) -> Queue {
+    Queue::ALL[rng.random_range(0..3)]
+}
+
+fn order(rng: &mut impl Rng) -> [Queue; 3] {
+    let mut order = Queue::ALL;
+    if rng.random_bool(0.4) {
+        order.shuffle(rng);
+    }
+    order
+}
+
+/// Few names and low limits, so that many claims are refused.
+fn any_claim(rng: &mut impl Rng) -> Claim {
+    claim(["agent", "model"][rng.random_range(0..2)], [1, 1, 2, 3][rng.random_range(0..4)])
 }
 
 fn planned_put(rng: &mut impl Rng) -> PlannedPut {

@@ -1,8 +1,10 @@
 //! Plays operations on a store and on the model, and compares them after every step.
 
+use std::collections::BTreeSet;
+
 use productforge::store::{
-    ALL_EVENTS, Change, DocKey, Enqueue, Event, IndexName, ListQuery, NewEvent, Put, Reserve, Revision,
-    Store, StoreError, Token,
+    ALL_EVENTS, Change, DocKey, Enqueue, Event, IndexName, ListQuery, MAX_BATCH, NewEvent, Put, Queue,
+    Reserve, Revision, Store, StoreError, Token,
 };
 
 use super::{
@@ -40,17 +42,12 @@ impl Player<'_> {
         let store = self.harness.store();
         match operation {
             Operation::Apply(plan) => self.apply(&*store, plan).await,
-            Operation::Reserve { limit, units } => {
+            Operation::Reserve { limit, units, order } => {
                 let worker = format!("worker-{}", self.next_serial());
-                let lease_ms = between_units(*units);
-                let request = Reserve {
-                    worker: worker.clone(),
-                    limit: *limit,
-                    lease_ms,
-                    order: productforge::store::Queue::ALL,
-                };
+                let request =
+                    Reserve { worker, limit: *limit, lease_ms: between_units(*units), order: *order };
                 let got = store.reserve(&request).await.map_err(error)?;
-                self.model.reserve(&worker, *limit, lease_ms, &got)
+                self.model.reserve(&request, &got)
             }
             Operation::Renew { leases, units } => {
                 let tokens: Vec<Token> = leases.iter().map(|pick| self.token(*pick)).collect();
@@ -62,6 +59,19 @@ impl Player<'_> {
                 self.model.sweep(*limit, &got)
             }
             Operation::Promote { limit } => self.promote(&*store, *limit).await,
+            Operation::Pause { queue, paused } => {
+                store.pause(*queue, *paused).await.map_err(error)?;
+                if *paused {
+                    self.model.paused.insert(*queue);
+                } else {
+                    self.model.paused.remove(queue);
+                }
+                Ok(())
+            }
+            Operation::Waiting { queue, limit } => {
+                let got = store.waiting(*queue, *limit).await.map_err(error)?;
+                self.model.see(*queue, *limit, &got)
+            }
             Operation::Expire { limit } => {
                 store.expire(*limit).await.map_err(error)?;
                 Ok(())
@@ -101,6 +111,8 @@ impl Player<'_> {
         if let Some((pick, end)) = plan.lease.clone() {
             change = change.under(self.token(pick), end);
         }
+        change.claim = plan.claim.clone();
+        change.revoke = plan.revoke.iter().map(|pick| self.token(*pick)).collect();
         for (document, expect) in &plan.expect {
             let key = key(*document);
             let revision = match expect {
@@ -138,8 +150,13 @@ impl Player<'_> {
     async fn promote(&mut self, store: &dyn Store, limit: usize) -> Result<(), String> {
         let got = store.promote(limit).await.map_err(error)?;
         let now = store.now().await.map_err(error)?;
+        let mut ready = BTreeSet::new();
+        for queue in Queue::ALL {
+            ready.extend(store.waiting(queue, MAX_BATCH).await.map_err(error)?);
+        }
         let (moved, next_due) = self.model.promote(limit);
         same("promoted", got.moved, moved)?;
+        self.model.give_back(limit, &ready)?;
         let got = got.next_due.map(|due| due - now);
         let expected = next_due.map(|due| due as i64 - self.model.now as i64);
         let alike = match (got, expected) {
@@ -150,7 +167,7 @@ impl Player<'_> {
     }
 
     /// Everything that can be seen, compared with the model.
-    async fn compare(&self) -> Result<(), String> {
+    async fn compare(&mut self) -> Result<(), String> {
         let store = self.harness.store();
         let keys: Vec<DocKey> = (0..DOCUMENTS).map(key).collect();
         let got = store.get(&keys).await.map_err(error)?;
@@ -164,6 +181,10 @@ impl Player<'_> {
             self.walk(&*store, &index, 100).await?;
         }
         same("the depth", store.depth().await.map_err(error)?, self.model.depth())?;
+        for queue in Queue::ALL {
+            let got = store.waiting(queue, MAX_BATCH).await.map_err(error)?;
+            self.model.see(queue, MAX_BATCH, &got)?;
+        }
         self.compare_leases(&*store).await?;
         let recent = self.model.events.iter().rev().nth(20).map_or(0, |event| event.id);
         self.read_events(&*store, ALL_EVENTS, recent, 100).await

@@ -17,6 +17,8 @@ on_every_store!(
     one_change_enqueues_in_the_order_given,
     a_job_enqueued_when_another_finishes_stands_at_the_back,
     the_depth_is_true_at_every_stage,
+    a_reservation_takes_in_the_order_it_names,
+    a_queue_that_is_not_named_is_left_alone,
 );
 
 async fn an_empty_store_has_no_work(h: &mut dyn Harness) {
@@ -198,4 +200,42 @@ async fn the_depth_is_true_at_every_stage(h: &mut dyn Harness) {
         made(&*store, Change::new().under(delivery.token, LeaseEnd::Finish)).await;
     }
     assert_eq!(store.depth().await.unwrap(), QueueDepth::default());
+}
+
+async fn a_reservation_takes_in_the_order_it_names(h: &mut dyn Harness) {
+    let store = h.store();
+    let orders = [
+        ([Queue::High, Queue::Normal, Queue::Low], ["h1", "h2", "n1", "n2", "l1", "l2"]),
+        ([Queue::High, Queue::Low, Queue::Normal], ["h1", "h2", "l1", "l2", "n1", "n2"]),
+        ([Queue::Normal, Queue::High, Queue::Low], ["n1", "n2", "h1", "h2", "l1", "l2"]),
+        ([Queue::Normal, Queue::Low, Queue::High], ["n1", "n2", "l1", "l2", "h1", "h2"]),
+        ([Queue::Low, Queue::High, Queue::Normal], ["l1", "l2", "h1", "h2", "n1", "n2"]),
+        ([Queue::Low, Queue::Normal, Queue::High], ["l1", "l2", "n1", "n2", "h1", "h2"]),
+    ];
+    for (order, expected) in orders {
+        for n in 1..=2 {
+            for (queue, letter) in [(Queue::High, "h"), (Queue::Normal, "n"), (Queue::Low, "l")] {
+                made(&*store, Change::new().enqueue(job(queue, &format!("{letter}{n}")))).await;
+            }
+        }
+        // In one go, and with a border within a queue and one between two.
+        let (first, second) = (take_in(&*store, 3, order).await, take_in(&*store, 9, order).await);
+        let taken: Vec<_> = first.into_iter().chain(second).collect();
+        assert_eq!(payloads(&taken), expected, "in the order {order:?}");
+        let from: Vec<&str> = taken.iter().map(|delivery| &delivery.queue.name()[..]).collect();
+        assert_eq!(from, order.map(|queue| [queue.name(); 2]).concat());
+        for delivery in taken {
+            made(&*store, Change::new().under(delivery.token, LeaseEnd::Finish)).await;
+        }
+    }
+}
+
+async fn a_queue_that_is_not_named_is_left_alone(h: &mut dyn Harness) {
+    let store = h.store();
+    for (queue, payload) in [(Queue::High, "h"), (Queue::Normal, "n"), (Queue::Low, "l")] {
+        made(&*store, Change::new().enqueue(job(queue, payload))).await;
+    }
+    let taken = take_in(&*store, 9, [Queue::Low, Queue::High, Queue::Low]).await;
+    assert_eq!(payloads(&taken), ["l", "h"]);
+    assert_eq!(store.depth().await.unwrap().normal, 1);
 }

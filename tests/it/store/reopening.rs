@@ -1,12 +1,13 @@
 //! Closing and opening again: everything that was answered is still there, and goes on.
 
-use productforge::store::{ALL_EVENTS, Change, IndexName, LeaseEnd, Queue, QueueDepth, StoreError};
+use productforge::store::{ALL_EVENTS, Change, IndexName, LeaseEnd, Queue, QueueDepth, Refusal, StoreError};
 
 use super::{fixtures::*, harness::Harness};
 
 on_every_store!(
     documents_indexes_and_counts_outlive_a_close,
     queues_leases_and_due_times_outlive_a_close,
+    pauses_claims_and_what_is_parked_outlive_a_close,
     tokens_and_event_ids_go_on_rising_after_a_close,
     lives_run_on_while_the_store_is_closed,
     a_closed_store_is_not_available,
@@ -50,6 +51,32 @@ async fn queues_leases_and_due_times_outlive_a_close(h: &mut dyn Harness) {
     let taken = take(&*store, 9).await;
     assert_eq!(payloads(&taken), ["later", "crashed", "1", "2"]);
     assert_eq!(taken.iter().map(|delivery| delivery.crashes).collect::<Vec<_>>(), [0, 1, 0, 0]);
+}
+
+async fn pauses_claims_and_what_is_parked_outlive_a_close(h: &mut dyn Harness) {
+    let store = h.store();
+    let agent = claim("agent", 1);
+    enqueue(&*store, &["holder", "parked", "late"]).await;
+    let holder = take_and_claim(&*store, std::slice::from_ref(&agent)).await;
+    take_and_park(&*store, &agent).await;
+    let late = take_one(&*store).await;
+    made(&*store, Change::new().enqueue(job(Queue::Low, "low"))).await;
+    store.pause(Queue::Low, true).await.unwrap();
+    if !h.reopen().await {
+        return;
+    }
+    let store = h.store();
+    let depth = store.depth().await.unwrap();
+    let paused = [false, false, true];
+    assert_eq!(depth, QueueDepth { low: 1, parked: 1, leased: 2, paused, ..QueueDepth::default() });
+    assert!(take(&*store, 9).await.is_empty());
+    let limited = Refusal::Limited(agent.clone());
+    assert_eq!(refused(&*store, claiming(late.token, std::slice::from_ref(&agent))).await, limited);
+    made(&*store, Change::new().under(holder.token, LeaseEnd::Finish)).await;
+    assert_eq!(payloads(&take(&*store, 9).await), ["parked"]);
+    made(&*store, claiming(late.token, &[agent])).await;
+    store.pause(Queue::Low, false).await.unwrap();
+    assert_eq!(payloads(&take(&*store, 9).await), ["low"]);
 }
 
 async fn tokens_and_event_ids_go_on_rising_after_a_close(h: &mut dyn Harness) {

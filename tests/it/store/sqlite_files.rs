@@ -2,15 +2,17 @@
 
 use std::{path::Path, sync::Arc};
 
+use rusqlite::Connection;
+
 use productforge::{
     clock::SystemClock,
     store::{
-        Change, Queue, Store, StoreError,
+        AuditPart, Change, Delivery, LeaseEnd, Queue, QueueDepth, Store, StoreError,
         sqlite::{Location, SqliteStore},
     },
 };
 
-use super::fixtures::*;
+use super::{audits::audit, fixtures::*};
 
 fn open(file: &Path) -> Result<SqliteStore, StoreError> {
     SqliteStore::open(Location::File(file.to_owned()), Arc::new(SystemClock))
@@ -60,10 +62,119 @@ async fn a_file_of_a_newer_program_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("store.db");
     open(&file).unwrap().close().await;
-    let conn = rusqlite::Connection::open(&file).unwrap();
+    let conn = Connection::open(&file).unwrap();
     conn.pragma_update(None, "user_version", 4711).unwrap();
     drop(conn);
     assert!(refusal(&file).contains("version 4711"), "{}", refusal(&file));
+}
+
+#[tokio::test]
+async fn a_file_of_an_older_program_is_brought_up_to_date_with_all_that_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("store.db");
+    let conn = Connection::open(&file).unwrap();
+    conn.execute_batch(include_str!("../../../src/store/sqlite/migrations/0001_start.sql")).unwrap();
+    conn.execute_batch(
+        "PRAGMA user_version = 1;
+         INSERT INTO documents (no, kind, id, body) VALUES (1, 'note', 'a', CAST('one' AS BLOB));
+         INSERT INTO indexes (no, name, entries) VALUES (1, 'notes_index', 1);
+         INSERT INTO index_entries (index_no, at, id, document) VALUES (1, 5, 'a', 1);
+         INSERT INTO ready (queue, position, payload, crashes) VALUES (1, 1, CAST('1' AS BLOB), 2);
+         INSERT INTO leases (queue, payload, crashes, worker, expires_at)
+             VALUES (2, CAST('2' AS BLOB), 0, 'w', 9000000000000);
+         UPDATE depths SET amount = 1 WHERE place IN (1, 4);",
+    )
+    .unwrap();
+    drop(conn);
+    let store = open(&file).unwrap();
+    assert_eq!(walk(&store, &all_notes(), 10).await, ["a"]);
+    let depth = QueueDepth { normal: 1, leased: 1, ..QueueDepth::default() };
+    assert_eq!(store.depth().await.unwrap(), depth);
+    let old = store.leases(9).await.unwrap().remove(0);
+    made(&store, claiming(old.token, &[claim("agent", 1)])).await;
+    assert_eq!(take_and_park(&store, &claim("agent", 1)).await.crashes, 2);
+    made(&store, Change::new().under(old.token, LeaseEnd::Finish)).await;
+    assert_eq!(take_one(&store).await.crashes, 2);
+    for part in [AuditPart::Leases, AuditPart::Index(NOTE, all_notes())] {
+        assert_eq!(audit(&store, &part).await.2, [""; 0]);
+    }
+    store.close().await;
+    open(&file).unwrap().close().await;
+}
+
+/// Puts a foreign hand to a store's file between a close and the next opening.
+async fn tampered(store: SqliteStore, file: &Path, sql: &str) -> SqliteStore {
+    store.close().await;
+    Connection::open(file).unwrap().execute_batch(sql).unwrap();
+    open(file).unwrap()
+}
+
+/// A store with three notes, one lease that holds a claim, and two payloads parked for it.
+async fn one_with_a_bit_of_all(file: &Path) -> (SqliteStore, Delivery) {
+    let store = open(file).unwrap();
+    for n in 0..3 {
+        made(&store, Change::new().put(put(&n.to_string(), "body").indexed(n))).await;
+    }
+    enqueue(&store, &["holder", "parked 1", "parked 2", "ready"]).await;
+    let holder = take_and_claim(&store, &[claim("agent", 1)]).await;
+    take_and_park(&store, &claim("agent", 1)).await;
+    take_and_park(&store, &claim("agent", 1)).await;
+    (store, holder)
+}
+
+#[tokio::test]
+async fn an_audit_frees_a_claim_whose_lease_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("store.db");
+    let (store, _) = one_with_a_bit_of_all(&file).await;
+    let store = tampered(store, &file, "DELETE FROM leases").await;
+    store.promote(100).await.unwrap();
+    assert_eq!(store.depth().await.unwrap().parked, 2, "the claim counts as held");
+    let (_, _, mended) = audit(&store, &AuditPart::Leases).await;
+    assert_eq!(mended.len(), 2, "{mended:?}");
+    assert!(mended[1].contains("`agent` was held by lease"), "{mended:?}");
+    let depth = QueueDepth { normal: 1, parked: 2, ..QueueDepth::default() };
+    assert_eq!(store.depth().await.unwrap(), depth);
+    store.promote(100).await.unwrap();
+    take_and_claim(&store, &[claim("agent", 1)]).await;
+    assert_eq!(audit(&store, &AuditPart::Leases).await.2, [""; 0]);
+}
+
+#[tokio::test]
+async fn an_audit_counts_again_what_was_counted_wrongly() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("store.db");
+    let (store, holder) = one_with_a_bit_of_all(&file).await;
+    let depth = store.depth().await.unwrap();
+    let wrong = "UPDATE depths SET amount = amount + 7; UPDATE claims SET held = 5, parked = 0;
+                 UPDATE indexes SET entries = 12;";
+    let store = tampered(store, &file, wrong).await;
+    assert_ne!(store.depth().await.unwrap(), depth);
+    let (_, _, mended) = audit(&store, &AuditPart::Leases).await;
+    assert_eq!(mended.len(), 7, "six places and a claim: {mended:?}");
+    assert_eq!(store.depth().await.unwrap(), depth);
+    let notes = AuditPart::Index(NOTE, all_notes());
+    assert_eq!(audit(&store, &notes).await.2, ["notes_index: there are 3 entries, 12 were counted"]);
+    assert_eq!(store.count(&all_notes()).await.unwrap(), 3);
+    made(&store, Change::new().under(holder.token, LeaseEnd::Finish)).await;
+    assert_eq!(waiting(&store, Queue::Normal).await, ["parked 1", "ready"]);
+    for part in [AuditPart::Leases, notes] {
+        assert_eq!(audit(&store, &part).await.2, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn an_audit_takes_entries_without_a_document_out_of_an_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("store.db");
+    let (store, _) = one_with_a_bit_of_all(&file).await;
+    let store = tampered(store, &file, "DELETE FROM documents WHERE id = '1'").await;
+    assert_eq!(store.count(&all_notes()).await.unwrap(), 3);
+    let notes = AuditPart::Index(NOTE, all_notes());
+    assert_eq!(audit(&store, &notes).await.2, ["notes_index: `1` stood in it, which is gone"]);
+    assert_eq!(store.count(&all_notes()).await.unwrap(), 2);
+    assert_eq!(walk(&store, &all_notes(), 10).await, ["2", "0"]);
+    assert_eq!(audit(&store, &notes).await.2, [""; 0]);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use productforge::store::{Change, LeaseEnd, Queue, Store};
+use productforge::store::{Change, LeaseEnd, Queue, Store, Token};
 use tokio::task::JoinHandle;
 
 use super::{fixtures::*, harness::Harness};
@@ -19,6 +19,10 @@ on_every_store!(
     a_requeue_wakes_a_waiter,
     a_sweep_wakes_a_waiter,
     a_promotion_wakes_a_waiter,
+    a_queue_that_goes_on_wakes_a_waiter,
+    waiting_does_not_spin_on_a_paused_queue,
+    a_payload_whose_claim_is_free_wakes_a_waiter,
+    a_promotion_of_what_is_parked_wakes_a_waiter,
     no_wake_up_is_lost_in_a_race,
 );
 
@@ -127,6 +131,81 @@ async fn a_promotion_wakes_a_waiter(h: &mut dyn Harness) {
     let_it_wait().await;
     store.promote(100).await.unwrap();
     assert_eq!(woken(waiter).await, "1");
+}
+
+async fn a_queue_that_goes_on_wakes_a_waiter(h: &mut dyn Harness) {
+    let store = h.store();
+    for queue in Queue::ALL {
+        store.pause(queue, true).await.unwrap();
+        made(&*store, Change::new().enqueue(job(queue, queue.name()))).await;
+        assert!(take(&*store, 9).await.is_empty());
+        let waiter = waiter(&store);
+        let_it_wait().await;
+        store.pause(queue, false).await.unwrap();
+        assert_eq!(woken(waiter).await, queue.name());
+    }
+}
+
+/// It may return early now and then, but not each time.
+async fn waiting_does_not_spin_on_a_paused_queue(h: &mut dyn Harness) {
+    const WAIT: Duration = Duration::from_millis(30);
+    let store = h.store();
+    for queue in Queue::ALL {
+        store.pause(queue, true).await.unwrap();
+        made(&*store, Change::new().enqueue(job(queue, "1"))).await;
+        assert!(take(&*store, 9).await.is_empty());
+        let mut waited = false;
+        for _ in 0..20 {
+            let started = Instant::now();
+            store.wait_for_work(WAIT).await;
+            waited |= started.elapsed() >= WAIT;
+        }
+        assert!(waited, "{queue:?} is paused, and no wait lasted");
+    }
+    assert_eq!(store.depth().await.unwrap().ready(), 3);
+}
+
+/// Every way in which the lease that holds a claim can end.
+async fn a_payload_whose_claim_is_free_wakes_a_waiter(h: &mut dyn Harness) {
+    let store = h.store();
+    let agent = claim("agent", 1);
+    let ends: [fn(Token) -> Change; 4] = [
+        |token| Change::new().under(token, LeaseEnd::Finish),
+        // Both are ready after this: which one comes first is left open.
+        |token| Change::new().under(token, LeaseEnd::Requeue),
+        |token| Change::new().under(token, LeaseEnd::Park(claim("agent", 1))),
+        |token| Change::new().revoke(token),
+    ];
+    for (number, end) in ends.into_iter().enumerate() {
+        enqueue(&*store, &["same", "same"]).await;
+        let holder = take_and_claim(&*store, std::slice::from_ref(&agent)).await;
+        take_and_park(&*store, &agent).await;
+        let waiter = waiter(&store);
+        let_it_wait().await;
+        made(&*store, end(holder.token)).await;
+        assert_eq!(woken(waiter).await, "same", "end {number}");
+        assert_eq!(store.depth().await.unwrap().parked, 0);
+        take(&*store, 9).await;
+        let held: Vec<Token> = store.leases(9).await.unwrap().iter().map(|lease| lease.token).collect();
+        made(&*store, held.into_iter().fold(Change::new(), Change::revoke)).await;
+    }
+}
+
+async fn a_promotion_of_what_is_parked_wakes_a_waiter(h: &mut dyn Harness) {
+    let store = h.store();
+    let agent = claim("agent", 1);
+    enqueue(&*store, &["holder", "1", "2"]).await;
+    let holder = take_and_claim(&*store, std::slice::from_ref(&agent)).await;
+    take_and_park(&*store, &agent).await;
+    take_and_park(&*store, &agent).await;
+    made(&*store, Change::new().under(holder.token, LeaseEnd::Finish)).await;
+    // The one that went back ends without having claimed: nobody's end gives back the other one.
+    let first = take_one(&*store).await;
+    made(&*store, Change::new().under(first.token, LeaseEnd::Finish)).await;
+    let waiter = waiter(&store);
+    let_it_wait().await;
+    store.promote(100).await.unwrap();
+    assert_eq!(woken(waiter).await, "2");
 }
 
 /// Producer and waiter run without a pause between, so that an enqueue falls into every gap of the

@@ -1,0 +1,92 @@
+//! What the writer knows without asking the tables: the hot path takes no statement for what nobody uses.
+//!
+//! It is true of the transaction under way. What a step or a group that was undone has changed is put
+//! back or forgotten, and read again when next needed.
+
+use std::cell::Cell;
+
+use rusqlite::Connection;
+
+use super::queues::PLACES;
+use crate::store::{Queue, StoreError};
+
+/// Kept by the writer's thread over all steps; a reader begins with one that knows nothing.
+#[derive(Default)]
+pub(super) struct Known {
+    paused: Cell<Option<[bool; 3]>>,
+    claims: Cell<Option<bool>>,
+    /// By how much the numbers of `depths` have changed since they were written.
+    counted: Cell<[i64; PLACES]>,
+}
+
+impl Known {
+    /// Which queues are paused, by rank.
+    pub fn paused(&self, conn: &Connection) -> Result<[bool; 3], StoreError> {
+        if let Some(paused) = self.paused.get() {
+            return Ok(paused);
+        }
+        let mut paused = [false; 3];
+        let mut select = conn.prepare_cached("SELECT queue FROM paused")?;
+        for queue in select.query_map([], |row| row.get::<_, Queue>(0))? {
+            paused[usize::from(queue?.rank())] = true;
+        }
+        self.paused.set(Some(paused));
+        Ok(paused)
+    }
+
+    /// Whether anything may be claimed or parked. It may say so for a while after the last one has gone.
+    pub fn claims(&self, conn: &Connection) -> Result<bool, StoreError> {
+        if let Some(claims) = self.claims.get() {
+            return Ok(claims);
+        }
+        let claims = conn
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM claims)")?
+            .query_row([], |row| row.get::<_, bool>(0))?;
+        self.claims.set(Some(claims));
+        Ok(claims)
+    }
+
+    /// A queue was paused or goes on.
+    pub fn forget_paused(&self) {
+        self.paused.set(None);
+    }
+
+    /// Something is claimed or parked from now on.
+    pub fn note_claim(&self) {
+        self.claims.set(Some(true));
+    }
+
+    /// To be looked up again: the last claim may have gone.
+    pub fn forget_claims(&self) {
+        self.claims.set(None);
+    }
+
+    /// Counts payloads that came to a place or left it.
+    pub fn count(&self, place: usize, by: i64) {
+        let mut counted = self.counted.get();
+        counted[place] += by;
+        self.counted.set(counted);
+    }
+
+    /// What was counted and is not in `depths` yet.
+    pub fn counted(&self) -> [i64; PLACES] {
+        self.counted.get()
+    }
+
+    /// A step was undone: only what was counted before it still is.
+    pub fn undo_to(&self, counted: [i64; PLACES]) {
+        self.paused.set(None);
+        self.claims.set(None);
+        self.counted.set(counted);
+    }
+
+    /// Writes what was counted into `depths`, once for all steps of a group.
+    pub fn write_counted(&self, conn: &Connection) -> Result<(), StoreError> {
+        let counted = self.counted.replace(Default::default());
+        for (place, by) in counted.into_iter().enumerate().filter(|(_, by)| *by != 0) {
+            conn.prepare_cached("UPDATE depths SET amount = amount + ?2 WHERE place = ?1")?
+                .execute([place as i64, by])?;
+        }
+        Ok(())
+    }
+}
