@@ -1,9 +1,8 @@
 //! One delivery from admission to its end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -64,7 +63,7 @@ async fn pipeline(shared: &Shared, execution: &Execution, delivery: &Delivery, l
         None
     } else {
         let Some(recalled) = persist(lost, || execution.recall(&running)).await else {
-            return taken_away(execution, &job_id).await;
+            return unwritten(execution, &job_id, lost).await;
         };
         recalled
     };
@@ -72,15 +71,20 @@ async fn pipeline(shared: &Shared, execution: &Execution, delivery: &Delivery, l
         Some(answer) => Ok(answer),
         None => {
             let Some(request) = persist(lost, || execution.prepare(&running)).await else {
-                return taken_away(execution, &job_id).await;
+                return unwritten(execution, &job_id, lost).await;
             };
+            // A process that was frozen since is not told yet that its lease is lost; its own clock knows.
+            shared.held.lose_overdue(Instant::now());
+            if lost.is_cancelled() {
+                return taken_away(execution, &job_id).await;
+            }
             let call = tokio::select! {
                 // An answer that is there is kept, whatever else has happened.
                 biased;
                 call = execution.ask(&running, request) => call.map_err(AnswerError::from),
                 // Dropping the call ends it: a worker that lost its job spends nothing more on it.
                 () = lost.cancelled() => return taken_away(execution, &job_id).await,
-                () = tokio::time::sleep_until(deadline) => Err(AnswerError::TimedOut(timeout)),
+                () = tokio::time::sleep_until(deadline.into()) => Err(AnswerError::TimedOut(timeout)),
                 () = shared.giving_back.cancelled() => {
                     release(execution, &running, lost).await;
                     return;
@@ -99,8 +103,14 @@ async fn pipeline(shared: &Shared, execution: &Execution, delivery: &Delivery, l
             log::warn!(job_id = job_id.as_str(), attempt = attempt, wait_ms = wait.as_millis() as u64; "another attempt follows");
         }
         Some(Ending::LeaseLost) => taken_away(execution, &job_id).await,
-        None if lost.is_cancelled() => taken_away(execution, &job_id).await,
-        None => {}
+        None => unwritten(execution, &job_id, lost).await,
+    }
+}
+
+/// What [`persist`] gave up: the lease was lost, or the log says already what is wrong.
+async fn unwritten(execution: &Execution, job_id: &str, lost: &CancellationToken) {
+    if lost.is_cancelled() {
+        taken_away(execution, job_id).await;
     }
 }
 

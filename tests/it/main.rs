@@ -4,6 +4,7 @@
 mod api;
 mod architecture;
 mod browser;
+mod chaos;
 mod cli;
 mod llm;
 mod processes;

@@ -10,10 +10,10 @@ use std::{
 use deadpool_redis::redis::Cmd;
 use tokio::sync::oneshot;
 
-use super::{Shared, error::unexpected, link::limit, ms, reply::Reply, script};
+use super::{Shared, error::unexpected, keys::Keys, link::limit, ms, reply::Reply, script, standing};
 use crate::store::{
-    Applied, Change, EVENT_RETENTION_MS, IndexName, LeaseEnd, MAX_EVENTS_PER_STREAM, Outcome, Refusal,
-    StoreError, limits,
+    Applied, Change, EVENT_RETENTION_MS, IndexName, LeaseEnd, LeaseUse, MAX_EVENTS_PER_STREAM, Outcome,
+    Refusal, StoreError, limits,
 };
 
 /// Calls under way at once: one is at work in Redis while the next is being written.
@@ -41,7 +41,10 @@ struct Waiting {
 pub(super) async fn apply(store: &Arc<Shared>, change: Change) -> Result<Outcome, StoreError> {
     limits::check_change(&change)?;
     let makes_ready = change.enqueue.iter().any(|entry| entry.due_at.is_none())
-        || change.lease.as_ref().is_some_and(|lease| lease.end == LeaseEnd::Requeue);
+        || change
+            .lease
+            .as_ref()
+            .is_some_and(|lease| lease.end != LeaseEnd::Keep && lease.end != LeaseEnd::Finish);
     let patience = limit(bytes(&change));
     let (answer, outcome) = oneshot::channel();
     {
@@ -152,7 +155,7 @@ fn take_batch(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
         }
         let change = &next.change;
         entries += change.expect.len() + change.put.len() + change.delete.len();
-        entries += change.enqueue.len() + change.events.len();
+        entries += change.enqueue.len() + change.events.len() + change.revoke.len() + change.claim.len();
         size += bytes(change);
         batch.push(next);
     }
@@ -188,46 +191,55 @@ async fn send(store: &Shared, changes: &[Change]) -> Result<Vec<Result<Outcome, 
         .run(&store.work, &keys, |command| {
             command.arg(&store.keys.prefix).arg(MAX_EVENTS_PER_STREAM).arg(EVENT_RETENTION_MS);
             for change in changes {
-                write(command, change);
+                write(command, change, &store.keys);
             }
         })
         .await?;
     let mut reply = Reply::of("apply", value)?;
-    changes.iter().map(|change| Ok(read(change, reply.array()?))).collect()
+    changes.iter().map(|change| Ok(read(change, &mut reply))).collect()
 }
 
 /// A change as the script reads it.
-fn write(command: &mut Cmd, change: &Change) {
-    match &change.lease {
+fn write(command: &mut Cmd, change: &Change, keys: &Keys) {
+    let end = match &change.lease {
         Some(lease) => {
-            command.arg(lease.token.0).arg(match &lease.end {
-                LeaseEnd::Keep => "keep",
-                LeaseEnd::Finish => "finish",
-                LeaseEnd::Requeue => "requeue",
-                LeaseEnd::Park(_) => "requeue",
-            });
+            command.arg(lease.token.0);
+            match &lease.end {
+                LeaseEnd::Keep => 0,
+                LeaseEnd::Finish => 1,
+                LeaseEnd::Requeue => 2,
+                LeaseEnd::Park(_) => 3,
+            }
         }
-        None => _ = command.arg("").arg("keep"),
+        None => {
+            command.arg("");
+            0
+        }
+    };
+    let lengths = [
+        change.expect.len(),
+        change.put.len(),
+        change.delete.len(),
+        change.enqueue.len(),
+        change.events.len(),
+        change.revoke.len(),
+        change.claim.len(),
+    ];
+    // Each is at most MAX_BATCH: `limits` has looked.
+    let mut header = [end; 8];
+    for (byte, length) in header[1..].iter_mut().zip(lengths) {
+        *byte = length as u8;
     }
-    command.arg(change.expect.len()).arg(change.put.len()).arg(change.delete.len());
-    command.arg(change.enqueue.len()).arg(change.events.len());
+    command.arg(&header);
     for expectation in &change.expect {
         let revision = expectation.revision.as_ref().map_or("", |revision| revision.as_str());
-        command.arg(expectation.key.kind.0).arg(&expectation.key.id).arg(revision);
+        command.arg(keys.document(&expectation.key)).arg(revision);
     }
     for put in &change.put {
-        let all = IndexName::all(put.key.kind);
-        let (main, narrower): (Vec<_>, Vec<_>) = put.indexes.iter().partition(|(index, _)| *index == all);
-        command.arg(put.key.kind.0).arg(&put.key.id).arg(&put.body);
-        command.arg(put.ttl_ms.map_or(String::new(), |ttl| ms::span(ttl).to_string()));
-        command.arg(main.last().map_or(String::new(), |(_, at)| ms::seconds(*at)));
-        command.arg(narrower.len());
-        for (index, at) in narrower {
-            command.arg(index.as_str()).arg(ms::seconds(*at));
-        }
+        command.arg(keys.document(&put.key)).arg(&put.key.id).arg(&put.body).arg(standing::pack(put, keys));
     }
     for key in &change.delete {
-        command.arg(key.kind.0).arg(&key.id);
+        command.arg(keys.document(key)).arg(&key.id).arg(keys.index(&IndexName::all(key.kind)));
     }
     for entry in &change.enqueue {
         let due = entry.due_at.map_or(String::new(), |at| ms::point(at).to_string());
@@ -236,10 +248,20 @@ fn write(command: &mut Cmd, change: &Change) {
     for event in &change.events {
         command.arg(&event.stream).arg(&event.body);
     }
+    for token in &change.revoke {
+        command.arg(token.0);
+    }
+    for claim in &change.claim {
+        command.arg(&claim.name).arg(claim.limit);
+    }
+    if let Some(LeaseUse { end: LeaseEnd::Park(claim), .. }) = &change.lease {
+        command.arg(&claim.name).arg(claim.limit);
+    }
 }
 
 /// What the script says of one change.
-fn read(change: &Change, mut reply: Reply) -> Result<Outcome, StoreError> {
+fn read(change: &Change, reply: &mut Reply) -> Result<Outcome, StoreError> {
+    let nth = |number: usize| number.checked_sub(1).ok_or_else(|| unexpected("apply"));
     match reply.number::<i64>()? {
         1 => {
             let first: u64 = reply.number()?;
@@ -247,11 +269,18 @@ fn read(change: &Change, mut reply: Reply) -> Result<Outcome, StoreError> {
         }
         0 => match reply.number::<usize>()? {
             0 => Ok(Err(Refusal::LeaseLost)),
-            n => {
-                let broken = change.expect.get(n - 1).ok_or_else(|| unexpected("apply"))?;
+            number => {
+                let broken = change.expect.get(nth(number)?).ok_or_else(|| unexpected("apply"))?;
                 Ok(Err(Refusal::Changed(broken.key.clone())))
             }
         },
-        _ => Err(StoreError::Corrupt { what: reply.text()?, why: reply.text()? }),
+        2 => {
+            let refused = change.claim.get(nth(reply.number()?)?).ok_or_else(|| unexpected("apply"))?;
+            Ok(Err(Refusal::Limited(refused.clone())))
+        }
+        _ => {
+            let mut misfit = reply.array()?;
+            Err(StoreError::Corrupt { what: misfit.text()?, why: misfit.text()? })
+        }
     }
 }

@@ -91,20 +91,13 @@ pub(super) async fn count(store: &Shared, index: &IndexName) -> Result<u64, Stor
     }
 }
 
-pub(super) async fn expire(store: &Shared, limit: usize) -> Result<usize, StoreError> {
+pub(super) async fn expire(store: &Shared, limit: usize) -> Result<bool, StoreError> {
     limits::check_batch("documents", limit)?;
     let keys = [&store.keys.expiring, &store.keys.indexed];
-    loop {
-        let value = script::EXPIRE
-            .run(&store.work, &keys, |command| _ = command.arg(&store.keys.prefix).arg(limit))
-            .await?;
-        let mut reply = Reply::of("expire", value)?;
-        let (seen, gone): (usize, usize) = (reply.number()?, reply.number()?);
-        // Nothing gone among a full measure (a foreign program prolonged them all): more may follow.
-        if gone > 0 || seen < limit || limit == 0 {
-            return Ok(gone);
-        }
-    }
+    let value = script::EXPIRE
+        .run(&store.work, &keys, |command| _ = command.arg(&store.keys.prefix).arg(limit))
+        .await?;
+    Ok(number::<u8>("expire", &value)? == 1)
 }
 
 pub(super) async fn events(

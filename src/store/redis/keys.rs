@@ -11,10 +11,16 @@
 //! | `pf:due` | zset | ours | `number rank payload` → due time in ms | for ever |
 //! | `pf:crashes` | hash | ours | rank + SHA-1 of a payload that crashed and waits in its list → its crash counts | while one waits |
 //! | `pf:token`, `pf:event_id` | string | ours | the last number given out; never below the clock in µs | for ever |
+//! | `pf:paused` | hash | ours | rank of a paused queue → 1 | while it is paused |
+//! | `pf:claims:{name}` | set | ours | tokens of the leases that hold a claim | as their leases |
+//! | `pf:claimed` | hash | ours | token → the names it holds (msgpack) | as its lease |
+//! | `pf:parked:{name}` | list | ours | `rank crashes payload` of what waits for a claim, the first one first | while one waits |
+//! | `pf:parked` | hash | ours | name that something is parked for → its limit | while one waits |
+//! | `pf:parked_count` | string | ours | how much is parked in all | for ever |
 //! | `pf:events:{stream}` | stream | ours | events `<id>-0`: `t` ms, `b` body | trimmed, `PEXPIRE` after the last event |
 //! | `pf:events:all` | stream | ours | a copy of all, with `s` the stream | trimmed, for ever |
-//! | `pf:expiring` | zset | ours | `{kind}:{id}` → the end of its life in ms, for the janitor | as its document |
-//! | `pf:indexed` | hash | ours | `{kind}:{id}` → its narrower indexes (msgpack); the main one needs no record | as its document |
+//! | `pf:expiring` | zset | ours | keys (msgpack) → when the janitor is to look whether they are gone, in ms | until then |
+//! | `pf:indexed` | hash | ours | a document's key → its narrower indexes (msgpack); the main one needs no record | as its document |
 //!
 //! Every key stands behind [`RedisOptions::prefix`](super::RedisOptions::prefix). With a hash tag as
 //! the prefix (`{pf}:`) all keys share a slot, which is what makes the scripts work on a cluster.
@@ -36,6 +42,10 @@ pub(super) struct Keys {
     pub expiring: String,
     pub indexed: String,
     pub all_events: String,
+    pub paused: String,
+    pub claimed: String,
+    pub parked: String,
+    pub parked_count: String,
 }
 
 impl Keys {
@@ -53,6 +63,10 @@ impl Keys {
             expiring: own("expiring"),
             indexed: own("indexed"),
             all_events: own(&format!("events:{ALL_EVENTS}")),
+            paused: own("paused"),
+            claimed: own("claimed"),
+            parked: own("parked"),
+            parked_count: own("parked_count"),
         }
     }
 

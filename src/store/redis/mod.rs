@@ -7,18 +7,21 @@
 //!   deadpool-redis brings the client; `link` says why neither its pool nor the client's
 //!   `ConnectionManager` carries the traffic
 //! - `apply`: the write and its group commit · `queues`, `documents`: the other verbs · `wakeup`: waiting
-//!   · `check`: is this Redis set up for work?
+//!   · `event_watch`: waiting for events · `check`: is this Redis set up for work? · `audit`: mending
 
 mod apply;
+mod audit;
 mod check;
 mod documents;
 mod error;
+mod event_watch;
 mod keys;
 mod link;
 mod ms;
 mod queues;
 mod reply;
 mod script;
+mod standing;
 mod wakeup;
 
 use std::{
@@ -32,7 +35,10 @@ use std::{
 use async_trait::async_trait;
 use deadpool_redis::redis::{Cmd, ConnectionInfo, IntoConnectionInfo, Value, cmd, io::tcp::TcpSettings};
 
-use self::{apply::Writer, error::Place, keys::Keys, link::Link, reply::Reply, wakeup::Wakeup};
+use self::{
+    apply::Writer, error::Place, event_watch::EventWatch, keys::Keys, link::Link, reply::Reply,
+    wakeup::Wakeup,
+};
 use crate::store::{
     AuditPart, Audited, Change, Cursor, Delivery, Doc, DocKey, DocPage, Event, IndexName, LeaseInfo,
     ListQuery, Outcome, Promoted, Queue, QueueDepth, Reserve, Store, StoreError, StoreReport, Swept, Token,
@@ -62,6 +68,7 @@ struct Shared {
     read: Link,
     writer: Writer,
     wakeup: Wakeup,
+    event_watch: EventWatch,
     closed: AtomicBool,
 }
 
@@ -76,6 +83,7 @@ impl RedisStore {
         let work = Arc::new(Link::new(info, place));
         let shared = Shared {
             wakeup: Wakeup::new(work.clone(), keys.lists.clone()),
+            event_watch: EventWatch::new(work.clone(), keys.all_events.clone()),
             read: work.beside(),
             work,
             writer: Writer::default(),
@@ -147,7 +155,7 @@ impl Store for RedisStore {
     }
 
     async fn expire(&self, limit: usize) -> Result<bool, StoreError> {
-        Ok(documents::expire(self.opened()?, limit).await? == limit)
+        documents::expire(self.opened()?, limit).await
     }
 
     async fn reserve(&self, request: &Reserve) -> Result<Vec<Delivery>, StoreError> {
@@ -185,26 +193,34 @@ impl Store for RedisStore {
         documents::events(self.opened()?, stream, after, limit).await
     }
 
-    async fn waiting(&self, _queue: Queue, _limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-        Err(StoreError::Invalid("not built".to_owned()))
+    async fn waiting(&self, queue: Queue, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        queues::waiting(self.opened()?, queue, limit).await
     }
 
-    async fn pause(&self, _queue: Queue, _paused: bool) -> Result<(), StoreError> {
-        Err(StoreError::Invalid("not built".to_owned()))
+    async fn pause(&self, queue: Queue, paused: bool) -> Result<(), StoreError> {
+        queues::pause(self.opened()?, queue, paused).await
     }
 
-    async fn wait_for_events(&self, _stream: &str, _after: u64, longest: Duration) {
-        tokio::time::sleep(longest).await;
+    async fn wait_for_events(&self, stream: &str, after: u64, longest: Duration) {
+        match self.opened() {
+            Ok(shared) => {
+                let look =
+                    async { self.events(stream, after, 1).await.is_ok_and(|events| !events.is_empty()) };
+                shared.event_watch.wait(stream, longest, look).await;
+            }
+            Err(_) => tokio::time::sleep(longest).await,
+        }
     }
 
-    async fn audit(&self, _part: &AuditPart, _after: Option<Cursor>) -> Result<Audited, StoreError> {
-        Err(StoreError::Invalid("not built".to_owned()))
+    async fn audit(&self, part: &AuditPart, after: Option<Cursor>) -> Result<Audited, StoreError> {
+        audit::audit(self.opened()?, part, after).await
     }
 
     async fn close(&self) {
         self.shared.closed.store(true, Ordering::Release);
         self.shared.writer.rest(link::CALL_LIMIT).await;
         self.shared.wakeup.close();
+        self.shared.event_watch.close();
         self.shared.work.close();
         self.shared.read.close();
     }

@@ -1,5 +1,7 @@
 //! Queues and leases: the verbs that move payloads.
 
+use deadpool_redis::redis::cmd;
+
 use super::{Shared, ms, reply::Reply, script};
 use crate::store::{
     Delivery, LeaseInfo, Promoted, Queue, QueueDepth, Reserve, StoreError, Swept, Token, limits,
@@ -8,24 +10,33 @@ use crate::store::{
 pub(super) async fn reserve(store: &Shared, request: &Reserve) -> Result<Vec<Delivery>, StoreError> {
     limits::check_page("payloads", request.limit)?;
     let [high, normal, low] = &store.keys.lists;
-    let keys =
-        [high, normal, low, &store.keys.leases, &store.keys.inflight, &store.keys.token, &store.keys.crashes];
+    let keys = &store.keys;
+    let keys = [high, normal, low, &keys.leases, &keys.inflight, &keys.token, &keys.crashes, &keys.paused];
+    let order: String = request.order.iter().map(|queue| char::from(b'0' + queue.rank())).collect();
     let value = script::RESERVE
         .run(&store.work, &keys, |command| {
-            command.arg(request.limit).arg(ms::span(request.lease_ms)).arg(&request.worker);
+            command.arg(request.limit).arg(ms::span(request.lease_ms)).arg(&request.worker).arg(&order);
         })
         .await?;
     let mut reply = Reply::of("reserve", value)?;
-    let mut deliveries = Vec::with_capacity(reply.len() / 4);
-    while !reply.is_empty() {
+    store.wakeup.passing_over(paused(&reply.text()?));
+    let (first, ranks, crashes): (u64, _, _) = (reply.number()?, reply.bytes()?, reply.text()?);
+    let mut crashes = crashes.split_terminator(',').map(|number| number.parse().unwrap_or(0));
+    let mut deliveries = Vec::with_capacity(reply.len());
+    for (token, rank) in (first..).zip(ranks) {
         deliveries.push(Delivery {
-            token: Token(reply.number()?),
-            queue: queue(reply.number()?)?,
-            crashes: reply.number()?,
+            token: Token(token),
+            queue: queue(i64::from(rank) - i64::from(b'0'))?,
+            crashes: crashes.next().unwrap_or(0),
             payload: reply.bytes()?,
         });
     }
     Ok(deliveries)
+}
+
+/// Which queues a list of ranks names.
+fn paused(ranks: &str) -> [bool; 3] {
+    [0, 1, 2].map(|rank| ranks.as_bytes().contains(&(b'0' + rank)))
 }
 
 pub(super) async fn renew(store: &Shared, tokens: &[Token], lease_ms: u64) -> Result<Vec<bool>, StoreError> {
@@ -49,8 +60,10 @@ pub(super) async fn sweep(store: &Shared, limit: usize) -> Result<Vec<Swept>, St
     limits::check_batch("leases", limit)?;
     let [high, normal, low] = &store.keys.lists;
     let keys = [high, normal, low, &store.keys.leases, &store.keys.inflight, &store.keys.crashes];
-    let value = script::SWEEP.run(&store.work, &keys, |command| _ = command.arg(limit)).await?;
-    let mut reply = Reply::of("sweep", value)?;
+    let value = script::SWEEP.run(&store.work, &keys, |command| {
+        command.arg(limit).arg(&store.keys.prefix);
+    });
+    let mut reply = Reply::of("sweep", value.await?)?;
     let mut swept = Vec::with_capacity(reply.len() / 3);
     while !reply.is_empty() {
         swept.push(Swept { token: Token(reply.number()?), crashes: reply.number()?, worker: reply.text()? });
@@ -64,11 +77,15 @@ pub(super) async fn sweep(store: &Shared, limit: usize) -> Result<Vec<Swept>, St
 pub(super) async fn promote(store: &Shared, limit: usize) -> Result<Promoted, StoreError> {
     limits::check_batch("payloads", limit)?;
     let [high, normal, low] = &store.keys.lists;
-    let keys = [high, normal, low, &store.keys.due];
-    let value = script::PROMOTE.run(&store.work, &keys, |command| _ = command.arg(limit)).await?;
-    let mut reply = Reply::of("promote", value)?;
-    let promoted = Promoted { moved: reply.number()?, next_due: reply.optional_number()?, now: 0 };
-    if promoted.moved > 0 {
+    let keys = [high, normal, low, &store.keys.due, &store.keys.crashes, &store.keys.parked];
+    let value = script::PROMOTE.run(&store.work, &keys, |command| {
+        command.arg(limit).arg(&store.keys.prefix);
+    });
+    let mut reply = Reply::of("promote", value.await?)?;
+    let promoted =
+        Promoted { moved: reply.number()?, next_due: reply.optional_number()?, now: reply.number()? };
+    let unparked: usize = reply.number()?;
+    if promoted.moved + unparked > 0 {
         store.wakeup.ring();
     }
     Ok(promoted)
@@ -105,7 +122,8 @@ pub(super) async fn leases(store: &Shared, limit: usize) -> Result<Vec<LeaseInfo
 
 pub(super) async fn depth(store: &Shared) -> Result<QueueDepth, StoreError> {
     let [high, normal, low] = &store.keys.lists;
-    let keys = [high, normal, low, &store.keys.due, &store.keys.leases];
+    let keys = &store.keys;
+    let keys = [high, normal, low, &keys.due, &keys.leases, &keys.parked_count, &keys.paused];
     let value = script::DEPTH.run(&store.read, &keys, |_| ()).await?;
     let mut reply = Reply::of("depth", value)?;
     Ok(QueueDepth {
@@ -114,8 +132,39 @@ pub(super) async fn depth(store: &Shared) -> Result<QueueDepth, StoreError> {
         low: reply.number()?,
         due: reply.number()?,
         leased: reply.number()?,
-        ..QueueDepth::default()
+        parked: reply.number()?,
+        paused: paused(&reply.text()?),
     })
+}
+
+pub(super) async fn waiting(store: &Shared, queue: Queue, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+    limits::check_batch("payloads", limit)?;
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    let mut command = cmd("LRANGE");
+    command.arg(&store.keys.lists[usize::from(queue.rank())]).arg(-(limit as i64)).arg(-1);
+    let mut reply = Reply::of("waiting", store.read(&command).await?)?;
+    let mut payloads = Vec::with_capacity(reply.len());
+    while !reply.is_empty() {
+        payloads.push(reply.bytes()?);
+    }
+    payloads.reverse();
+    Ok(payloads)
+}
+
+pub(super) async fn pause(store: &Shared, queue: Queue, paused: bool) -> Result<(), StoreError> {
+    let mut command = cmd(if paused { "HSET" } else { "HDEL" });
+    command.arg(&store.keys.paused).arg(queue.rank());
+    if paused {
+        command.arg(1);
+    }
+    store.work.send(&command).await.map_err(|error| store.work.place().explain(&error))?;
+    if !paused {
+        store.wakeup.passing_over([false; 3]);
+        store.wakeup.ring();
+    }
+    Ok(())
 }
 
 fn queue(rank: i64) -> Result<Queue, StoreError> {

@@ -32,6 +32,8 @@ macro_rules! scripts {
 
 scripts! {
     Writes APPLY = "scripts/prelude.lua" "scripts/apply.lua";
+    Writes AUDIT_INDEX = "scripts/prelude.lua" "scripts/audit_index.lua";
+    Writes AUDIT_LEASES = "scripts/prelude.lua" "scripts/audit_leases.lua";
     Reads COUNT = "scripts/prelude.lua" "scripts/count.lua";
     Reads DEPTH = "scripts/depth.lua";
     Writes EXPIRE = "scripts/prelude.lua" "scripts/expire.lua";

@@ -10,7 +10,13 @@
 //!   once per call that waits: jobs that lie there while all slots are busy cost nothing.
 //! - What this process itself put into a list wakes its waiters directly.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use deadpool_redis::redis::{
     Cmd, Value,
@@ -48,6 +54,8 @@ struct Shared {
     calls: watch::Sender<u64>,
     /// How many wait now.
     waiting: watch::Sender<usize>,
+    /// Lists that nothing is taken from now: what lies there is no work. As the last `reserve` saw it.
+    passed_over: [AtomicBool; 3],
 }
 
 impl Wakeup {
@@ -56,6 +64,7 @@ impl Wakeup {
             ready: watch::Sender::new(0),
             calls: watch::Sender::new(0),
             waiting: watch::Sender::new(0),
+            passed_over: Default::default(),
         };
         Self { shared: Arc::new(shared), link, lists, watchers: std::sync::Mutex::default() }
     }
@@ -63,6 +72,13 @@ impl Wakeup {
     /// Something was put into a list.
     pub fn ring(&self) {
         self.shared.ring();
+    }
+
+    /// From now on these lists wake nobody.
+    pub fn passing_over(&self, lists: [bool; 3]) {
+        for (list, passed_over) in self.shared.passed_over.iter().zip(lists) {
+            list.store(passed_over, Ordering::Relaxed);
+        }
     }
 
     /// Waits until something may be in a list, at most this long.
@@ -91,8 +107,8 @@ impl Wakeup {
             for watcher in watchers.drain(..) {
                 watcher.abort();
             }
-            watchers.extend(self.lists.iter().map(|list| {
-                let watcher = watch_list(self.shared.clone(), self.link.clone(), list.clone());
+            watchers.extend(self.lists.iter().enumerate().map(|(rank, list)| {
+                let watcher = watch_list(self.shared.clone(), self.link.clone(), rank, list.clone());
                 tokio::spawn(watcher).abort_handle()
             }));
         }
@@ -133,7 +149,7 @@ impl Drop for Waiting<'_> {
 }
 
 /// Watches one list for as long as the process waits for work now and then.
-async fn watch_list(shared: Arc<Shared>, link: Arc<Link>, list: String) {
+async fn watch_list(shared: Arc<Shared>, link: Arc<Link>, rank: usize, list: String) {
     let mut calls = shared.calls.subscribe();
     let mut command = cmd("BLMOVE");
     command.arg(&list).arg(&list).arg("RIGHT").arg("RIGHT").arg(BLOCK.as_secs());
@@ -144,6 +160,10 @@ async fn watch_list(shared: Arc<Shared>, link: Arc<Link>, list: String) {
     while calls.changed().await.is_ok() {
         while *shared.waiting.borrow() > 0 {
             calls.mark_unchanged();
+            if shared.passed_over[rank].load(Ordering::Relaxed) {
+                // The next call looks again: it follows a `reserve`, which knows.
+                break;
+            }
             match look(&mut connection, &link, &command).await {
                 Ok(found) => {
                     pause = FIRST_PAUSE;

@@ -72,33 +72,6 @@ async fn a_stopped_process_hands_its_jobs_to_another_one() {
 }
 
 #[tokio::test]
-async fn a_frozen_worker_changes_nothing_when_it_wakes_up() {
-    let redis = RedisServer::start();
-    let folder = folder();
-    let url = redis.url();
-    let environment = [("REDIS_URL", url.as_str()), ("LEASE_SECONDS", "1"), ("SIMULATED_LATENCY_MS", "300")];
-    let server = Server::start(folder.path(), &["--workers", "0"], &environment).await;
-    let frozen = Process::start(folder.path(), &["worker"], &environment);
-    let id = server.orchestrate("Freeze").await;
-    until("work has begun", || async {
-        let (_, answer) = server.get(&format!("/workflows/{id}")).await;
-        (answer["workflow"]["steps"][0]["status"] == "processing").then_some(())
-    })
-    .await;
-    frozen.signal("STOP");
-    let _other = Process::start(folder.path(), &["worker"], &environment);
-    let workflow = until("the workflow ends", || server.ended(&id)).await;
-    assert_eq!(workflow["status"], "completed");
-    let before = server.get(&format!("/results/workflow/{id}")).await;
-    frozen.signal("CONT");
-    until("the frozen worker finds out", || async {
-        frozen.output().contains("lease was lost").then_some(())
-    })
-    .await;
-    assert_eq!(server.get(&format!("/results/workflow/{id}")).await, before);
-}
-
-#[tokio::test]
 async fn a_server_that_starts_before_its_redis_works_when_it_comes() {
     let mut redis = RedisServer::start_durable();
     redis.kill();

@@ -46,8 +46,11 @@ pub async fn age(connection: &MultiplexedConnection, prefix: &str, ms: u64) {
                 redis.call('ZINCRBY', key, -ARGV[2], member)
             end
         end
-        for _, name in ipairs(redis.call('ZRANGE', ARGV[1] .. 'pf:expiring', 0, -1)) do
-            local key = ARGV[1] .. name
+        local keys = {}
+        for _, packed in ipairs(redis.call('ZRANGE', ARGV[1] .. 'pf:expiring', 0, -1)) do
+            for _, key in ipairs(cmsgpack.unpack(packed)) do keys[key] = true end
+        end
+        for key in pairs(keys) do
             local left = redis.call('PTTL', key)
             if left >= 0 then redis.call('PEXPIRE', key, string.format('%.0f', left - ARGV[2])) end
         end

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod command;
 pub mod fake_model;
+pub mod fault_proxy;
 pub mod logs;
 pub mod process;
 pub mod redis_server;

@@ -3,66 +3,76 @@
 --          8 pf:token  9 pf:event_id  10 pf:expiring  11 pf:indexed  12 pf:events:all
 -- ARGV     1 prefix of all keys  2 newest events that a stream keeps  3 ms that a stream lives on
 --          then for each change
---            token or ''  keep|finish|requeue  number of expectations, puts, deletes, enqueues, events
---            expectations: kind, id, sha1 of the body or '' for absent
---            puts:         kind, id, body, life in ms or '', score in the main index or '',
---                          number of narrower indexes, then for each its name, score
---            deletes:      kind, id
+--            token or ''
+--            eight bytes: end of the lease (0 keep, 1 finish, 2 requeue, 3 park) and how many of each
+--                         follow: expectations, puts, deletes, enqueues, events, revocations, claims
+--            expectations: key, sha1 of the body or '' for absent
+--            puts:         key, id, body, standing
+--            deletes:      key, id, main index
 --            enqueues:     rank, due in ms or '', payload
 --            events:       stream, body
--- Returns  for each change one of
---            {1, id of the first event}      made
---            {0, 0}                          refused: the lease is not held
---            {0, n}                          refused: expectation n does not hold
---            {-1, key, error}                nothing written: a key is of the wrong type
+--            revocations:  token
+--            claims:       name, limit; last of all, and uncounted, the one that a parked payload waits for
+--          standing is a msgpack list of texts: life in ms or '', main index, score there or '',
+--          narrower index, score there, … Many documents share one, so that it is read once.
+-- Returns  two numbers for each change
+--            1, id of the first event      made
+--            0, 0                          refused: the lease is not held
+--            0, n                          refused: expectation n does not hold
+--            2, n                          refused: claim n cannot be had
+--            -1, {key, error}              nothing written: a key is of the wrong type
 --
 -- Documents and events are written as each change is made, so that the next one finds them. What stands
 -- beside them (indexes, lives, lists, leases) is noted and written once for all changes at the end:
--- most of a script's time is the number of its calls.
+-- most of a script's time is the number of its calls, of its texts and of its tables.
 
 local prefix, max_events, retention = ARGV[1], ARGV[2], ARGV[3]
-
--- Where the parts of the change at ARGV[a] begin.
-local function parse(a)
-  local change = {
-    token = ARGV[a], ends = ARGV[a + 1],
-    expects = tonumber(ARGV[a + 2]), puts = tonumber(ARGV[a + 3]), deletes = tonumber(ARGV[a + 4]),
-    enqueues = tonumber(ARGV[a + 5]), events = tonumber(ARGV[a + 6]),
-    expect_at = a + 7,
-  }
-  change.put_at = change.expect_at + 3 * change.expects
-  a = change.put_at
-  for _ = 1, change.puts do a = a + 6 + 2 * ARGV[a + 5] end
-  change.delete_at = a
-  change.enqueue_at = change.delete_at + 2 * change.deletes
-  change.event_at = change.enqueue_at + 3 * change.enqueues
-  change.next_at = change.event_at + 2 * change.events
-  return change
-end
+local call, byte = redis.call, string.byte
 
 -- ---- what all changes need to know, asked for at once ------------------------------------------
 
-local changes, tokens, documents, names = {}, {}, {}, {}
+local starts, tokens, known, documents = {}, {}, {}, {}
 local all_events, all_enqueues = 0, 0
 do
-  local a = 4
+  local a, n, t, k, d = 4, 0, 0, 0, 0
   while a <= #ARGV do
-    local change = parse(a)
-    changes[#changes + 1] = change
-    if change.token ~= '' then tokens[#tokens + 1] = change.token end
-    a = change.put_at
-    for _ = 1, change.puts do
-      local name = ARGV[a] .. ':' .. ARGV[a + 1]
-      names[#names + 1] = name
-      documents[#documents + 1] = prefix .. name
-      a = a + 6 + 2 * ARGV[a + 5]
+    n = n + 1
+    starts[n] = a
+    if ARGV[a] ~= '' then
+      t = t + 1
+      tokens[t] = ARGV[a]
     end
-    for at = change.delete_at, change.enqueue_at - 1, 2 do
-      names[#names + 1] = ARGV[at] .. ':' .. ARGV[at + 1]
+    local ends, expects, puts, deletes, enqueues, events, revokes, claims = byte(ARGV[a + 1], 1, 8)
+    a = a + 2
+    for _ = 1, expects do
+      if ARGV[a + 1] == '' then
+        k = k + 1
+        known[k] = ARGV[a]
+      end
+      a = a + 2
     end
-    all_events = all_events + change.events
-    all_enqueues = all_enqueues + change.enqueues
-    a = change.next_at
+    for _ = 1, puts do
+      k = k + 1
+      known[k] = ARGV[a]
+      d = d + 1
+      documents[d] = ARGV[a]
+      a = a + 4
+    end
+    for _ = 1, deletes do
+      d = d + 1
+      documents[d] = ARGV[a]
+      a = a + 3
+    end
+    a = a + 3 * enqueues + 2 * events
+    for _ = 1, revokes do
+      t = t + 1
+      tokens[t] = ARGV[a]
+      a = a + 1
+    end
+    a = a + 2 * claims
+    if ends == 3 then a = a + 2 end
+    all_events = all_events + events
+    all_enqueues = all_enqueues + enqueues
   end
 end
 
@@ -71,185 +81,181 @@ local misfit
 
 -- Whether a key is absent or of the type that this reading command wants.
 local function fits(command, key)
-  local known = fitting[key]
-  if known == nil then
+  local found = fitting[key]
+  if found == nil then
     local answer = redis.pcall(command, key)
-    known = not (type(answer) == 'table' and answer.err) or { -1, key, answer.err }
-    fitting[key] = known
+    found = not (type(answer) == 'table' and answer.err) or { key, answer.err }
+    fitting[key] = found
   end
-  if known ~= true then misfit = known end
-  return known == true
+  if found ~= true then misfit = found end
+  return found == true
 end
 
 -- token -> whether its lease is held
 local held = {}
 if #tokens > 0 and fits('ZCARD', KEYS[4]) then
-  local scores = redis.call('ZMSCORE', KEYS[4], unpack(tokens))
-  for i, token in ipairs(tokens) do held[token] = scores[i] and true end
+  local scores = call('ZMSCORE', KEYS[4], unpack(tokens))
+  for i = 1, #tokens do held[tokens[i]] = scores[i] and true end
 end
 
 -- document -> its narrower indexes (packed) or false
 local narrower = {}
-if #names > 0 and fits('HLEN', KEYS[11]) then
-  local packed = redis.call('HMGET', KEYS[11], unpack(names))
-  for i, name in ipairs(names) do narrower[name] = packed[i] end
+if #documents > 0 and fits('HLEN', KEYS[11]) then
+  local packed = call('HMGET', KEYS[11], unpack(documents))
+  for i = 1, #documents do narrower[documents[i]] = packed[i] end
 end
 
--- Most documents that are put are new: then none of them can be of another type.
-local all_new = #documents == 0 or redis.call('EXISTS', unpack(documents)) == 0
+-- Most documents that are put are new, and so are those expected to be: then nobody has to be asked one
+-- by one whether they are there and of which type. `written` knows those that have come about since.
+local all_new = #known == 0 or call('EXISTS', unpack(known)) == 0
+local written = {}
 
 -- ---- what is to be written at the end ----------------------------------------------------------
 
 local pushes = { {}, {}, {} }            -- payloads for the heads of the lists
 local due = {}                           -- score, member, …
-local lives = {}                         -- document -> end of its life, or false
-local places = {}                        -- index -> id -> score, or false
+local looks = {}                         -- end of lives -> the documents whose lives end then
+local come, go = {}, {}                  -- index -> score, id, … and index -> id, …
 local rewritten = {}                     -- document -> its entry in pf:indexed has changed
 local ended = {}                         -- tokens
 local streams = {}                       -- stream -> written to
 
-local function place(index, id, score)
-  local ids = places[index]
-  if not ids then
-    ids = {}
-    places[index] = ids
+local function write_place(index)
+  if come[index] then call('ZADD', index, unpack(come[index])) end
+  -- A key that is no index (any more) has nothing to leave, hence pcall.
+  if go[index] then redis.pcall('ZREM', index, unpack(go[index])) end
+  come[index], go[index] = nil, nil
+end
+
+-- One of the two lists of an index is all there is of it: who comes to the other one writes it first, so
+-- that what was noted last is what holds.
+local function enter(index, score, id)
+  if go[index] then write_place(index) end
+  local list = come[index]
+  if not list then
+    come[index] = { score, id }
+  else
+    local n = #list
+    list[n + 1], list[n + 2] = score, id
+    if n > 400 then write_place(index) end
   end
-  ids[id] = score
+end
+
+local function leave(index, id)
+  if come[index] then write_place(index) end
+  local list = go[index]
+  if not list then
+    go[index] = { id }
+  else
+    list[#list + 1] = id
+  end
 end
 
 local function write_noted()
   for rank = 1, 3 do
-    if #pushes[rank] > 0 then redis.call('LPUSH', KEYS[rank], unpack(pushes[rank])) end
+    if #pushes[rank] > 0 then call('LPUSH', KEYS[rank], unpack(pushes[rank])) end
   end
-  if #due > 0 then redis.call('ZADD', KEYS[7], unpack(due)) end
-  places[KEYS[10]] = lives
-  for index, ids in pairs(places) do
-    local come, go = {}, {}
-    for id, score in pairs(ids) do
-      if score then
-        come[#come + 1] = score
-        come[#come + 1] = id
+  if #due > 0 then call('ZADD', KEYS[7], unpack(due)) end
+  for over, keys in pairs(looks) do call('ZADD', KEYS[10], over, cmsgpack.pack(keys)) end
+  local indexes = {}
+  for index in pairs(come) do indexes[#indexes + 1] = index end
+  for index in pairs(go) do indexes[#indexes + 1] = index end
+  for _, index in ipairs(indexes) do write_place(index) end
+  if next(rewritten) then
+    local set, cleared = {}, {}
+    for key in pairs(rewritten) do
+      if narrower[key] then
+        set[#set + 1] = key
+        set[#set + 1] = narrower[key]
       else
-        go[#go + 1] = id
+        cleared[#cleared + 1] = key
       end
     end
-    if #come > 0 then redis.call('ZADD', index, unpack(come)) end
-    -- A key that is no index (any more) has nothing to leave, hence pcall.
-    if #go > 0 then redis.pcall('ZREM', index, unpack(go)) end
+    if #set > 0 then call('HSET', KEYS[11], unpack(set)) end
+    if #cleared > 0 then call('HDEL', KEYS[11], unpack(cleared)) end
   end
-  local set, cleared = {}, {}
-  for name in pairs(rewritten) do
-    if narrower[name] then
-      set[#set + 1] = name
-      set[#set + 1] = narrower[name]
-    else
-      cleared[#cleared + 1] = name
-    end
-  end
-  if #set > 0 then redis.call('HSET', KEYS[11], unpack(set)) end
-  if #cleared > 0 then redis.call('HDEL', KEYS[11], unpack(cleared)) end
   if #ended > 0 then
-    redis.call('ZREM', KEYS[4], unpack(ended))
-    redis.call('HDEL', KEYS[5], unpack(ended))
+    call('ZREM', KEYS[4], unpack(ended))
+    call('HDEL', KEYS[5], unpack(ended))
   end
-  for stream in pairs(streams) do redis.call('PEXPIRE', stream, retention) end
+  for stream in pairs(streams) do call('PEXPIRE', stream, retention) end
 end
 
--- ---- one change --------------------------------------------------------------------------------
+-- ---- puts and deletes --------------------------------------------------------------------------
 
--- Whether every key that the change will write can be written.
-local function writable(change)
-  if change.token ~= '' and change.ends ~= 'keep' and not fits('HLEN', KEYS[5]) then return false end
-  if change.ends == 'requeue' then
-    if not (fits('LLEN', KEYS[1]) and fits('LLEN', KEYS[2]) and fits('LLEN', KEYS[3])
-      and fits('HLEN', KEYS[6])) then return false end
-    if not unpack_lease(redis.call('HGET', KEYS[5], change.token)) then
-      misfit = { -1, KEYS[5], 'the payload of lease ' .. change.token .. ' is missing' }
-      return false
+-- What a standing says, read once for all documents that share it.
+local standings = {}
+local function standing_of(packed)
+  local found = standings[packed]
+  if not found then
+    local list = cmsgpack.unpack(packed)
+    found = { main = list[2], score = list[3] ~= '' and list[3], list = list }
+    if list[1] ~= '' then
+      -- Redis ends a life after the millisecond of PXAT; ours ends when it begins.
+      local life = tonumber(list[1])
+      found.last = int(now + life - 1)
+      found.over = int(now + life)
     end
-  end
-  if change.puts + change.deletes > 0 and not (fits('ZCARD', KEYS[10]) and fits('HLEN', KEYS[11])) then
-    return false
-  end
-  local a = change.put_at
-  for _ = 1, change.puts do
-    local kind, indexes = ARGV[a], tonumber(ARGV[a + 5])
-    if not (all_new or fits('STRLEN', prefix .. kind .. ':' .. ARGV[a + 1])) then return false end
-    if ARGV[a + 4] ~= '' and not fits('ZCARD', prefix .. kind .. 's_index') then return false end
-    for i = 1, indexes do
-      if not fits('ZCARD', prefix .. ARGV[a + 4 + 2 * i]) then return false end
+    if #list > 3 then
+      local names, stays = {}, {}
+      for i = 4, #list, 2 do
+        names[#names + 1] = list[i]
+        stays[list[i]] = true
+      end
+      found.narrower, found.stays = cmsgpack.pack(names), stays
     end
-    a = a + 6 + 2 * indexes
+    standings[packed] = found
   end
-  for at = change.enqueue_at, change.event_at - 1, 3 do
-    if ARGV[at + 1] == '' then
-      if not fits('LLEN', KEYS[ARGV[at] + 1]) then return false end
-    elseif not (fits('ZCARD', KEYS[7]) and fits('STRLEN', KEYS[8])) then
-      return false
-    end
-  end
-  if change.events > 0 and not (fits('STRLEN', KEYS[9]) and fits('XLEN', KEYS[12])) then return false end
-  for at = change.event_at, change.next_at - 1, 2 do
-    if not fits('XLEN', prefix .. 'pf:events:' .. ARGV[at]) then return false end
-  end
-  return true
+  return found
 end
+
+local nowhere = {}
 
 -- Notes that a document stands in these narrower indexes and no others.
-local function stand_in(name, id, packed, stays)
-  local before = narrower[name]
+local function stand_in(key, id, packed, stays)
+  local before = narrower[key]
   if before == packed then return end
-  for _, index in ipairs(before and cmsgpack.unpack(before) or {}) do
-    if not stays[index] then place(prefix .. index, id, false) end
+  for _, index in ipairs(before and cmsgpack.unpack(before) or nowhere) do
+    if not stays[index] then leave(index, id) end
   end
-  narrower[name], rewritten[name] = packed, true
+  narrower[key], rewritten[key] = packed, true
 end
 
--- When a life of so many ms ends. Most documents of a batch have the same.
-local ends = {}
-local function ends_of(life)
-  local known = ends[life]
-  if not known then
-    -- Redis ends a life after the millisecond of PXAT; ours ends when it begins.
-    known = { last = int(now + life - 1), over = int(now + life) }
-    ends[life] = known
-  end
-  return known
-end
-
--- Writes the document at ARGV[a] and brings its indexes to what the put says; answers where the next begins.
-local function put(a)
-  local kind, id, life, score, indexes = ARGV[a], ARGV[a + 1], ARGV[a + 3], ARGV[a + 4], tonumber(ARGV[a + 5])
-  local name = kind .. ':' .. id
-  if life == '' then
-    redis.call('SET', prefix .. name, ARGV[a + 2])
-    lives[name] = false
-  else
-    local ends = ends_of(life)
-    redis.call('SET', prefix .. name, ARGV[a + 2], 'PXAT', ends.last)
-    lives[name] = ends.over
-  end
-  place(prefix .. kind .. 's_index', id, score ~= '' and score)
-  if indexes > 0 or narrower[name] then
-    local list, stays = {}, {}
-    for i = 1, indexes do
-      local index = ARGV[a + 4 + 2 * i]
-      place(prefix .. index, id, ARGV[a + 5 + 2 * i])
-      list[i], stays[index] = index, true
+local function put(key, id, body, standing)
+  written[key] = true
+  if standing.over then
+    call('SET', key, body, 'PXAT', standing.last)
+    local keys = looks[standing.over]
+    if not keys then
+      looks[standing.over] = { key }
+    else
+      keys[#keys + 1] = key
     end
-    stand_in(name, id, indexes > 0 and cmsgpack.pack(list), stays)
+  else
+    call('SET', key, body)
   end
-  return a + 6 + 2 * indexes
+  if standing.score then
+    enter(standing.main, standing.score, id)
+  else
+    leave(standing.main, id)
+  end
+  if standing.narrower then
+    local list = standing.list
+    for i = 4, #list, 2 do enter(list[i], list[i + 1], id) end
+    stand_in(key, id, standing.narrower, standing.stays)
+  elseif narrower[key] then
+    stand_in(key, id, false, nowhere)
+  end
 end
 
-local function delete(kind, id)
-  local name = kind .. ':' .. id
-  redis.call('UNLINK', prefix .. name)
-  fitting[prefix .. name] = true
-  lives[name] = false
-  place(prefix .. kind .. 's_index', id, false)
-  stand_in(name, id, false, {})
+local function delete(key, id, main)
+  call('UNLINK', key)
+  fitting[key] = true
+  leave(main, id)
+  stand_in(key, id, false, nowhere)
 end
+
+-- ---- queues, events, leases --------------------------------------------------------------------
 
 local next_number
 local function enqueue(rank, due_at, payload)
@@ -258,7 +264,7 @@ local function enqueue(rank, due_at, payload)
     list[#list + 1] = payload
   else
     -- The number keeps equal payloads apart and payloads of one moment in order.
-    next_number = next_number or fresh(KEYS[8], redis.call('GET', KEYS[8]), all_enqueues)
+    next_number = next_number or fresh(KEYS[8], call('GET', KEYS[8]), all_enqueues)
     due[#due + 1] = due_at
     due[#due + 1] = string.format('%016d', next_number) .. ' ' .. rank .. ' ' .. payload
     next_number = next_number + 1
@@ -269,7 +275,7 @@ end
 -- have written a higher id into it, its event is missing there and the change is made (pcall).
 local next_event
 local function append(stream, body)
-  next_event = next_event or fresh(KEYS[9], redis.call('GET', KEYS[9]), all_events)
+  next_event = next_event or fresh(KEYS[9], call('GET', KEYS[9]), all_events)
   local key, id = prefix .. 'pf:events:' .. stream, int(next_event)
   redis.pcall('XADD', key, 'MAXLEN', '~', max_events, id, 't', now_text, 'b', body)
   redis.pcall('XADD', KEYS[12], 'MAXLEN', '~', max_events, id, 't', now_text, 's', stream, 'b', body)
@@ -277,42 +283,175 @@ local function append(stream, body)
   next_event = next_event + 1
 end
 
-local function end_lease(token, ends)
-  held[token] = false
-  ended[#ended + 1] = token
-  if ends == 'requeue' then
-    local rank, crashes, _, payload = unpack_lease(redis.call('HGET', KEYS[5], token))
-    -- At once, so that it may be the first write; see the house rules.
-    redis.call('ZREM', KEYS[4], token)
-    redis.call('RPUSH', KEYS[rank + 1], payload)
-    if crashes > 0 then mark_crashes(KEYS[6], rank, payload, crashes) end
+-- Whether any lease holds a claim; asked when the first one ends.
+local any_claimed
+local function free(token)
+  if any_claimed == nil then any_claimed = call('EXISTS', prefix .. 'pf:claimed') == 1 end
+  if any_claimed then free_claims(prefix, KEYS, KEYS[6], { token }) end
+end
+
+local function park(rank, crashes, payload, name, limit)
+  local holders = redis.pcall('SCARD', prefix .. 'pf:claims:' .. name)
+  if type(holders) ~= 'number' or holders < tonumber(limit) then
+    to_front(KEYS, KEYS[6], rank, crashes, payload)
+  else
+    call('RPUSH', prefix .. 'pf:parked:' .. name, rank .. ' ' .. crashes .. ' ' .. payload)
+    redis.pcall('HSET', prefix .. 'pf:parked', name, limit)
+    redis.pcall('INCR', prefix .. 'pf:parked_count')
   end
 end
 
-local function make(change)
-  if change.token ~= '' then
-    if not fits('ZCARD', KEYS[4]) then return misfit end
-    if not held[change.token] then return { 0, 0 } end
+local function end_lease(token, ends, name, limit)
+  held[token] = false
+  ended[#ended + 1] = token
+  if ends == 1 then return free(token) end
+  local rank, crashes, _, payload = unpack_lease(call('HGET', KEYS[5], token))
+  -- At once, so that it may be the first write; see the house rules.
+  call('ZREM', KEYS[4], token)
+  free(token)
+  if ends == 3 then
+    park(rank, crashes, payload, name, limit)
+  else
+    to_front(KEYS, KEYS[6], rank, crashes, payload)
   end
-  for i = 1, change.expects do
-    local at = change.expect_at + 3 * (i - 1)
-    local key = prefix .. ARGV[at] .. ':' .. ARGV[at + 1]
-    if not fits('STRLEN', key) then return misfit end
-    local body = redis.call('GET', key)
-    if (body and redis.sha1hex(body) or '') ~= ARGV[at + 2] then return { 0, i } end
-  end
-  if not writable(change) then return misfit end
+end
 
-  local a = change.put_at
-  for _ = 1, change.puts do a = put(a) end
-  for at = change.delete_at, change.enqueue_at - 1, 2 do delete(ARGV[at], ARGV[at + 1]) end
-  for at = change.enqueue_at, change.event_at - 1, 3 do enqueue(ARGV[at], ARGV[at + 1], ARGV[at + 2]) end
-  for at = change.event_at, change.next_at - 1, 2 do append(ARGV[at], ARGV[at + 1]) end
-  if change.token ~= '' and change.ends ~= 'keep' then end_lease(change.token, change.ends) end
-  return { 1, change.events > 0 and next_event - change.events or 0 }
+-- The first claim of those from ARGV[a] on that cannot be had; nothing if all can, -1 if nobody can say.
+local function first_refused(token, a, claims)
+  for i = 1, claims do
+    local holders = prefix .. 'pf:claims:' .. ARGV[a]
+    if not fits('SCARD', holders) then return -1 end
+    if call('SCARD', holders) >= tonumber(ARGV[a + 1]) and call('SISMEMBER', holders, token) == 0 then
+      return i
+    end
+    a = a + 2
+  end
+end
+
+local function claim(token, a, claims)
+  local claimed = prefix .. 'pf:claimed'
+  local before = redis.pcall('HGET', claimed, token)
+  local names = type(before) == 'string' and cmsgpack.unpack(before) or {}
+  for _ = 1, claims do
+    local name = ARGV[a]
+    if call('SADD', prefix .. 'pf:claims:' .. name, token) == 1 then names[#names + 1] = name end
+    -- What is parked waits for the limit that was said last.
+    if redis.pcall('HEXISTS', prefix .. 'pf:parked', name) == 1 then
+      call('HSET', prefix .. 'pf:parked', name, ARGV[a + 1])
+    end
+    a = a + 2
+  end
+  redis.pcall('HSET', claimed, token, cmsgpack.pack(names))
+  any_claimed = true
+end
+
+-- ---- one change --------------------------------------------------------------------------------
+
+-- Whether the document is as expected; nothing if its key is of the wrong type.
+local function is_as_expected(key, sha1)
+  if sha1 == '' and all_new and not written[key] then return true end
+  if not fits('STRLEN', key) then return end
+  local body = call('GET', key)
+  return (body and redis.sha1hex(body) or '') == sha1
+end
+
+local function lists_fit()
+  return fits('LLEN', KEYS[1]) and fits('LLEN', KEYS[2]) and fits('LLEN', KEYS[3]) and fits('HLEN', KEYS[6])
+end
+
+-- Whether every key that the change will write can be written.
+local function writable(a, token, ends, name, puts, deletes, enqueues, events)
+  if ends > 0 and not fits('HLEN', KEYS[5]) then return false end
+  if ends > 1 then
+    if not lists_fit() then return false end
+    if ends == 3 and not fits('LLEN', prefix .. 'pf:parked:' .. name) then return false end
+    if not unpack_lease(call('HGET', KEYS[5], token)) then
+      misfit = { KEYS[5], 'the payload of lease ' .. token .. ' is missing' }
+      return false
+    end
+  end
+  if puts + deletes > 0 and not (fits('ZCARD', KEYS[10]) and fits('HLEN', KEYS[11])) then return false end
+  for _ = 1, puts do
+    local standing = standing_of(ARGV[a + 3])
+    if not (all_new or fits('STRLEN', ARGV[a])) then return false end
+    if standing.score and not fits('ZCARD', standing.main) then return false end
+    if standing.narrower then
+      local list = standing.list
+      for i = 4, #list, 2 do
+        if not fits('ZCARD', list[i]) then return false end
+      end
+    end
+    a = a + 4
+  end
+  a = a + 3 * deletes
+  for _ = 1, enqueues do
+    if ARGV[a + 1] == '' then
+      if not fits('LLEN', KEYS[ARGV[a] + 1]) then return false end
+    elseif not (fits('ZCARD', KEYS[7]) and fits('STRLEN', KEYS[8])) then
+      return false
+    end
+    a = a + 3
+  end
+  if events > 0 and not (fits('STRLEN', KEYS[9]) and fits('XLEN', KEYS[12])) then return false end
+  for _ = 1, events do
+    if not fits('XLEN', prefix .. 'pf:events:' .. ARGV[a]) then return false end
+    a = a + 2
+  end
+  return true
+end
+
+-- Makes the change at ARGV[a]; its two numbers.
+local function make(a)
+  local token = ARGV[a]
+  local ends, expects, puts, deletes, enqueues, events, revokes, claims = byte(ARGV[a + 1], 1, 8)
+  a = a + 2
+  if token ~= '' then
+    if not fits('ZCARD', KEYS[4]) then return -1, misfit end
+    if not held[token] then return 0, 0 end
+  end
+  for i = 1, expects do
+    local holds = is_as_expected(ARGV[a], ARGV[a + 1])
+    if holds == nil then return -1, misfit end
+    if not holds then return 0, i end
+    a = a + 2
+  end
+  local claims_at = a + 4 * puts + 3 * deletes + 3 * enqueues + 2 * events + revokes
+  if claims > 0 then
+    local refused = first_refused(token, claims_at, claims)
+    if refused == -1 then return -1, misfit end
+    if refused then return 2, refused end
+  end
+  local name, limit = ARGV[claims_at + 2 * claims], ARGV[claims_at + 2 * claims + 1]
+  if not writable(a, token, ends, name, puts, deletes, enqueues, events) then return -1, misfit end
+
+  for _ = 1, puts do
+    put(ARGV[a], ARGV[a + 1], ARGV[a + 2], standing_of(ARGV[a + 3]))
+    a = a + 4
+  end
+  for _ = 1, deletes do
+    delete(ARGV[a], ARGV[a + 1], ARGV[a + 2])
+    a = a + 3
+  end
+  for _ = 1, enqueues do
+    enqueue(ARGV[a], ARGV[a + 1], ARGV[a + 2])
+    a = a + 3
+  end
+  for _ = 1, events do
+    append(ARGV[a], ARGV[a + 1])
+    a = a + 2
+  end
+  for _ = 1, revokes do
+    if held[ARGV[a]] then end_lease(ARGV[a], 1) end
+    a = a + 1
+  end
+  if claims > 0 then claim(token, claims_at, claims) end
+  if ends > 0 and held[token] then end_lease(token, ends, name, limit) end
+  return 1, events > 0 and next_event - events or 0
 end
 
 local replies = {}
-for i, change in ipairs(changes) do replies[i] = make(change) end
+for i = 1, #starts do
+  replies[2 * i - 1], replies[2 * i] = make(starts[i])
+end
 write_noted()
 return replies

@@ -1,40 +1,44 @@
 -- Takes documents whose life has ended out of all indexes.
 -- KEYS     1 pf:expiring  2 pf:indexed
--- ARGV     1 prefix of all keys  2 how many at the most (1..100)
--- Returns  {how many were looked at, how many of them were gone}
+-- ARGV     1 prefix of all keys  2 about how many at the most (1..100)
+-- Returns  1 if more are left, else 0
+--
+-- A member of pf:expiring is a msgpack list of keys that are to be looked at when its score has come. It
+-- says no more than "look": a document that was deleted, or written again with another life, is looked
+-- at in vain.
 
 -- Takes a document out of everything that is kept beside it. A key that is no index (any more) has
 -- nothing to leave, hence pcall.
-local function forget(prefix, expiring, indexed, kind, id)
-  local name = kind .. ':' .. id
-  redis.pcall('ZREM', prefix .. kind .. 's_index', id)
-  local narrower = redis.call('HGET', indexed, name)
+local function forget(key)
+  local kind, id = string.match(string.sub(key, #ARGV[1] + 1), '^([^:]*):(.*)$')
+  redis.pcall('ZREM', ARGV[1] .. kind .. 's_index', id)
+  local narrower = redis.call('HGET', KEYS[2], key)
   if narrower then
     for _, index in ipairs(cmsgpack.unpack(narrower)) do
-      redis.pcall('ZREM', prefix .. index, id)
+      redis.pcall('ZREM', index, id)
     end
-    redis.call('HDEL', indexed, name)
+    redis.call('HDEL', KEYS[2], key)
   end
-  redis.call('ZREM', expiring, name)
 end
 
-local names = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_text, 'LIMIT', 0, ARGV[2])
+-- Most lists have many keys: a few of them are enough for one call.
+local limit = tonumber(ARGV[2])
+local looks = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_text, 'LIMIT', 0, math.min(limit, 20))
 redis.call('HLEN', KEYS[2])
--- Removes nothing; see the house rules.
-if #names > 0 then redis.call('ZREM', KEYS[1], '') end
-local gone = 0
-for _, name in ipairs(names) do
-  local left = redis.call('PTTL', ARGV[1] .. name)
-  if left == -2 then
-    local kind, id = string.match(name, '^([^:]*):(.*)$')
-    forget(ARGV[1], KEYS[1], KEYS[2], kind, id)
-    gone = gone + 1
-  elseif left == -1 then
-    -- A foreign program wrote it anew and for ever.
-    redis.call('ZREM', KEYS[1], name)
-  else
-    -- A foreign program gave it a longer life.
-    redis.call('ZADD', KEYS[1], int(now + left + 1), name)
+local seen = 0
+for _, packed in ipairs(looks) do
+  if seen >= limit then return 1 end
+  redis.call('ZREM', KEYS[1], packed)
+  local readable, keys = pcall(cmsgpack.unpack, packed)
+  for _, key in ipairs(readable and type(keys) == 'table' and keys or {}) do
+    seen = seen + 1
+    local left = redis.call('PTTL', key)
+    if left == -2 then
+      forget(key)
+    elseif left >= 0 then
+      -- Written again with a longer life, by us (then it is to be looked at twice) or by somebody else.
+      redis.call('ZADD', KEYS[1], int(now + left + 1), cmsgpack.pack({ key }))
+    end
   end
 end
-return { #names, gone }
+return redis.call('ZCOUNT', KEYS[1], '-inf', now_text) > 0 and 1 or 0

@@ -1,4 +1,4 @@
--- Stands before every script that writes: the clock, fresh numbers, crash marks.
+-- Stands before every script that writes: the clock, fresh numbers, crash marks, claims.
 --
 -- House rules of all scripts
 -- * Everything that can fail is looked at before the first write. After it nothing can: Redis does not
@@ -67,3 +67,53 @@ local function take_crashes(marks, rank, payload)
   return tonumber(top or stack) or 0
 end
 
+
+-- Claims: pf:claims:{name} is the set of tokens that hold a name, pf:claimed says it the other way round
+-- (token -> msgpack list of names). What waits for a name is parked in the list pf:parked:{name} as
+-- '<rank> <crashes> <payload>'; pf:parked knows the names that something is parked for and their limits,
+-- pf:parked_count how much it is in all. lists are the keys of the three queues.
+
+-- Puts a payload to the end of its list that is popped.
+local function to_front(lists, marks, rank, crashes, payload)
+  redis.call('RPUSH', lists[rank + 1], payload)
+  if crashes > 0 and type(redis.pcall('HLEN', marks)) == 'number' then mark_crashes(marks, rank, payload, crashes) end
+end
+
+-- Returns at most n payloads that are parked for a name to the fronts of their queues; answers how many.
+-- Whatever foreign hand has been at one of the keys: nothing fails here, and no payload leaves its place
+-- without having another (hence LLEN and pcall).
+local function unpark(prefix, lists, marks, name, n)
+  for rank = 1, 3 do
+    if type(redis.pcall('LLEN', lists[rank])) ~= 'number' then return 0 end
+  end
+  local parked = prefix .. 'pf:parked:' .. name
+  local moved = 0
+  while moved < n do
+    local entry = redis.pcall('LPOP', parked)
+    if type(entry) ~= 'string' then break end
+    local rank, crashes, at = string.match(entry, '^([012]) (%d+) ()')
+    if rank then to_front(lists, marks, tonumber(rank), tonumber(crashes), string.sub(entry, at)) end
+    moved = moved + 1
+  end
+  if moved > 0 then redis.pcall('DECRBY', prefix .. 'pf:parked_count', int(moved)) end
+  if redis.call('EXISTS', parked) == 0 then redis.pcall('HDEL', prefix .. 'pf:parked', name) end
+  return moved
+end
+
+-- Frees what leases that end here have claimed; for each claim one that waits for it goes on.
+local function free_claims(prefix, lists, marks, tokens)
+  local claimed = prefix .. 'pf:claimed'
+  if #tokens == 0 or redis.call('EXISTS', claimed) == 0 then return end
+  local packed = redis.pcall('HMGET', claimed, unpack(tokens))
+  for i, token in ipairs(tokens) do
+    if packed[i] then
+      redis.call('HDEL', claimed, token)
+      for _, name in ipairs(cmsgpack.unpack(packed[i])) do
+        redis.pcall('SREM', prefix .. 'pf:claims:' .. name, token)
+        if redis.pcall('HEXISTS', prefix .. 'pf:parked', name) == 1 then
+          unpark(prefix, lists, marks, name, 1)
+        end
+      end
+    end
+  end
+end

@@ -1,6 +1,6 @@
 -- Returns payloads of leases that ran out to the ends of their lists that are popped.
 -- KEYS     1 queue_high  2 queue  3 queue_low  4 pf:leases  5 pf:inflight  6 pf:crashes
--- ARGV     1 how many at the most (1..100)
+-- ARGV     1 how many at the most (1..100)  2 prefix of all keys
 -- Returns  {token, crashes, worker, token, …}, the one that ran out first first
 
 local tokens = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now_text, 'LIMIT', 0, ARGV[1])
@@ -22,9 +22,6 @@ for i, token in ipairs(tokens) do
 end
 -- The one taken first goes back last: it ends in front, where it stood.
 table.sort(returned, function(a, b) return a[1] > b[1] end)
-for _, lease in ipairs(returned) do
-  local rank, payload, crashes = lease[2], lease[3], lease[4]
-  redis.call('RPUSH', KEYS[rank + 1], payload)
-  mark_crashes(KEYS[6], rank, payload, crashes)
-end
+for _, lease in ipairs(returned) do to_front(KEYS, KEYS[6], lease[2], lease[4], lease[3]) end
+free_claims(ARGV[2], KEYS, KEYS[6], tokens)
 return reply
