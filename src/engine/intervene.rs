@@ -40,9 +40,11 @@ pub fn cancelled(workflow: &mut Workflow, job: &str, why: &str, now: Timestamp) 
     effects
 }
 
-/// Somebody retries what failed: the workflow goes on. Every failed step is queued again, as the
-/// workflow needs them all, and what was skipped with them waits again. `has_job` says of a skipped
-/// step whether its job is in a queue still; such a one is not queued a second time.
+/// Somebody retries what failed: the workflow goes on.
+///
+/// Every failed step is queued again, as the workflow needs them all, and what was skipped with them
+/// waits again. `has_job` says of a skipped step whether its job is in a queue still; such a one is not
+/// queued a second time.
 pub fn reopened(workflow: &mut Workflow, has_job: impl Fn(&str) -> bool, now: Timestamp) -> Effects {
     let mut effects = Effects::default();
     let id = workflow.workflow_id.clone();

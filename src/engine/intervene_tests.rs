@@ -82,7 +82,7 @@ fn a_retried_step_lets_its_workflow_go_on_to_its_end() {
     let _ = advance::failed(&mut w, &admin, "no money", 1, NOW);
     assert_eq!(statuses(&w), ["failed", "skipped", "skipped", "skipped"]);
     let effects = intervene::reopened(&mut w, |_| false, NOW);
-    assert_eq!(effects.enqueue, [admin.clone()]);
+    assert_eq!(effects.enqueue, [admin.as_str()]);
     assert_eq!(statuses(&w), ["queued", "waiting", "waiting", "waiting"]);
     assert_eq!((w.status, w.error.as_deref(), w.completed_at), (WorkflowStatus::Running, None, None));
     assert_eq!(intervene::reopened(&mut w, |_| false, NOW), Effects::default(), "once");
@@ -135,7 +135,7 @@ fn a_review_that_was_not_needed_stays_skipped() {
     let feedback = job(&w, "admin_feedback", 0);
     let _ = advance::failed(&mut w, &feedback, "x", 1, NOW);
     let effects = intervene::reopened(&mut w, |_| false, NOW);
-    assert_eq!(effects.enqueue, [feedback.clone()]);
+    assert_eq!(effects.enqueue, [feedback.as_str()]);
     assert_eq!(
         w.steps.iter().find(|s| s.round == 2 && s.step == "qa_validation").unwrap().status,
         StepStatus::Skipped

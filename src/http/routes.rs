@@ -50,7 +50,7 @@ table! { API, configure_api:
     "/queues/{name}/pause"            => post queues::pause;
     "/queues/{name}/resume"           => post queues::resume;
     "/jobs"                           => get jobs::list;
-    "/jobs/bulk"                      => post jobs::bulk;
+    "/jobs/bulk"                      => post jobs::bulk::bulk;
     "/jobs/{job_id}"                  => get jobs::get, delete jobs::delete;
     "/jobs/{job_id}/cancel"           => post jobs::cancel;
     "/jobs/{job_id}/retry"            => post jobs::retry;
