@@ -1,6 +1,6 @@
 //! The composition root: from a configuration to a store, a provider, the services and a worker.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context;
 
@@ -17,9 +17,6 @@ use crate::{
     },
     worker::{self, WorkerHandle, WorkerOptions},
 };
-
-/// No wait between two attempts that we choose ourselves is longer.
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
 /// A process's parts, put together.
 pub struct App {
@@ -53,11 +50,9 @@ impl App {
             provider,
             clock,
             result_ttl: config.store.result_ttl,
-            retry: RetryPolicy {
-                max_attempts: config.worker.max_attempts,
-                base: config.worker.retry_base,
-                cap: LONGEST_RETRY.max(config.worker.retry_base),
-            },
+            retry: RetryPolicy { max_attempts: config.worker.max_attempts, base: config.worker.retry_base },
+            job_timeout: config.worker.job_timeout,
+            model_concurrency: config.worker.model_concurrency.clone(),
             max_tokens: config.llm.max_tokens,
             log_folder: log_folder(&config),
             key_configured: config.llm.api_key.is_some(),

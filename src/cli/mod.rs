@@ -1,14 +1,19 @@
-//! The commands. One file each; what they share is in [`process`] and [`progress`].
+//! The commands. One file each; what they share is in [`process`], [`progress`], [`client`] and [`table`].
 //!
 //! Exit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong, 130 interrupted.
 
+mod client;
 mod config;
 mod healthcheck;
+mod jobs;
 mod process;
 mod progress;
+mod queues;
 mod run;
 mod serve;
+mod table;
 mod worker;
+mod workers;
 
 use std::{
     io::{self, Write},
@@ -27,6 +32,7 @@ Examples:
   productforge serve                        the API and the dashboard on http://127.0.0.1:8000
   productforge run \"Fix the login bug\"      one brief, here and now, report on standard output
   REDIS_URL=redis://cache:6379 productforge worker --workers 16
+  productforge jobs list --state dead       what failed for good at a running server
 
 Settings come from flags, then from the environment: `productforge config` lists them all.
 Without OPENAI_API_KEY or OPENAI_BASE_URL answers are simulated; without REDIS_URL everything is
@@ -46,6 +52,9 @@ enum Command {
     Serve(serve::Args),
     Worker(worker::Args),
     Run(run::Args),
+    Jobs(jobs::Args),
+    Queues(queues::Args),
+    Workers(workers::Args),
     Healthcheck(healthcheck::Args),
     Config(config::Args),
 }
@@ -87,6 +96,9 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Worker(args) => worker::run(args),
         Command::Run(args) => run::run(args),
+        Command::Jobs(args) => jobs::run(args),
+        Command::Queues(args) => queues::run(args),
+        Command::Workers(args) => workers::run(args),
         Command::Healthcheck(args) => healthcheck::run(args),
         Command::Config(args) => config::run(args),
     };

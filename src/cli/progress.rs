@@ -60,7 +60,7 @@ impl Live {
             StepStatus::Processing => "{spinner}",
             StepStatus::Completed => "✔",
             StepStatus::Failed => "✘",
-            StepStatus::Skipped => "-",
+            StepStatus::Skipped | StepStatus::Cancelled => "-",
         };
         // The clock of a running step goes on between two looks.
         let clock = if running { " {elapsed}" } else { "" };
@@ -114,6 +114,7 @@ fn describe(step: &Step) -> String {
         },
         StepStatus::Failed => because("failed"),
         StepStatus::Skipped => because("skipped"),
+        StepStatus::Cancelled => because("cancelled"),
     };
     format!("{} ({}{round}): {}", step.step, step.agent, one_line(&state))
 }

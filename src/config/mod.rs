@@ -1,11 +1,13 @@
 //! Configuration: flags win over environment variables, those over defaults. Every problem is
 //! named at once, every value remembers where it came from, secrets never show.
 
+mod concurrency;
 mod reader;
 mod secret;
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
+pub use concurrency::ModelConcurrency;
 pub use reader::{ConfigError, Flags, Setting, Source};
 pub use secret::Secret;
 
@@ -63,6 +65,15 @@ impl LlmConfig {
     }
 }
 
+/// In which order a worker looks into the queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueOrder {
+    /// Everything urgent first, always.
+    Strict,
+    /// Every queue is first now and then: in ten looks 6 times high, 3 times normal, once low.
+    Weighted,
+}
+
 /// How work is done.
 #[derive(Debug, Clone)]
 pub struct WorkerConfig {
@@ -74,6 +85,12 @@ pub struct WorkerConfig {
     pub max_attempts: u32,
     /// `RETRY_BASE_SECONDS`: the ceiling of the wait before the second attempt; it doubles with every failure.
     pub retry_base: Duration,
+    /// `JOB_TIMEOUT` (seconds): how long one attempt may take where the job does not say.
+    pub job_timeout: Duration,
+    /// `MODEL_CONCURRENCY`: how many jobs may run at once by model, over all workers.
+    pub model_concurrency: ModelConcurrency,
+    /// `QUEUE_ORDER`: in which order the queues are looked into.
+    pub queue_order: QueueOrder,
     /// `DRAIN_SECONDS`: how long a stopping process waits for running jobs.
     pub drain: Duration,
 }
@@ -165,6 +182,13 @@ impl Config {
             lease: r.value("LEASE_SECONDS", "30", reader::seconds(1, 3_600)),
             max_attempts: r.value("JOB_MAX_ATTEMPTS", "4", reader::number(1, 100)),
             retry_base: r.value("RETRY_BASE_SECONDS", "2", reader::seconds(0, 3_600)),
+            job_timeout: r.value("JOB_TIMEOUT", "3600", reader::seconds(1, 86_400)),
+            model_concurrency: r.optional("MODEL_CONCURRENCY", concurrency::parse).unwrap_or_default(),
+            queue_order: r.value("QUEUE_ORDER", "strict", |v| match v.as_str() {
+                "strict" => Ok(QueueOrder::Strict),
+                "weighted" => Ok(QueueOrder::Weighted),
+                _ => Err("must be strict or weighted".to_owned()),
+            }),
             drain: r.value("DRAIN_SECONDS", "25", reader::seconds(0, 3_600)),
         };
         let log = LogConfig {

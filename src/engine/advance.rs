@@ -5,10 +5,14 @@
 //!               │                       ▲            │ ├──▶ failed  (the workflow fails with it)
 //!               │                       └──retry─────┘ │
 //!               └──────────── skipped ◀────────────────┘ (the workflow ended first, or not needed)
+//!               └──────────── cancelled ◀── somebody cancelled it (the workflow ends with it)
 //! workflow:  running ──every step ended──▶ completed        running ──a step failed──▶ failed
+//!            running ──a step was cancelled──▶ cancelled     failed ──somebody retries──▶ running
 //! review:    QA says revise, rounds left, something changed ──▶ one more round of specialist and QA
 //!            anything else ──▶ the closing report
 //! ```
+//!
+//! What people do to a workflow is in [`intervene`](super::intervene).
 //!
 //! Every function may be called twice for the same happening; the second call changes nothing.
 
@@ -88,7 +92,7 @@ pub fn completed(workflow: &mut Workflow, job: &str, output: StepOutput, now: Ti
     let over = workflow.is_over();
     let Some(step) = workflow.step_mut(job) else { return effects };
     // A step that was skipped while its job ran on has a result after all: say so.
-    if matches!(step.status, StepStatus::Completed | StepStatus::Failed) {
+    if matches!(step.status, StepStatus::Completed | StepStatus::Failed | StepStatus::Cancelled) {
         return effects;
     }
     let (role, round, usage, simulated) = (step.role, step.round, output.usage, output.simulated);
@@ -134,7 +138,7 @@ pub fn failed(workflow: &mut Workflow, job: &str, reason: &str, attempts: u32, n
     let id = workflow.workflow_id.clone();
     let over = workflow.is_over();
     let Some(step) = workflow.step_mut(job) else { return effects };
-    if matches!(step.status, StepStatus::Completed | StepStatus::Failed) {
+    if matches!(step.status, StepStatus::Completed | StepStatus::Failed | StepStatus::Cancelled) {
         return effects;
     }
     step.status = StepStatus::Failed;
@@ -163,7 +167,7 @@ pub fn failed(workflow: &mut Workflow, job: &str, reason: &str, attempts: u32, n
 }
 
 /// A step that has not ended: what has ended is not moved again.
-fn open_step<'a>(workflow: &'a mut Workflow, job: &str) -> Option<&'a mut Step> {
+pub(super) fn open_step<'a>(workflow: &'a mut Workflow, job: &str) -> Option<&'a mut Step> {
     workflow.step_mut(job).filter(|step| !step.status.is_terminal())
 }
 

@@ -25,6 +25,8 @@ fn chain(with_qa: bool, max_revisions: u32, specialists: &[&str]) -> (Workflow, 
             max_revisions,
             priority: Priority::Normal,
             metadata: None,
+            run_at: None,
+            step_timeout_seconds: None,
         },
         Timestamp::default(),
     )

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::model::{
     Priority, RunEventKind, Step, StepStatus, Template, TemplateRole, Timestamp, Usage, Workflow,
-    WorkflowStatus, derived_id,
+    WorkflowStatus, derived_id, iso,
 };
 
 use super::Effects;
@@ -21,6 +21,9 @@ pub struct Plan<'a> {
     pub max_revisions: u32,
     pub priority: Priority,
     pub metadata: Option<Map<String, Value>>,
+    /// Not before this time; `None`: at once.
+    pub run_at: Option<Timestamp>,
+    pub step_timeout_seconds: Option<u32>,
 }
 
 /// The job id of a step: fixed by the workflow and the step's place in it, so that a step which is
@@ -70,6 +73,9 @@ pub fn create(plan: Plan<'_>, now: Timestamp) -> (Workflow, Effects) {
         simulated: false,
         usage: Usage::default(),
         report_job_id: None,
+        run_at: plan.run_at,
+        step_timeout_seconds: plan.step_timeout_seconds,
+        request_digest: None,
         metadata: plan.metadata,
     };
     let mut effects = Effects::default();
@@ -80,6 +86,11 @@ pub fn create(plan: Plan<'_>, now: Timestamp) -> (Workflow, Effects) {
         now,
     );
     super::advance::queue_ready(&mut workflow, &mut effects, now);
+    if let Some(run_at) = workflow.run_at {
+        for step in workflow.steps.iter_mut().filter(|s| s.status == StepStatus::Queued) {
+            step.reason = Some(format!("Begins at {}, as asked for.", iso::format(&run_at)));
+        }
+    }
     effects.with(workflow)
 }
 

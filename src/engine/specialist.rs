@@ -79,6 +79,7 @@ mod tests {
                 skills: skills.iter().map(|s| s.to_string()).collect(),
                 model: "m".into(),
                 prompt: None,
+                max_concurrency: None,
             },
             now,
         ));

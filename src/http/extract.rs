@@ -1,7 +1,11 @@
 //! What handlers take from a request: a JSON body whose every bad field is named, a page of a
 //! listing, an id.
 
-use std::{pin::Pin, time::Duration};
+use std::{
+    future::{Ready, ready},
+    pin::Pin,
+    time::Duration,
+};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
@@ -20,7 +24,10 @@ use super::{
 };
 use crate::{
     model::is_valid_id,
-    service::ServiceError,
+    service::{
+        ServiceError,
+        idempotency::{IdempotencyKey, MAX_KEY_CHARS},
+    },
     store::{Cursor, StoreError},
 };
 
@@ -35,6 +42,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// A type that a client sends, with the table its fields are checked against.
 pub trait RequestBody: DeserializeOwned + 'static {
     const FIELDS: &'static [Field];
+    /// Whether no body at all stands for an empty object.
+    const MAY_BE_EMPTY: bool = false;
 }
 
 /// A JSON body. Unknown fields are ignored; every missing or wrongly typed one is named.
@@ -53,7 +62,8 @@ impl<T: RequestBody> FromRequest for Body<T> {
             let bytes = tokio::time::timeout(BODY_TIMEOUT, read(&req, &mut payload))
                 .await
                 .map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "slow-body", SLOW))??;
-            let value = parse_json(&req, &bytes)?;
+            let empty = T::MAY_BE_EMPTY && bytes.is_empty() && is_json(&req);
+            let value = if empty { json!({}) } else { parse_json(&req, &bytes)? };
             let checked = fields::check(&value, T::FIELDS)
                 .and_then(|()| serde_path_to_error::deserialize(&value).map_err(|e| vec![unforeseen(&e)]));
             req.extensions_mut().insert(SentBody(value));
@@ -151,6 +161,37 @@ fn unforeseen(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldErr
     FieldError::new("value_error", loc, error.inner().to_string())
 }
 
+/// A parameter of the query; of one that comes twice the last counts.
+pub fn query_value(req: &HttpRequest, name: &str) -> Option<String> {
+    let query = Query::<Vec<(String, String)>>::from_query(req.query_string()).ok()?.into_inner();
+    query.into_iter().rev().find(|(n, _)| n == name).map(|(_, value)| value)
+}
+
+/// The header `Idempotency-Key`, if there is one.
+pub struct Idempotency(pub Option<IdempotencyKey>);
+
+impl FromRequest for Idempotency {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        const NAME: &str = "Idempotency-Key";
+        let mut given = req.headers().get_all(NAME);
+        let key = match (given.next(), given.next()) {
+            (None, _) => Ok(Self(None)),
+            (Some(one), None) => match one.to_str().ok().and_then(IdempotencyKey::parse) {
+                Some(key) => Ok(Self(Some(key))),
+                None => Err(format!("A key has 1 to {MAX_KEY_CHARS} visible ASCII characters")),
+            },
+            (Some(_), Some(_)) => Err("Send one key only".to_owned()),
+        };
+        ready(key.map_err(|msg| {
+            let loc = vec![json!("header"), json!(NAME)];
+            Problem::field(FieldError::new("idempotency_key", loc, msg))
+        }))
+    }
+}
+
 /// Which part of a listing is wanted: `limit` and `cursor` of the query.
 pub struct Paging {
     pub limit: usize,
@@ -160,16 +201,14 @@ pub struct Paging {
 impl Paging {
     /// Reads the query. Unknown parameters are ignored; of one that comes twice the last counts.
     pub fn of(req: &HttpRequest, default: usize, max: usize) -> Result<Self, Problem> {
-        let query = Query::<Vec<(String, String)>>::from_query(req.query_string())
-            .map(Query::into_inner)
-            .unwrap_or_default();
-        let value = |name| query.iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+        let value = |name| query_value(req, name);
         let mut errors = Vec::new();
-        let limit = value("limit").map_or(Ok(default), |text| limit(text, max)).unwrap_or_else(|error| {
+        let limit = value("limit").map_or(Ok(default), |text| limit(&text, max)).unwrap_or_else(|error| {
             errors.push(*error);
             default
         });
-        let cursor = value("cursor").map(open_cursor).transpose().unwrap_or_else(|error| {
+        let cursor = value("cursor").map(|text| open_cursor(&text, "query"));
+        let cursor = cursor.transpose().unwrap_or_else(|error| {
             errors.push(*error);
             None
         });
@@ -182,7 +221,7 @@ impl Paging {
         let given = cursor.clone();
         move |error| match (error, given) {
             (ServiceError::Store(StoreError::Invalid(_)), Some(cursor)) => {
-                Problem::field(bad_cursor(&seal_cursor(&cursor)))
+                Problem::field(bad_cursor(&seal_cursor(&cursor), "query"))
             }
             (error, _) => error.into(),
         }
@@ -211,14 +250,15 @@ pub fn seal_cursor(cursor: &Cursor) -> String {
     URL_SAFE_NO_PAD.encode(&cursor.0)
 }
 
-fn open_cursor(text: &str) -> Result<Cursor, Box<FieldError>> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| Box::new(bad_cursor(text)))?;
-    String::from_utf8(bytes).map(Cursor).map_err(|_| Box::new(bad_cursor(text)))
+/// The inverse; `place` is where it was given, `query` or `body`.
+pub fn open_cursor(text: &str, place: &str) -> Result<Cursor, Box<FieldError>> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| Box::new(bad_cursor(text, place)))?;
+    String::from_utf8(bytes).map(Cursor).map_err(|_| Box::new(bad_cursor(text, place)))
 }
 
-fn bad_cursor(text: &str) -> FieldError {
+fn bad_cursor(text: &str, place: &str) -> FieldError {
     let msg = "This is no cursor of this listing; take the one that the page before came with";
-    FieldError::new("cursor_invalid", vec![json!("query"), json!("cursor")], msg).input(json!(text))
+    FieldError::new("cursor_invalid", vec![json!(place), json!("cursor")], msg).input(json!(text))
 }
 
 /// An id of a path. One that nothing can have is [`Problem::not_found`], in the words for an unknown one.
@@ -255,7 +295,7 @@ mod tests {
     #[test]
     fn a_cursor_comes_back_as_it_went() {
         let cursor = Cursor("5:jöb/\u{0}".to_owned());
-        assert_eq!(open_cursor(&seal_cursor(&cursor)), Ok(cursor));
-        assert!(open_cursor("not a cursor!").is_err());
+        assert_eq!(open_cursor(&seal_cursor(&cursor), "query"), Ok(cursor));
+        assert!(open_cursor("not a cursor!", "query").is_err());
     }
 }

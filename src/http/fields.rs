@@ -13,6 +13,10 @@ pub enum Shape {
     Flag,
     /// A whole number from 0 to this.
     Whole(u64),
+    /// A whole number from the first to the second.
+    Range(u64, u64),
+    /// A number of seconds from 0 to this; fractions are allowed.
+    Seconds(u64),
     Object,
     OneOf(&'static [&'static str]),
     /// Known, but not built yet. Passing over it in silence would promise what is not kept.
@@ -75,13 +79,17 @@ fn check_value(value: &Value, shape: Shape, loc: &dyn Fn() -> Vec<Value>, errors
         Shape::Text if !value.is_string() => complain("string_type", "Input should be a valid string"),
         Shape::Flag if !value.is_boolean() => complain("bool_type", "Input should be a valid boolean"),
         Shape::Object if !value.is_object() => complain("dict_type", "Input should be a valid dictionary"),
-        Shape::Whole(max) => match value.as_u64() {
-            Some(number) if number <= max => {}
-            Some(_) => complain("less_than_equal", &format!("Input should be less than or equal to {max}")),
-            None if value.as_i64().is_some() => {
+        Shape::Whole(max) => whole(value, 0, max, &mut complain),
+        Shape::Range(min, max) => whole(value, min, max, &mut complain),
+        Shape::Seconds(max) => match value.as_f64() {
+            Some(number) if number < 0.0 => {
                 complain("greater_than_equal", "Input should be greater than or equal to 0");
             }
-            None => complain("int_type", "Input should be a valid integer"),
+            Some(number) if number > max as f64 => {
+                complain("less_than_equal", &format!("Input should be less than or equal to {max}"));
+            }
+            Some(_) => {}
+            None => complain("float_type", "Input should be a valid number"),
         },
         Shape::OneOf(words) if !value.as_str().is_some_and(|v| words.contains(&v)) => {
             let quoted: Vec<String> = words.iter().map(|w| format!("'{w}'")).collect();
@@ -100,6 +108,17 @@ fn check_value(value: &Value, shape: Shape, loc: &dyn Fn() -> Vec<Value>, errors
             }
         },
         _ => {}
+    }
+}
+
+fn whole(value: &Value, min: u64, max: u64, complain: &mut impl FnMut(&'static str, &str)) {
+    match value.as_u64() {
+        Some(number) if (min..=max).contains(&number) => {}
+        Some(number) if number > max => {
+            complain("less_than_equal", &format!("Input should be less than or equal to {max}"));
+        }
+        None if value.as_i64().is_none() => complain("int_type", "Input should be a valid integer"),
+        _ => complain("greater_than_equal", &format!("Input should be greater than or equal to {min}")),
     }
 }
 

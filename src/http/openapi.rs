@@ -5,14 +5,14 @@ use utoipa::{
     Modify, OpenApi,
     openapi::{
         self, Content, Header, OpenApi as Document, Ref, Response, ResponseBuilder,
-        path::Operation,
+        path::{Operation, ParameterIn},
         schema::{Object, Type},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 
 use super::{
-    api::{agents, results, reviews, root, system, tasks, workflows},
+    api::{agents, jobs, queues, results, reviews, root, system, tasks, workers, workflows},
     error::{FieldError, PROBLEM_JSON, ProblemBody},
     middleware::auth,
 };
@@ -28,25 +28,33 @@ use super::{
     ),
     paths(
         root::index,
-        system::ping, system::health, system::status, system::verify, system::workers,
+        system::ping, system::health, system::status, system::verify,
+        workers::list, queues::list, queues::pause, queues::resume,
+        jobs::list, jobs::get, jobs::cancel, jobs::retry, jobs::delete, jobs::bulk::bulk,
         agents::ping, agents::list, agents::register, agents::get, agents::delete,
         workflows::start, workflows::list, workflows::get, workflows::calls,
         reviews::ask,
         tasks::submit,
         results::ping, results::list, results::get_task, results::by_workflow, results::by_agent, results::get,
     ),
-    components(schemas(ProblemBody, FieldError)),
+    components(schemas(ProblemBody, FieldError, jobs::bulk::BulkFilter)),
     tags(
         (name = "system", description = "Alive, ready, set up well?"),
         (name = "agents", description = "Named personas that do the work"),
         (name = "workflows", description = "Briefs and the chains of steps they become"),
         (name = "tasks", description = "One job asked of one agent"),
         (name = "reviews", description = "QA looks at an earlier result"),
+        (name = "jobs", description = "Queued units of work: watch, cancel, retry, delete"),
+        (name = "queues", description = "What waits, and since when"),
+        (name = "workers", description = "Who runs what"),
         (name = "results", description = "The one terminal document of every job"),
     ),
     modifiers(&Common),
 )]
 struct Described;
+
+/// Operations whose body may be left out.
+const MAY_BE_EMPTY: [&str; 4] = ["/cancel", "/retry", "/pause", "/resume"];
 
 /// The document.
 pub fn document() -> Document {
@@ -79,12 +87,17 @@ impl Modify for Common {
 fn complete(operation: &mut Operation, path: &str) {
     let public = auth::is_public(path);
     let has_id = path.contains('{');
-    let has_query = operation
-        .parameters
-        .iter()
-        .flatten()
-        .any(|p| matches!(p, openapi::RefOr::T(parameter) if parameter.name == "limit"));
+    let has_query =
+        operation.parameters.iter().flatten().any(
+            |p| matches!(p, openapi::RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query),
+        );
     let has_body = operation.request_body.is_some();
+    let is_delete_of_job = operation.operation_id.as_deref() == Some("delete_job");
+    if let Some(openapi::RefOr::T(body)) = &mut operation.request_body
+        && MAY_BE_EMPTY.iter().any(|end| path.ends_with(end))
+    {
+        body.required = Some(openapi::Required::False);
+    }
     let from_memory = public || path.ends_with("/ping");
     let mut add = |status: &str, description: &str, detail: serde_json::Value| {
         operation
@@ -100,6 +113,8 @@ fn complete(operation: &mut Operation, path: &str) {
         let words = match path.split('/').nth(1) {
             Some("agents") => "Agent 'nobody' not found",
             Some("workflows") => "Workflow not found",
+            Some("jobs") => "Job 'nothing' not found",
+            Some("queues") => "Queue 'nothing' not found; there are high, normal and low",
             _ => "Result for job 'nothing' not found",
         };
         add("404", "There is no such thing", words.into());
@@ -118,6 +133,10 @@ fn complete(operation: &mut Operation, path: &str) {
         add("408", "The body did not arrive in time", "The body did not arrive in time".into());
         add("413", "The body is too large", "The body is too large".into());
         add("507", "The store is full; nothing was written", "The store is full".into());
+    }
+    if path.starts_with("/jobs/{") && path != "/jobs/{job_id}" || is_delete_of_job {
+        let why = "Its state does not allow it, or somebody else changed it at the same time";
+        add("409", why, "job nothing has completed already".into());
     }
     if has_body || path == "/agents/{name}" {
         add("409", "Somebody else changed the same thing at the same time", "Try again".into());

@@ -10,7 +10,7 @@ use actix_web::{
 };
 
 use super::{
-    api::{agents, results, reviews, root, system, tasks, workflows},
+    api::{agents, jobs, queues, results, reviews, root, system, tasks, workers, workflows},
     assets, dashboard, docs,
     error::Problem,
     redoc,
@@ -45,7 +45,15 @@ table! { API, configure_api:
     "/system/health"                  => get system::health;
     "/system/status"                  => get system::status;
     "/system/verify"                  => get system::verify;
-    "/workers"                        => get system::workers;
+    "/workers"                        => get workers::list;
+    "/queues"                         => get queues::list;
+    "/queues/{name}/pause"            => post queues::pause;
+    "/queues/{name}/resume"           => post queues::resume;
+    "/jobs"                           => get jobs::list;
+    "/jobs/bulk"                      => post jobs::bulk::bulk;
+    "/jobs/{job_id}"                  => get jobs::get, delete jobs::delete;
+    "/jobs/{job_id}/cancel"           => post jobs::cancel;
+    "/jobs/{job_id}/retry"            => post jobs::retry;
     "/agents/"                        => get agents::list, post agents::register;
     "/agents/ping"                    => get agents::ping;
     "/agents/{name}"                  => get agents::get, delete agents::delete;

@@ -27,7 +27,14 @@ pub struct NewAgent {
     /// A system prompt of its own, put before the one that is made from role, description and skills.
     #[serde(default)]
     pub prompt: Option<String>,
+    /// How many of its jobs may run at once, over all workers, 1 to 1,000; as many as there are slots
+    /// when not given.
+    #[serde(default)]
+    pub max_concurrency: Option<u32>,
 }
+
+/// The most that `max_concurrency` may be.
+pub const MAX_CONCURRENCY: u32 = 1_000;
 
 fn default_model() -> String {
     DEFAULT_MODEL.to_owned()
@@ -55,6 +62,9 @@ pub struct Agent {
     pub last_assigned: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
+    /// How many of its jobs may run at once; null: as many as there are slots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrency: Option<u32>,
 }
 
 impl Agent {
@@ -70,6 +80,7 @@ impl Agent {
             created_at: now,
             last_assigned: None,
             prompt: new.prompt,
+            max_concurrency: new.max_concurrency,
         }
     }
 }
@@ -85,6 +96,7 @@ pub fn default_agents(now: Timestamp) -> Vec<Agent> {
                 skills: skills.iter().map(|s| (*s).to_owned()).collect(),
                 model: default_model(),
                 prompt: None,
+                max_concurrency: None,
             },
             now,
         )

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Timestamp, iso};
+use super::{Job, Timestamp, iso};
 
 /// Why a job is dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -32,6 +32,9 @@ pub struct DeadJob {
     pub payload_text: Option<String>,
     /// The payload in base64, where it is not text.
     pub payload_base64: Option<String>,
+    /// The job as it died, with its attempts; nothing for a payload that is no job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<Box<Job>>,
     #[serde(with = "iso")]
     #[schema(value_type = String, format = DateTime)]
     pub died_at: Timestamp,

@@ -16,9 +16,13 @@ pub enum RunEventKind {
     StepCompleted,
     StepFailed,
     StepSkipped,
+    StepCancelled,
     RevisionRequested,
     WorkflowCompleted,
     WorkflowFailed,
+    WorkflowCancelled,
+    /// A failed workflow goes on: somebody retried what had failed.
+    WorkflowReopened,
 }
 
 /// One event of a workflow.

@@ -1,9 +1,9 @@
-//! Jobs: one queued unit of execution, its payload in the queue and its attempts.
+//! Jobs: one queued unit of execution, its payload in the queue, its attempts and its replays.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Timestamp, iso, iso_option};
+use super::{FailureClass, Timestamp, iso, iso_option};
 
 /// How urgent a job is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -32,11 +32,11 @@ pub enum JobMode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum JobState {
-    /// In its queue.
+    /// In its queue, or parked until what it waits for (`waits_for`) can be had.
     Queued,
     /// Under a lease of a worker.
     Running,
-    /// Waits for the due time of its next attempt.
+    /// Waits for the time it was asked for, or for the due time of its next attempt.
     Scheduled,
     Completed,
     Failed,
@@ -69,6 +69,8 @@ impl JobState {
 pub enum AttemptOutcome {
     Completed,
     Failed,
+    /// It took longer than the job's time-out.
+    TimedOut,
     /// The worker was stopped and gave the job back; it does not count against the job.
     Released,
     /// The lease ran out: the worker died or froze.
@@ -93,8 +95,21 @@ pub struct Attempt {
     pub ended_at: Option<Timestamp>,
     #[serde(default)]
     pub outcome: Option<AttemptOutcome>,
+    /// What it failed of; decides how long the next one waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<FailureClass>,
     #[serde(default)]
     pub error: Option<String>,
+}
+
+/// A dead job was brought back by somebody: its attempts are counted anew from here on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Replay {
+    #[serde(with = "iso")]
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// How many attempts it had had by then.
+    pub after_attempts: u32,
 }
 
 /// A job and its whole story.
@@ -131,19 +146,87 @@ pub struct Job {
     pub ended_at: Option<Timestamp>,
     #[serde(default)]
     pub error: Option<String>,
+    /// The time before which it was asked not to begin; null: at once.
+    #[serde(default, with = "iso_option", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub run_at: Option<Timestamp>,
+    /// How many seconds one attempt may take; null: `JOB_TIMEOUT`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<u32>,
+    /// What it waits for beside a free slot: `agent:qa_bot` or `model:gpt-4o`, whose limit is reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replays: Vec<Replay>,
+    /// A digest of the request that made it, where that carried an `Idempotency-Key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_digest: Option<String>,
 }
 
 impl Job {
-    /// Attempts that failed by themselves: what the retry limit counts.
+    /// Attempts that failed by themselves since the last replay: what the retry limit counts.
     pub fn failures(&self) -> u32 {
-        self.attempts.iter().filter(|a| a.outcome == Some(AttemptOutcome::Failed)).count() as u32
+        let forgiven = self.replays.last().map_or(0, |replay| replay.after_attempts as usize);
+        let counts =
+            |a: &&Attempt| matches!(a.outcome, Some(AttemptOutcome::Failed | AttemptOutcome::TimedOut));
+        self.attempts.iter().skip(forgiven).filter(counts).count() as u32
+    }
+
+    /// Whether no attempt before the one that has begun can have asked a model.
+    pub fn is_first_attempt(&self) -> bool {
+        self.attempts.len() <= 1 && self.replays.is_empty()
+    }
+
+    /// Since when it could have been run: it was made, fell due, or was given back.
+    pub fn ready_since(&self) -> Timestamp {
+        let mut since = self.created_at;
+        for later in [
+            self.run_at,
+            self.due_at,
+            self.attempts.last().and_then(|a| a.ended_at),
+            self.replays.last().map(|r| r.at),
+        ] {
+            since = since.max(later.unwrap_or(since));
+        }
+        since
+    }
+
+    /// Back into its queue with a fresh number of attempts; what was stays in its history.
+    pub fn replay(&mut self, now: Timestamp) {
+        self.replays.push(Replay { at: now, after_attempts: self.attempts.len() as u32 });
+        self.state = JobState::Queued;
+        self.ended_at = None;
+        self.due_at = None;
+        self.waits_for = None;
+        self.error = None;
+    }
+
+    /// Its end: in no queue any more, and waiting for nothing.
+    pub fn end(&mut self, state: JobState, error: Option<String>, now: Timestamp) {
+        self.state = state;
+        self.ended_at = Some(now);
+        self.due_at = None;
+        self.waits_for = None;
+        self.error = error;
     }
 
     /// Closes the open attempt, if there is one.
     pub fn close_attempt(&mut self, outcome: AttemptOutcome, error: Option<String>, now: Timestamp) {
+        self.close_attempt_as(outcome, None, error, now);
+    }
+
+    /// The same with the class of its failure.
+    pub fn close_attempt_as(
+        &mut self,
+        outcome: AttemptOutcome,
+        class: Option<FailureClass>,
+        error: Option<String>,
+        now: Timestamp,
+    ) {
         if let Some(attempt) = self.attempts.iter_mut().rev().find(|a| a.outcome.is_none()) {
             attempt.ended_at = Some(now);
             attempt.outcome = Some(outcome);
+            attempt.class = class;
             attempt.error = error;
         }
     }

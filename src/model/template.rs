@@ -33,6 +33,9 @@ pub struct StepTemplate {
     /// Whether the step exists only in workflows that ask for QA.
     #[serde(default)]
     pub only_with_qa: bool,
+    /// How many seconds one attempt may take, 1 to 86,400; null: `JOB_TIMEOUT`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<u32>,
     /// What the agent is told to do with its inputs.
     pub instructions: String,
 }

@@ -29,11 +29,13 @@ pub enum StepStatus {
     Failed,
     /// It will not run: it was not needed, or the workflow ended before it.
     Skipped,
+    /// Somebody cancelled it.
+    Cancelled,
 }
 
 impl StepStatus {
     pub fn is_terminal(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Skipped)
+        matches!(self, Self::Completed | Self::Failed | Self::Skipped | Self::Cancelled)
     }
 
     pub fn as_str(self) -> &'static str {
@@ -44,6 +46,7 @@ impl StepStatus {
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Skipped => "skipped",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -110,6 +113,7 @@ pub enum WorkflowStatus {
     Running,
     Completed,
     Failed,
+    Cancelled,
 }
 
 impl WorkflowStatus {
@@ -118,6 +122,7 @@ impl WorkflowStatus {
             Self::Running => "running",
             Self::Completed => "completed",
             Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -164,7 +169,7 @@ pub struct Workflow {
     /// How the review ended; null without QA or before its end.
     #[serde(default)]
     pub review: Option<ReviewOutcome>,
-    /// Why the workflow failed.
+    /// Why the workflow failed or was cancelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// True when any of its texts was made by the built-in simulation.
@@ -176,6 +181,16 @@ pub struct Workflow {
     /// The job whose output is the final report, once it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report_job_id: Option<String>,
+    /// The time before which it was asked not to begin; null: at once.
+    #[serde(default, with = "iso_option", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub run_at: Option<Timestamp>,
+    /// How many seconds one attempt at a step may take; null: the template's word, or `JOB_TIMEOUT`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_timeout_seconds: Option<u32>,
+    /// A digest of the request that made it, where that carried an `Idempotency-Key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_digest: Option<String>,
     /// Whatever the client attached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    model::{Agent, DEFAULT_MODEL, NewAgent, default_agents},
+    model::{Agent, DEFAULT_MODEL, MAX_CONCURRENCY, NewAgent, default_agents},
     store::{Change, IndexName, StoreError},
 };
 
@@ -90,6 +90,7 @@ impl Agents {
                     skills: Vec::new(),
                     model: DEFAULT_MODEL.to_owned(),
                     prompt: None,
+                    max_concurrency: None,
                 },
                 now,
             )
@@ -211,6 +212,13 @@ fn check(new: &NewAgent) -> Result<(), ServiceError> {
             "name",
             "string_pattern",
             "This name is reserved; choose another one",
+        ));
+    }
+    if new.max_concurrency.is_some_and(|n| !(1..=MAX_CONCURRENCY).contains(&n)) {
+        problems.push(FieldProblem::body(
+            "max_concurrency",
+            "out_of_bounds",
+            format!("Input should be a whole number from 1 to {MAX_CONCURRENCY}"),
         ));
     }
     if new.skills.len() > MAX_SKILLS {

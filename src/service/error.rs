@@ -37,6 +37,11 @@ pub enum ServiceError {
 }
 
 impl ServiceError {
+    /// Whether the same may succeed later without anybody doing anything.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Conflict(_) | Self::Store(StoreError::Unavailable(_) | StoreError::Full(_)))
+    }
+
     /// One bad field of the body.
     pub fn field(field: &str, kind: &'static str, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldProblem::body(field, kind, message)])

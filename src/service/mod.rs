@@ -4,12 +4,17 @@ pub mod agents;
 mod dispatch;
 mod error;
 pub mod execution;
+pub mod idempotency;
+pub mod jobs;
 mod listing;
+pub mod queues;
 pub mod records;
 pub mod results;
 pub mod reviews;
+pub mod schedule;
 pub mod system;
 pub mod tasks;
+pub mod workers;
 pub mod workflows;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -17,14 +22,20 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 pub use agents::Agents;
 pub use error::{FieldProblem, ServiceError};
 pub use execution::Execution;
+pub use idempotency::IdempotencyKey;
+pub use jobs::Jobs;
 pub use listing::Listing;
+pub use queues::Queues;
 pub use results::Results;
 pub use reviews::Reviews;
 pub use system::System;
 pub use tasks::Tasks;
+pub use workers::Workers;
 pub use workflows::Workflows;
 
-use crate::{clock::Clock, engine::retry::RetryPolicy, llm::ModelProvider, store::Store};
+use crate::{
+    clock::Clock, config::ModelConcurrency, engine::retry::RetryPolicy, llm::ModelProvider, store::Store,
+};
 
 /// What the services stand on.
 #[derive(Clone)]
@@ -35,6 +46,10 @@ pub struct Foundation {
     /// How long results are kept.
     pub result_ttl: Duration,
     pub retry: RetryPolicy,
+    /// How long one attempt may take where the job does not say.
+    pub job_timeout: Duration,
+    /// How many jobs may run at once by model.
+    pub model_concurrency: ModelConcurrency,
     /// The most tokens an answer may have.
     pub max_tokens: Option<u32>,
     /// The folder of the log file, for the status page.
@@ -52,6 +67,9 @@ pub struct Services {
     pub reviews: Reviews,
     pub results: Results,
     pub system: System,
+    pub jobs: Jobs,
+    pub queues: Queues,
+    pub workers: Workers,
     pub execution: Execution,
 }
 
@@ -65,6 +83,9 @@ impl Services {
             reviews: Reviews::new(base.clone(), agents.clone()),
             results: Results::new(base.clone()),
             system: System::new(base.clone()),
+            jobs: Jobs::new(base.clone()),
+            queues: Queues::new(base.clone()),
+            workers: Workers::new(base.clone()),
             execution: Execution::new(base, agents.clone()),
             agents,
         }

@@ -4,10 +4,11 @@
 //! |---|---|---|---|
 //! | agent | `agent:{name}` | `agents_index` | for ever |
 //! | workflow | `workflow:{id}` | `workflows_index`, `workflows_by_status:{status}` | for ever |
-//! | job | `job:{id}` | `jobs_index`, `jobs_by_state:{state}` | 7 days after its end |
+//! | job | `job:{id}` | `jobs_index`, `jobs_by_state:{state}`, `jobs_by_agent:{name}`, `jobs_by_workflow:{id}` | 7 days after its end |
 //! | result | `result:{job_id}` | `results_index`, `results_by_agent:{name}`, `results_by_workflow:{id}` | `RESULT_TTL` |
 //! | call | `call:{job_id}:{number}` | none | 30 days |
-//! | dead job | `dead_job:{job_id}` | `dead_jobs_index` | 180 days |
+//! | dead job | `dead_job:{job_id}` | `dead_jobs_index`, `dead_jobs_by_age:oldest` | 180 days |
+//! | tombstone | `tombstone:{job_id}` | none | 30 days, or so long after its job's due time |
 //! | worker | `worker:{id}` | `workers_index` | 60 s after it was last heard of |
 //! | heartbeat | `worker:heartbeat` | none | 60 s |
 
@@ -27,11 +28,14 @@ pub const RESULT: Kind = Kind("result");
 pub const CALL: Kind = Kind("call");
 pub const DEAD_JOB: Kind = Kind("dead_job");
 pub const WORKER: Kind = Kind("worker");
+/// Says that a payload which may still be in a queue is not to be run, where the job's document is gone.
+pub const TOMBSTONE: Kind = Kind("tombstone");
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
 const JOB_TTL_MS: u64 = 7 * DAY_MS;
 const CALL_TTL_MS: u64 = 30 * DAY_MS;
 const DEAD_JOB_TTL_MS: u64 = 180 * DAY_MS;
+const TOMBSTONE_TTL_MS: u64 = 30 * DAY_MS;
 /// How long a worker that is not heard of counts as alive.
 pub const WORKER_TTL_MS: u64 = 60_000;
 
@@ -74,9 +78,23 @@ pub fn jobs_by_state(state: JobState) -> IndexName {
     IndexName::by(JOB, "state", state.as_str())
 }
 
+pub fn jobs_by_agent(agent: &str) -> IndexName {
+    IndexName::by(JOB, "agent", agent)
+}
+
+pub fn jobs_by_workflow(workflow_id: &str) -> IndexName {
+    IndexName::by(JOB, "workflow", workflow_id)
+}
+
 pub fn put_job(job: &Job) -> Put {
     let at = job.created_at.timestamp_millis();
-    let put = Put::json(job_key(&job.job_id), job).indexed(at).index(jobs_by_state(job.state), at);
+    let mut put = Put::json(job_key(&job.job_id), job)
+        .indexed(at)
+        .index(jobs_by_state(job.state), at)
+        .index(jobs_by_agent(&job.agent), at);
+    if let Some(workflow) = &job.workflow_id {
+        put = put.index(jobs_by_workflow(workflow), at);
+    }
     if job.state.is_terminal() { put.ttl_ms(JOB_TTL_MS) } else { put }
 }
 
@@ -108,10 +126,31 @@ pub fn put_call(call: &Call) -> Put {
     Put::json(call_key(&call.job_id, call.number), call).ttl_ms(CALL_TTL_MS)
 }
 
+pub fn dead_job_key(job_id: &str) -> DocKey {
+    DocKey::new(DEAD_JOB, job_id)
+}
+
+/// The dead jobs with the oldest first: lists are read from the highest time on, so the times are turned
+/// round.
+pub fn dead_jobs_oldest() -> IndexName {
+    IndexName::by(DEAD_JOB, "age", "oldest")
+}
+
 pub fn put_dead_job(dead: &DeadJob) -> Put {
-    Put::json(DocKey::new(DEAD_JOB, &dead.job_id), dead)
+    let at = dead.died_at.timestamp_millis();
+    Put::json(dead_job_key(&dead.job_id), dead)
         .ttl_ms(DEAD_JOB_TTL_MS)
-        .indexed(dead.died_at.timestamp_millis())
+        .indexed(at)
+        .index(dead_jobs_oldest(), -at)
+}
+
+pub fn tombstone_key(job_id: &str) -> DocKey {
+    DocKey::new(TOMBSTONE, job_id)
+}
+
+/// For a cancelled job whose payload waits still, perhaps for a time that is far off.
+pub fn put_tombstone(job_id: &str, due_in_ms: u64) -> Put {
+    Put::raw(tombstone_key(job_id), "{}").ttl_ms(TOMBSTONE_TTL_MS + due_in_ms)
 }
 
 pub fn put_worker(worker: &WorkerInfo) -> Put {

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{
-    model::{JobMode, JobPayload, Priority, is_valid_id, iso, new_id},
-    store::Change,
-};
+use crate::model::{Job, JobMode, JobPayload, Priority, is_valid_id, iso, new_id};
 
-use super::{Agents, Foundation, ServiceError, dispatch, tasks::check_task};
+use super::{
+    Agents, Foundation, ServiceError, dispatch,
+    idempotency::{Answered, IdempotencyKey, Once},
+    tasks::{check_task, create_once, earlier},
+};
 
 /// The agent that reviews.
 const REVIEWER: &str = "qa_bot";
 
 /// A review to be queued.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"job_id": "cf049ed7-6d0d-4b44-9d3c-0d9e2f0a6f11", "review_prompt": "Is anything missing?"}))]
 pub struct NewReview {
     /// The job whose result is to be reviewed. It may be one whose result is gone.
@@ -41,6 +42,17 @@ pub struct ReviewReceipt {
     pub reviewer: String,
 }
 
+impl ReviewReceipt {
+    fn of(job: &Job) -> Self {
+        Self {
+            status: "admin_review_queued".to_owned(),
+            review_job_id: job.job_id.clone(),
+            original_job_id: job.parent_job_id.clone().unwrap_or_default(),
+            reviewer: job.agent.clone(),
+        }
+    }
+}
+
 #[derive(Clone)]
 pub struct Reviews {
     base: Arc<Foundation>,
@@ -54,6 +66,21 @@ impl Reviews {
 
     /// Queues a review.
     pub async fn ask(&self, new: NewReview) -> Result<ReviewReceipt, ServiceError> {
+        Ok(self.ask_once(new, None).await?.answer)
+    }
+
+    /// Queues a review, with a key only once.
+    pub async fn ask_once(
+        &self,
+        new: NewReview,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Answered<ReviewReceipt>, ServiceError> {
+        let once = key.map(|key| Once::new("/admin_review", key, &new));
+        if let Some(once) = &once
+            && let Some(job) = earlier(&self.base, once).await?
+        {
+            return Ok(Answered { answer: ReviewReceipt::of(&job), replayed: true });
+        }
         check_task("review_prompt", &new.review_prompt)?;
         if !is_valid_id(&new.job_id) {
             return Err(ServiceError::field(
@@ -63,31 +90,23 @@ impl Reviews {
             ));
         }
         let now = self.base.clock.now();
-        let mut job = dispatch::new_job(
-            &new_id(),
-            JobMode::Review,
-            REVIEWER,
-            &new.review_prompt,
-            Priority::Normal,
-            now,
-        );
+        let id = once.as_ref().map_or_else(new_id, |once| once.id.clone());
+        let mut job =
+            dispatch::new_job(&id, JobMode::Review, REVIEWER, &new.review_prompt, Priority::Normal, now);
         job.parent_job_id = Some(new.job_id.clone());
         let payload = JobPayload {
             job_id: Some(job.job_id.clone()),
             job: Some(format!("{}\n\nOriginal Job ID: {}", new.review_prompt, new.job_id)),
             agent_name: Some(REVIEWER.to_owned()),
             mode: Some("admin_review".to_owned()),
-            original_job_id: Some(new.job_id.clone()),
+            original_job_id: Some(new.job_id),
             created_at: Some(iso::format(&now)),
             ..JobPayload::default()
         };
-        dispatch::create(self.base.store.as_ref(), dispatch::add_job(Change::new(), &job, &payload)).await?;
-        self.agents.assigned(&[REVIEWER.to_owned()]).await;
-        Ok(ReviewReceipt {
-            status: "admin_review_queued".to_owned(),
-            review_job_id: job.job_id,
-            original_job_id: new.job_id,
-            reviewer: REVIEWER.to_owned(),
-        })
+        let answered = create_once(&self.base, job, &payload, once.as_ref()).await?;
+        if !answered.replayed {
+            self.agents.assigned(&[REVIEWER.to_owned()]).await;
+        }
+        Ok(Answered { answer: ReviewReceipt::of(&answered.answer), replayed: answered.replayed })
     }
 }

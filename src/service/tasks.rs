@@ -7,17 +7,22 @@ use utoipa::ToSchema;
 
 use crate::{
     engine::specialist::GENERALIST,
-    model::{JobMode, JobPayload, Priority, Timestamp, default_agents, iso, new_id},
+    model::{Job, JobMode, JobPayload, Priority, Timestamp, default_agents, iso, iso_option, new_id},
     store::Change,
 };
 
-use super::{Agents, FieldProblem, Foundation, ServiceError, dispatch};
+use super::{
+    Agents, FieldProblem, Foundation, ServiceError,
+    dispatch::{self, Created},
+    idempotency::{Answered, IdempotencyKey, Once},
+    records, schedule,
+};
 
 /// The longest brief or task.
 pub const MAX_TASK_CHARS: usize = 100_000;
 
 /// A task to be queued.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"job": "Explain what a fencing token is", "priority": "high"}))]
 pub struct NewTask {
     /// What to do. 1 to 100,000 characters.
@@ -30,11 +35,22 @@ pub struct NewTask {
     /// Accepted for legacy clients; a single task is not reviewed. Use `/orchestrate` for reviewed work.
     #[serde(default)]
     pub requires_qa: Option<bool>,
+    /// Not before this time: RFC 3339, or without a zone for UTC; at most 365 days ahead.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub run_at: Option<String>,
+    /// The same as a number of seconds from now.
+    #[serde(default)]
+    pub delay_seconds: Option<f64>,
+    /// How many seconds one attempt may take, 1 to 86,400; `JOB_TIMEOUT` when not given.
+    #[serde(default)]
+    pub timeout_seconds: Option<u32>,
 }
 
 /// The answer to a queued task.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct TaskReceipt {
+    /// `queued`, or `scheduled` where it waits for its time.
     #[schema(example = "queued")]
     pub status: String,
     pub job_id: String,
@@ -42,6 +58,22 @@ pub struct TaskReceipt {
     /// The list it waits in.
     #[schema(example = "queue_high")]
     pub queue: String,
+    /// When it begins at the earliest, where that was asked for.
+    #[serde(default, with = "iso_option", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub run_at: Option<Timestamp>,
+}
+
+impl TaskReceipt {
+    fn of(job: &Job) -> Self {
+        Self {
+            status: if job.run_at.is_some() { "scheduled" } else { "queued" }.to_owned(),
+            job_id: job.job_id.clone(),
+            agent: job.agent.clone(),
+            queue: dispatch::queue_of(job.priority).name().to_owned(),
+            run_at: job.run_at,
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -57,13 +89,37 @@ impl Tasks {
 
     /// Queues a task.
     pub async fn submit(&self, new: NewTask) -> Result<TaskReceipt, ServiceError> {
-        check_task("job", &new.job)?;
+        Ok(self.submit_once(new, None).await?.answer)
+    }
+
+    /// Queues a task, with a key only once.
+    pub async fn submit_once(
+        &self,
+        new: NewTask,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Answered<TaskReceipt>, ServiceError> {
+        let once = key.map(|key| Once::new("/results/task", key, &new));
+        if let Some(once) = &once
+            && let Some(job) = earlier(&self.base, once).await?
+        {
+            return Ok(Answered { answer: TaskReceipt::of(&job), replayed: true });
+        }
+        let problems = task_problem("job", &new.job).into_iter();
+        let problems: Vec<_> =
+            problems.chain(schedule::timeout_problem("timeout_seconds", new.timeout_seconds)).collect();
+        if !problems.is_empty() {
+            return Err(ServiceError::Invalid(problems));
+        }
+        let store = self.base.store.as_ref();
+        let run_at = schedule::begin(store, new.run_at.as_deref(), new.delay_seconds).await?;
         let agent = new.agent_name.filter(|name| !name.is_empty()).unwrap_or_else(|| GENERALIST.to_owned());
         known_agent(&self.agents, "agent_name", &agent).await?;
         let now = self.base.clock.now();
         let priority = new.priority.unwrap_or_default();
-        let queue = dispatch::queue_of(priority);
-        let job = dispatch::new_job(&new_id(), JobMode::Task, &agent, &new.job, priority, now);
+        let id = once.as_ref().map_or_else(new_id, |once| once.id.clone());
+        let mut job = dispatch::new_job(&id, JobMode::Task, &agent, &new.job, priority, now);
+        job.timeout_seconds = new.timeout_seconds;
+        dispatch::plan_for(&mut job, run_at);
         let payload = JobPayload {
             job_id: Some(job.job_id.clone()),
             job: Some(new.job.clone()),
@@ -75,14 +131,45 @@ impl Tasks {
             mode: Some("agent_dispatch".to_owned()),
             ..JobPayload::default()
         };
-        dispatch::create(self.base.store.as_ref(), dispatch::add_job(Change::new(), &job, &payload)).await?;
-        self.agents.assigned(std::slice::from_ref(&agent)).await;
-        Ok(TaskReceipt {
-            status: "queued".to_owned(),
-            job_id: job.job_id,
-            agent,
-            queue: queue.name().to_owned(),
-        })
+        let answered = create_once(&self.base, job, &payload, once.as_ref()).await?;
+        if !answered.replayed {
+            self.agents.assigned(std::slice::from_ref(&agent)).await;
+        }
+        Ok(Answered { answer: TaskReceipt::of(&answered.answer), replayed: answered.replayed })
+    }
+}
+
+/// The job that an earlier request with the same key made.
+pub(super) async fn earlier(base: &Foundation, once: &Once) -> Result<Option<Job>, ServiceError> {
+    let found = records::load::<Job>(base.store.as_ref(), records::job_key(&once.id)).await?;
+    let Some((job, _)) = found else { return Ok(None) };
+    once.same(job.request_digest.as_deref())?;
+    Ok(Some(job))
+}
+
+/// Makes a job; with a key, or finds the one that another request with that key has just made.
+pub(super) async fn create_once(
+    base: &Foundation,
+    mut job: Job,
+    payload: &JobPayload,
+    once: Option<&Once>,
+) -> Result<Answered<Job>, ServiceError> {
+    let store = base.store.as_ref();
+    let Some(once) = once else {
+        dispatch::create(store, dispatch::add_job(Change::new(), &job, payload)).await?;
+        return Ok(Answered { answer: job, replayed: false });
+    };
+    job.request_digest = Some(once.digest.clone());
+    let change = dispatch::forget_earlier(dispatch::add_job(Change::new(), &job, payload), &job.job_id);
+    let created = dispatch::create_or_find(store, change).await?;
+    if created == Created::Made {
+        return Ok(Answered { answer: job, replayed: false });
+    }
+    match earlier(base, once).await? {
+        Some(job) => Ok(Answered { answer: job, replayed: created == Created::Existed }),
+        None => {
+            Err(ServiceError::Conflict("what the key had made was removed just now; try again".to_owned()))
+        }
     }
 }
 

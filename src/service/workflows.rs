@@ -12,14 +12,17 @@ use crate::{
         specialist, templates,
     },
     model::{
-        Call, DEFAULT_MAX_REVISIONS, MAX_REVISIONS, MAX_SPECIALISTS, Priority, RunEvent, Step, Workflow,
-        WorkflowStatus, new_id,
+        Call, DEFAULT_MAX_REVISIONS, MAX_REVISIONS, MAX_SPECIALISTS, Priority, RunEvent, Step, TemplateRole,
+        Timestamp, Workflow, WorkflowStatus, iso_option, new_id,
     },
     store::{Change, Cursor, IndexName, MAX_BATCH},
 };
 
 use super::{
-    Agents, FieldProblem, Foundation, Listing, ServiceError, dispatch, listing, records,
+    Agents, FieldProblem, Foundation, Listing, ServiceError,
+    dispatch::{self, Created},
+    idempotency::{Answered, IdempotencyKey, Once},
+    listing, records, schedule,
     tasks::{known_agent, task_problem},
 };
 
@@ -30,7 +33,7 @@ const MAX_METADATA_BYTES: usize = 16_384;
 const MAX_EVENTS: usize = 2_000;
 
 /// A brief to be worked on.
-#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"job": "Fix the login bug", "requires_qa": true}))]
 pub struct NewWorkflow {
     /// The brief. 1 to 100,000 characters.
@@ -53,6 +56,17 @@ pub struct NewWorkflow {
     /// How often QA may send the work back, 0 to 10; 2 when not given.
     #[serde(default)]
     pub max_revisions: Option<u32>,
+    /// Not before this time: RFC 3339, or without a zone for UTC; at most 365 days ahead.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub run_at: Option<String>,
+    /// The same as a number of seconds from now.
+    #[serde(default)]
+    pub delay_seconds: Option<f64>,
+    /// How many seconds one attempt at a step may take, 1 to 86,400; when not given, what the template
+    /// says, or `JOB_TIMEOUT`.
+    #[serde(default)]
+    pub step_timeout_seconds: Option<u32>,
     /// Anything you want to find again; at most 16 kB.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
@@ -84,6 +98,10 @@ pub struct WorkflowReceipt {
     pub qa_chain_enabled: bool,
     /// True when no model is configured and the answers will be simulated.
     pub simulated: bool,
+    /// When it begins at the earliest, where that was asked for.
+    #[serde(default, with = "iso_option", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub run_at: Option<Timestamp>,
 }
 
 /// A workflow with everything that is known of it.
@@ -109,7 +127,25 @@ impl Workflows {
 
     /// Accepts a brief: when this answers, the workflow and its first jobs are durable.
     pub async fn start(&self, new: NewWorkflow) -> Result<Workflow, ServiceError> {
+        Ok(self.start_once(new, None).await?.answer)
+    }
+
+    /// The same, with a key only once. What comes back for a repeated request is the workflow as it was
+    /// accepted, whatever has become of it since.
+    pub async fn start_once(
+        &self,
+        new: NewWorkflow,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Answered<Workflow>, ServiceError> {
+        let once = key.map(|key| Once::new("/orchestrate", key, &new));
+        if let Some(once) = &once
+            && let Some(workflow) = self.earlier(once).await?
+        {
+            return Ok(Answered { answer: workflow, replayed: true });
+        }
         check(&new)?;
+        let store = self.base.store.as_ref();
+        let run_at = schedule::begin(store, new.run_at.as_deref(), new.delay_seconds).await?;
         let template_name = new.template.as_deref().unwrap_or(templates::REVIEW_CHAIN);
         let template = templates::find(template_name).ok_or_else(|| {
             let known: Vec<_> = templates::all().iter().map(|t| t.name.as_str()).collect();
@@ -121,9 +157,9 @@ impl Workflows {
         })?;
         let specialists = self.specialists(&new).await?;
         let now = self.base.clock.now();
-        let (workflow, effects) = plan::create(
+        let (mut workflow, effects) = plan::create(
             Plan {
-                workflow_id: new_id(),
+                workflow_id: once.as_ref().map_or_else(new_id, |once| once.id.clone()),
                 template,
                 brief: new.job,
                 specialists,
@@ -131,17 +167,54 @@ impl Workflows {
                 max_revisions: new.max_revisions.unwrap_or(DEFAULT_MAX_REVISIONS),
                 priority: new.priority.unwrap_or_default(),
                 metadata: new.metadata,
+                run_at,
+                step_timeout_seconds: new.step_timeout_seconds,
             },
             now,
         );
+        workflow.request_digest = once.as_ref().map(|once| once.digest.clone());
         let change = Change::new().expect(records::workflow_key(&workflow.workflow_id), None);
-        let change = dispatch::add_effects(change, &workflow, &effects, now);
-        dispatch::create(self.base.store.as_ref(), change).await?;
+        let change = dispatch::add_workflow(change, &workflow, &effects, now);
+        if let Some(once) = &once {
+            let created = dispatch::create_or_find(store, change).await?;
+            if created != Created::Made {
+                let found = self.earlier(once).await?.ok_or_else(|| {
+                    ServiceError::Conflict("a step of the new workflow exists already; try again".to_owned())
+                })?;
+                return Ok(Answered { answer: found, replayed: created == Created::Existed });
+            }
+        } else {
+            dispatch::create(store, change).await?;
+        }
         let agents: Vec<String> = workflow.steps.iter().map(|s| s.agent.clone()).collect();
         self.agents.assigned(&agents).await;
         log::info!(workflow_id = workflow.workflow_id.as_str(), steps = workflow.steps.len(), qa = workflow.qa_enabled;
             "a brief was accepted");
-        Ok(workflow)
+        Ok(Answered { answer: workflow, replayed: false })
+    }
+
+    /// The workflow that an earlier request with the same key made, as it was then: planned again from
+    /// what does not change.
+    async fn earlier(&self, once: &Once) -> Result<Option<Workflow>, ServiceError> {
+        let found =
+            records::load::<Workflow>(self.base.store.as_ref(), records::workflow_key(&once.id)).await?;
+        let Some((found, _)) = found else { return Ok(None) };
+        once.same(found.request_digest.as_deref())?;
+        let Some(template) = templates::find(&found.template) else { return Ok(Some(found)) };
+        let first = |s: &&Step| s.role == TemplateRole::Specialist && s.round == 1;
+        let plan = Plan {
+            workflow_id: found.workflow_id.clone(),
+            template,
+            brief: found.original_task.clone(),
+            specialists: found.steps.iter().filter(first).map(|s| s.agent.clone()).collect(),
+            with_qa: found.qa_enabled,
+            max_revisions: found.max_revisions,
+            priority: found.priority,
+            metadata: found.metadata.clone(),
+            run_at: found.run_at,
+            step_timeout_seconds: found.step_timeout_seconds,
+        };
+        Ok(Some(plan::create(plan, found.created_at).0))
     }
 
     /// Who works: those named, else the one that fits the brief.
@@ -189,6 +262,7 @@ impl Workflows {
             estimated_completion: if workflow.qa_enabled { "3-8 minutes" } else { "1-3 minutes" }.to_owned(),
             qa_chain_enabled: workflow.qa_enabled,
             simulated: self.base.provider.is_simulated(),
+            run_at: workflow.run_at,
         }
     }
 
@@ -259,6 +333,7 @@ fn check(new: &NewWorkflow) -> Result<(), ServiceError> {
             format!("Input should be less than or equal to {MAX_REVISIONS}"),
         ));
     }
+    problems.extend(schedule::timeout_problem("step_timeout_seconds", new.step_timeout_seconds));
     let specialists = new.specialists.as_deref().unwrap_or_default();
     if specialists.len() > MAX_SPECIALISTS {
         problems.push(FieldProblem::body(

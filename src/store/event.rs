@@ -5,6 +5,10 @@ use super::UnixMs;
 /// The stream that receives a copy of every event.
 pub const ALL_EVENTS: &str = "all";
 
+/// The stream that names leases which somebody ended: the token as decimal text. A hint for the worker
+/// that holds one, so that it stops at once and not only when it next renews.
+pub const REVOKED: &str = "revoked";
+
 /// An event to be appended to a stream (a workflow's id, say) and to [`ALL_EVENTS`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {

@@ -20,7 +20,7 @@ pub use contract::{
 };
 pub use document::{Cursor, Doc, DocKey, DocPage, IndexName, Kind, ListQuery, Put, Revision, UnixMs};
 pub use error::StoreError;
-pub use event::{ALL_EVENTS, Event, NewEvent};
+pub use event::{ALL_EVENTS, Event, NewEvent, REVOKED};
 pub use queue::{
     AuditPart, Audited, Claim, Delivery, LeaseInfo, MAX_CLAIM_LIMIT, Promoted, Queue, QueueDepth, Reserve,
     Swept, Token,

@@ -6,13 +6,12 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    engine::retry::Failure,
     model::Call,
     service::{
         ServiceError,
         execution::{Admission, Answer, AnswerError, Ending, Execution, Running},
     },
-    store::{Delivery, StoreError},
+    store::Delivery,
 };
 
 use super::{Backoff, Handler, Shared};
@@ -57,22 +56,35 @@ async fn pipeline(shared: &Shared, execution: &Execution, delivery: &Delivery, l
     shared.held.name(running.token, &job_id);
     let attempt = running.job.attempts.len();
     log::info!(job_id = job_id.as_str(), attempt = attempt, agent = running.job.agent.as_str(); "attempt has begun");
-    let Some(recalled) = persist(lost, || execution.recall(&running)).await else { return };
+    let timeout = execution.timeout_of(&running);
+    let deadline = Instant::now() + timeout;
+    // The journal of a job that nobody has begun before is empty: admission saw to that.
+    let recalled = if running.job.is_first_attempt() && delivery.crashes == 0 {
+        None
+    } else {
+        let Some(recalled) = persist(lost, || execution.recall(&running)).await else {
+            return unwritten(execution, &job_id, lost).await;
+        };
+        recalled
+    };
     let answer = match recalled {
         Some(answer) => Ok(answer),
         None => {
-            let Some(request) = persist(lost, || execution.prepare(&running)).await else { return };
+            let Some(request) = persist(lost, || execution.prepare(&running)).await else {
+                return unwritten(execution, &job_id, lost).await;
+            };
             // A process that was frozen since is not told yet that its lease is lost; its own clock knows.
             shared.held.lose_overdue(Instant::now());
             if lost.is_cancelled() {
-                return;
+                return taken_away(execution, &job_id).await;
             }
             let call = tokio::select! {
                 // An answer that is there is kept, whatever else has happened.
                 biased;
-                call = execution.ask(&running, request) => call,
+                call = execution.ask(&running, request) => call.map_err(AnswerError::from),
                 // Dropping the call ends it: a worker that lost its job spends nothing more on it.
-                () = lost.cancelled() => return,
+                () = lost.cancelled() => return taken_away(execution, &job_id).await,
+                () = tokio::time::sleep_until(deadline.into()) => Err(AnswerError::TimedOut(timeout)),
                 () = shared.giving_back.cancelled() => {
                     release(execution, &running, lost).await;
                     return;
@@ -80,7 +92,7 @@ async fn pipeline(shared: &Shared, execution: &Execution, delivery: &Delivery, l
             };
             match call {
                 Ok(call) => journal(execution, &call).await.map_err(AnswerError::from),
-                Err(e) => Err(AnswerError::from(e)),
+                Err(e) => Err(e),
             }
         }
     };
@@ -90,10 +102,24 @@ async fn pipeline(shared: &Shared, execution: &Execution, delivery: &Delivery, l
             shared.scheduled.notify_one();
             log::warn!(job_id = job_id.as_str(), attempt = attempt, wait_ms = wait.as_millis() as u64; "another attempt follows");
         }
-        Some(Ending::LeaseLost) => {
-            log::warn!(job_id = job_id.as_str(), attempt = attempt; "the lease was lost, nothing was changed")
-        }
-        None => {}
+        Some(Ending::LeaseLost) => taken_away(execution, &job_id).await,
+        None => unwritten(execution, &job_id, lost).await,
+    }
+}
+
+/// What [`persist`] gave up: the lease was lost, or the log says already what is wrong.
+async fn unwritten(execution: &Execution, job_id: &str, lost: &CancellationToken) {
+    if lost.is_cancelled() {
+        taken_away(execution, job_id).await;
+    }
+}
+
+/// Says why an attempt ended without a word of ours: somebody cancelled the job, or another worker has it.
+async fn taken_away(execution: &Execution, job_id: &str) {
+    if execution.was_cancelled(job_id).await {
+        log::info!(job_id = job_id; "cancelled: the attempt was stopped");
+    } else {
+        log::warn!(job_id = job_id; "the lease was lost, nothing was changed");
     }
 }
 
@@ -107,15 +133,9 @@ async fn end(
     match answer {
         Ok(answer) => persist(lost, || execution.complete(running, &answer)).await,
         Err(error) => {
-            let text = error.to_string();
-            let failure = match &error {
-                AnswerError::Model(e) => {
-                    Failure { retryable: e.kind.is_retryable(), retry_after: e.retry_after }
-                }
-                AnswerError::Service(e) => Failure { retryable: passes(e), retry_after: None },
-            };
-            log::warn!(job_id = running.job.job_id.as_str(), error = text.as_str(); "the attempt failed");
-            persist(lost, || execution.fail(running, &text, failure)).await
+            let fault = error.fault();
+            log::warn!(job_id = running.job.job_id.as_str(), error = fault.error.as_str(); "the attempt failed");
+            persist(lost, || execution.fail(running, &fault)).await
         }
     }
 }
@@ -135,14 +155,6 @@ async fn journal(execution: &Execution, call: &Call) -> Result<Answer, ServiceEr
         Ok(Some(Err(e))) => Err(e),
         _ => Err(ServiceError::Conflict("the store did not take the answer in time".to_owned())),
     }
-}
-
-/// Whether the same write may succeed later.
-fn passes(error: &ServiceError) -> bool {
-    matches!(
-        error,
-        ServiceError::Conflict(_) | ServiceError::Store(StoreError::Unavailable(_) | StoreError::Full(_))
-    )
 }
 
 /// Repeats a conditional write until the store takes it, for as long as the lease is ours: an
@@ -181,7 +193,7 @@ where
             Err(ServiceError::Conflict(why)) if backoff.failures >= MOST_CONFLICTS => {
                 return Some(Err(ServiceError::Conflict(why)));
             }
-            Err(error) if passes(&error) => error,
+            Err(error) if error.may_pass() => error,
             Err(error) => return Some(Err(error)),
         };
         let wait = backoff.failed().min(longest);

@@ -11,7 +11,7 @@ use crate::{
         extract::{Body, RequestBody, known_form},
         fields::{Field, Shape},
     },
-    model::{Agent, NewAgent},
+    model::{Agent, MAX_CONCURRENCY, NewAgent},
 };
 
 impl RequestBody for NewAgent {
@@ -22,6 +22,7 @@ impl RequestBody for NewAgent {
         Field::defaulted("skills", Shape::Texts),
         Field::defaulted("model", Shape::Text),
         Field::optional("prompt", Shape::Text),
+        Field::optional("max_concurrency", Shape::Range(1, MAX_CONCURRENCY as u64)),
     ];
 }
 

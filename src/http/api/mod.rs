@@ -1,21 +1,37 @@
 //! The JSON API, one file per noun, named like the services they call.
 
 pub mod agents;
+pub mod jobs;
+pub mod queues;
 pub mod results;
 pub mod reviews;
 pub mod root;
 pub mod system;
 pub mod tasks;
+pub mod workers;
 pub mod workflows;
 
-use actix_web::{http::header::HeaderName, web::Json};
+use actix_web::{HttpResponse, http::header::HeaderName, web::Json};
 
 use super::error::Problem;
+use crate::service::idempotency::Answered;
 
 /// Where the next page of a plain list begins.
 pub const X_NEXT_CURSOR: HeaderName = HeaderName::from_static("x-next-cursor");
 /// How many there are in all, for a plain list.
 pub const X_TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
+
+/// Said with an answer that an earlier request with the same `Idempotency-Key` was given.
+pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// The answer to a request that may carry an `Idempotency-Key`.
+fn answered<T: serde::Serialize>(answered: &Answered<T>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    if answered.replayed {
+        response.insert_header((IDEMPOTENCY_REPLAYED, "true"));
+    }
+    response.json(&answered.answer)
+}
 
 /// What most handlers answer.
 type Answer<T> = Result<Json<T>, Problem>;

@@ -1,12 +1,13 @@
 //! Reviews: QA looks at the result of an earlier job.
 
-use actix_web::web::{Data, Json};
+use actix_web::{HttpResponse, web::Data};
 
-use super::Answer;
+use super::answered;
 use crate::{
     http::{
         HttpState,
-        extract::{Body, RequestBody},
+        error::Problem,
+        extract::{Body, Idempotency, RequestBody},
         fields::{Field, Shape},
     },
     service::reviews::{NewReview, ReviewReceipt},
@@ -26,11 +27,20 @@ impl RequestBody for NewReview {
     path = "/admin_review",
     tag = "reviews",
     operation_id = "ask_review",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+        description = "1 to 255 visible ASCII characters of your choice. A request that is sent again with the \
+            same key has no second effect and gets the same answer; another request with a used key gets 422")),
     request_body(content = NewReview, description = "What to review", content_type = "application/json"),
-    responses((status = 200, description = "Queued", body = ReviewReceipt, example = json!({
+    responses((status = 200, description = "Queued", body = ReviewReceipt,
+        headers(("Idempotency-Replayed" = bool, description = "true when an earlier request with this key made it")),
+        example = json!({
         "status": "admin_review_queued", "review_job_id": "0f1b10fb-8f5e-4c1c-a7dc-c65e2d64c1b7",
         "original_job_id": "cf049ed7-6d0d-4b44-9d3c-0d9e2f0a6f11", "reviewer": "qa_bot"})))
 )]
-pub async fn ask(state: Data<HttpState>, body: Body<NewReview>) -> Answer<ReviewReceipt> {
-    Ok(Json(state.services.reviews.ask(body.0).await?))
+pub async fn ask(
+    state: Data<HttpState>,
+    key: Idempotency,
+    body: Body<NewReview>,
+) -> Result<HttpResponse, Problem> {
+    Ok(answered(&state.services.reviews.ask_once(body.0, key.0.as_ref()).await?))
 }

@@ -39,6 +39,8 @@ pub struct Endpoints {
     orchestrate: &'static str,
     workflows: &'static str,
     results: &'static str,
+    jobs: &'static str,
+    queues: &'static str,
     workers: &'static str,
     dashboard: &'static str,
 }
@@ -57,7 +59,7 @@ pub struct Endpoints {
         "architecture": "Modular Enterprise", "uptime_seconds": 12.5,
         "documentation": {"swagger": "/docs", "redoc": "/redoc", "openapi": "/openapi.json", "help": "/help"},
         "endpoints": {"system": "/system/health", "agents": "/agents/", "orchestrate": "/orchestrate",
-            "workflows": "/workflows", "results": "/results/", "workers": "/workers",
+            "workflows": "/workflows", "results": "/results/", "jobs": "/jobs", "queues": "/queues", "workers": "/workers",
             "dashboard": "/dashboard/"}})))
 )]
 pub async fn index(state: Data<HttpState>) -> Json<About> {
@@ -80,6 +82,8 @@ pub async fn index(state: Data<HttpState>) -> Json<About> {
             orchestrate: "/orchestrate",
             workflows: "/workflows",
             results: "/results/",
+            jobs: "/jobs",
+            queues: "/queues",
             workers: "/workers",
             dashboard: "/dashboard/",
         },

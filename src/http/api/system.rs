@@ -1,4 +1,4 @@
-//! System: liveness, readiness, status, self-check, workers.
+//! System: liveness, readiness, status, self-check.
 
 use actix_web::{
     HttpResponse,
@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::Answer;
 use crate::{
     http::{HttpState, error::RETRY_AFTER_SECONDS},
-    model::{Timestamp, WorkerInfo, iso},
+    model::{Timestamp, iso},
     service::system::{Health, Status},
 };
 
@@ -100,29 +100,4 @@ pub async fn status(state: Data<HttpState>) -> Answer<Status> {
 )]
 pub async fn verify(state: Data<HttpState>) -> Json<Value> {
     Json(state.services.system.verify().await)
-}
-
-/// The worker processes that are alive.
-#[derive(Serialize, ToSchema)]
-pub struct Workers {
-    workers: Vec<WorkerInfo>,
-    count: usize,
-}
-
-/// The workers
-///
-/// Every worker process that was heard of in the last minute, with the jobs it runs now.
-#[utoipa::path(
-    get,
-    path = "/workers",
-    tag = "system",
-    responses((status = 200, description = "The workers", body = Workers, example = json!({
-        "workers": [{"worker_id": "host-4711-1b60f9b1", "host": "host", "pid": 4711, "version": "3.0.0",
-            "slots": 4, "running": ["cf049ed7-6d0d-4b44-9d3c-0d9e2f0a6f11"], "draining": false,
-            "started_at": "2026-11-22T10:10:00.000000+00:00", "seen_at": "2026-11-22T10:18:25.000000+00:00"}],
-        "count": 1})))
-)]
-pub async fn workers(state: Data<HttpState>) -> Answer<Workers> {
-    let workers = state.services.system.workers().await?;
-    Ok(Json(Workers { count: workers.len(), workers }))
 }

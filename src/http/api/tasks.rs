@@ -1,15 +1,19 @@
 //! Tasks: one job asked of one agent.
 
-use actix_web::web::{Data, Json};
+use actix_web::{HttpResponse, web::Data};
 
-use super::Answer;
+use super::answered;
 use crate::{
     http::{
         HttpState,
-        extract::{Body, RequestBody},
+        error::Problem,
+        extract::{Body, Idempotency, RequestBody},
         fields::{Field, PRIORITIES, Shape},
     },
-    service::tasks::{NewTask, TaskReceipt},
+    service::{
+        schedule::{MAX_DELAY_SECONDS, MAX_TIMEOUT_SECONDS},
+        tasks::{NewTask, TaskReceipt},
+    },
 };
 
 impl RequestBody for NewTask {
@@ -18,23 +22,35 @@ impl RequestBody for NewTask {
         Field::optional("agent_name", Shape::Text),
         Field::optional("priority", PRIORITIES),
         Field::optional("requires_qa", Shape::Flag),
+        Field::optional("run_at", Shape::Text),
+        Field::optional("delay_seconds", Shape::Seconds(MAX_DELAY_SECONDS)),
+        Field::optional("timeout_seconds", Shape::Range(1, MAX_TIMEOUT_SECONDS as u64)),
     ];
 }
 
 /// Queue a task
 ///
 /// Asks one job of one agent. When this answers, the job is durable; its result appears under
-/// `/results/{job_id}` once it has run.
+/// `/results/{job_id}` once it has run. With `run_at` or `delay_seconds` it waits for its time first.
 #[utoipa::path(
     post,
     path = "/results/task",
     tag = "tasks",
     operation_id = "submit_task",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+        description = "1 to 255 visible ASCII characters of your choice. A request that is sent again with the \
+            same key has no second effect and gets the same answer; another request with a used key gets 422")),
     request_body(content = NewTask, description = "The task", content_type = "application/json"),
-    responses((status = 200, description = "Queued", body = TaskReceipt, example = json!({
+    responses((status = 200, description = "Queued", body = TaskReceipt,
+        headers(("Idempotency-Replayed" = bool, description = "true when an earlier request with this key made it")),
+        example = json!({
         "status": "queued", "job_id": "74ae6836-ded1-4d2d-ba1e-0d465d7bcfca",
         "agent": "general_assistant", "queue": "queue_high"})))
 )]
-pub async fn submit(state: Data<HttpState>, body: Body<NewTask>) -> Answer<TaskReceipt> {
-    Ok(Json(state.services.tasks.submit(body.0).await?))
+pub async fn submit(
+    state: Data<HttpState>,
+    key: Idempotency,
+    body: Body<NewTask>,
+) -> Result<HttpResponse, Problem> {
+    Ok(answered(&state.services.tasks.submit_once(body.0, key.0.as_ref()).await?))
 }

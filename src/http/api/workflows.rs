@@ -1,21 +1,26 @@
 //! Workflows: start, list, show, and the model calls of one.
 
 use actix_web::{
-    HttpRequest,
+    HttpRequest, HttpResponse,
     web::{Data, Json, Path},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Answer;
+use super::{Answer, answered};
 use crate::{
     http::{
         HttpState,
-        extract::{Body, Paging, RequestBody, known_form, seal_cursor},
+        error::Problem,
+        extract::{Body, Idempotency, Paging, RequestBody, known_form, seal_cursor},
         fields::{Field, PRIORITIES, Shape},
     },
     model::{Call, MAX_REVISIONS, Workflow, WorkflowStatus},
-    service::workflows::{NewWorkflow, WorkflowReceipt},
+    service::{
+        idempotency::Answered,
+        schedule::{MAX_DELAY_SECONDS, MAX_TIMEOUT_SECONDS},
+        workflows::{NewWorkflow, WorkflowReceipt},
+    },
 };
 
 const DEFAULT_LIMIT: usize = 20;
@@ -30,6 +35,9 @@ impl RequestBody for NewWorkflow {
         Field::optional("template", Shape::Text),
         Field::optional("specialists", Shape::Texts),
         Field::optional("max_revisions", Shape::Whole(MAX_REVISIONS as u64)),
+        Field::optional("run_at", Shape::Text),
+        Field::optional("delay_seconds", Shape::Seconds(MAX_DELAY_SECONDS)),
+        Field::optional("step_timeout_seconds", Shape::Range(1, MAX_TIMEOUT_SECONDS as u64)),
         Field::optional("metadata", Shape::Object),
         Field::optional("budget", Shape::NotYet),
         Field::optional("upload_id", Shape::NotYet),
@@ -46,8 +54,13 @@ impl RequestBody for NewWorkflow {
     path = "/orchestrate",
     tag = "workflows",
     operation_id = "start_workflow",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+        description = "1 to 255 visible ASCII characters of your choice. A request that is sent again with the \
+            same key has no second effect and gets the same answer; another request with a used key gets 422")),
     request_body(content = NewWorkflow, description = "The brief", content_type = "application/json"),
-    responses((status = 200, description = "Accepted", body = WorkflowReceipt, example = json!({
+    responses((status = 200, description = "Accepted", body = WorkflowReceipt,
+        headers(("Idempotency-Replayed" = bool, description = "true when an earlier request with this key made it")),
+        example = json!({
         "status": "orchestrated", "workflow_id": "76660f75-5a72-41a3-b5ca-ff78d91023ea", "steps": [
             {"step": "admin_analysis", "agent": "general_assistant",
                 "job_id": "b6132eff-0a0c-5a0e-9d0e-0b1c7a3b7b1a", "status": "queued"},
@@ -56,9 +69,14 @@ impl RequestBody for NewWorkflow {
                 "depends_on": "b6132eff-0a0c-5a0e-9d0e-0b1c7a3b7b1a"}],
         "estimated_completion": "1-3 minutes", "qa_chain_enabled": false, "simulated": false})))
 )]
-pub async fn start(state: Data<HttpState>, body: Body<NewWorkflow>) -> Answer<WorkflowReceipt> {
-    let workflow = state.services.workflows.start(body.0).await?;
-    Ok(Json(state.services.workflows.receipt(&workflow)))
+pub async fn start(
+    state: Data<HttpState>,
+    key: Idempotency,
+    body: Body<NewWorkflow>,
+) -> Result<HttpResponse, Problem> {
+    let workflows = &state.services.workflows;
+    let Answered { answer, replayed } = workflows.start_once(body.0, key.0.as_ref()).await?;
+    Ok(answered(&Answered { answer: workflows.receipt(&answer), replayed }))
 }
 
 /// A page of workflows, sorted into what they have come to.
@@ -70,6 +88,7 @@ pub struct WorkflowPage {
     active: Vec<Workflow>,
     completed: Vec<Workflow>,
     failed: Vec<Workflow>,
+    cancelled: Vec<Workflow>,
     /// How many workflows there are in all.
     total: u64,
     /// The `cursor` of the next page; null when this is the last one.
@@ -78,7 +97,7 @@ pub struct WorkflowPage {
 
 /// The newest workflows
 ///
-/// The newest `limit` workflows, sorted into `active`, `completed` and `failed`, newest first in each.
+/// The newest `limit` workflows, sorted into `active`, `completed`, `failed` and `cancelled`, newest first in each.
 #[utoipa::path(
     get,
     path = "/workflows",
@@ -92,7 +111,7 @@ pub struct WorkflowPage {
         "total_workflows": 1, "active": [{"workflow_id": "76660f75-5a72-41a3-b5ca-ff78d91023ea",
             "original_task": "Fix the login bug", "steps": [], "status": "running", "qa_enabled": true,
             "created_at": "2026-11-22T10:17:24.738861+00:00"}],
-        "completed": [], "failed": [], "total": 1, "next_cursor": null})))
+        "completed": [], "failed": [], "cancelled": [], "total": 1, "next_cursor": null})))
 )]
 pub async fn list(state: Data<HttpState>, req: HttpRequest) -> Answer<WorkflowPage> {
     let Paging { limit, cursor } = Paging::of(&req, DEFAULT_LIMIT, MAX_LIMIT)?;
@@ -103,6 +122,7 @@ pub async fn list(state: Data<HttpState>, req: HttpRequest) -> Answer<WorkflowPa
         active: Vec::new(),
         completed: Vec::new(),
         failed: Vec::new(),
+        cancelled: Vec::new(),
         total: listing.total,
         next_cursor: listing.next.as_ref().map(seal_cursor),
     };
@@ -111,6 +131,7 @@ pub async fn list(state: Data<HttpState>, req: HttpRequest) -> Answer<WorkflowPa
             WorkflowStatus::Running => page.active.push(workflow),
             WorkflowStatus::Completed => page.completed.push(workflow),
             WorkflowStatus::Failed => page.failed.push(workflow),
+            WorkflowStatus::Cancelled => page.cancelled.push(workflow),
         }
     }
     Ok(Json(page))

@@ -21,6 +21,7 @@ struct AgentRow {
     model: String,
     prompt: Option<String>,
     task_count: u64,
+    max_concurrency: Option<u32>,
     last_assigned: Option<String>,
 }
 
@@ -35,6 +36,7 @@ impl From<Agent> for AgentRow {
             model: agent.model,
             prompt: agent.prompt,
             task_count: agent.task_count,
+            max_concurrency: agent.max_concurrency,
         }
     }
 }

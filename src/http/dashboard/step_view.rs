@@ -207,7 +207,7 @@ fn one(
         completed_at: text(step.completed_at),
         needs: needs(workflow, step),
         calls: calls.iter().enumerate().map(|(i, c)| CallView::new(c, i + 1 == calls.len())).collect(),
-        has_result: matches!(step.status, StepStatus::Completed | StepStatus::Failed),
+        has_result: matches!(step.status, StepStatus::Completed | StepStatus::Failed | StepStatus::Cancelled),
     }
 }
 
@@ -220,6 +220,7 @@ fn status_label(step: &Step) -> &'static str {
         StepStatus::Completed => "completed",
         StepStatus::Failed => "failed",
         StepStatus::Skipped => "skipped",
+        StepStatus::Cancelled => "cancelled",
     }
 }
 
@@ -230,6 +231,7 @@ fn default_reason(workflow: &Workflow, step: &Step) -> Option<String> {
         StepStatus::Queued => Some("Waits in the queue for a free slot of a worker.".to_owned()),
         StepStatus::Failed => Some("It failed; no reason was recorded.".to_owned()),
         StepStatus::Skipped => Some("The workflow ended before it.".to_owned()),
+        StepStatus::Cancelled => Some("Somebody cancelled it.".to_owned()),
         StepStatus::Processing | StepStatus::Completed => None,
     }
 }

@@ -14,7 +14,7 @@ use actix_web::{
 
 use super::request_id::{RequestId, X_REQUEST_ID};
 use crate::http::{
-    api::{X_NEXT_CURSOR, X_TOTAL_COUNT},
+    api::{IDEMPOTENCY_REPLAYED, X_NEXT_CURSOR, X_TOTAL_COUNT},
     error::Problem,
 };
 
@@ -47,7 +47,14 @@ pub fn cors(origins: Vec<String>) -> Cors {
         .allowed_origin_fn(move |origin, _| origin.to_str().is_ok_and(|o| is_allowed(o, &origins)))
         .allowed_methods(METHODS)
         .allow_any_header()
-        .expose_headers([X_REQUEST_ID, X_NEXT_CURSOR, X_TOTAL_COUNT, header::LINK, header::RETRY_AFTER])
+        .expose_headers([
+            X_REQUEST_ID,
+            X_NEXT_CURSOR,
+            X_TOTAL_COUNT,
+            IDEMPOTENCY_REPLAYED,
+            header::LINK,
+            header::RETRY_AFTER,
+        ])
         .supports_credentials()
         .max_age(MAX_AGE)
         // A request that is no preflight is answered; without the headers no foreign page can read it.

@@ -22,6 +22,14 @@ const LONGEST_EARLY: TimeDelta = TimeDelta::minutes(10);
 /// A workflow and the revision it was read at.
 type Found<T> = Option<(T, Revision)>;
 
+/// What is stored of a job when its payload is delivered.
+struct Known {
+    job: Found<Job>,
+    has_result: bool,
+    /// Somebody cancelled it before it was run.
+    cancelled: bool,
+}
+
 impl Execution {
     /// Begins an attempt at a delivered job. May be repeated when its answer was lost.
     pub async fn admit(&self, delivery: &Delivery, worker_id: &str) -> Result<Admission, ServiceError> {
@@ -54,7 +62,7 @@ impl Execution {
         worker_id: &str,
     ) -> Result<Option<Admission>, ServiceError> {
         let now = self.base.clock.now();
-        let (known, has_result) = match self.job_and_result(job_id).await {
+        let Known { job: known, has_result, cancelled } = match self.known(job_id).await {
             Ok(found) => found,
             // The job's own documents would be as unreadable the next time; a person has to look.
             Err(e @ StoreError::Corrupt { .. }) => {
@@ -62,9 +70,12 @@ impl Execution {
             }
             Err(e) => return Err(e.into()),
         };
+        if known.is_none() && cancelled {
+            return self.settle_cancelled(delivery, job_id).await.map(Some);
+        }
         let (mut job, job_before) = match known {
             Some((job, revision)) => (job, Some(revision)),
-            None => (payload::foreign_job(payload, job_id, delivery, now), None),
+            None => (payload::foreign_job(payload, job_id, delivery.queue, now), None),
         };
         if has_result || job.state.is_terminal() {
             return self.settle(delivery, "it has its result already").await.map(Some);
@@ -84,6 +95,7 @@ impl Execution {
                     error: e.to_string(),
                     reason: DeadReason::Permanent,
                     outcome: AttemptOutcome::Failed,
+                    class: None,
                 };
                 let stand_in = running(job, None, Revision::of(b""));
                 return self.fail_unrun(&stand_in, job_before, None, loss, now).await;
@@ -135,6 +147,7 @@ impl Execution {
                     error: format!("its inputs did not come within {} minutes", LONGEST_EARLY.num_minutes()),
                     reason: DeadReason::Permanent,
                     outcome: AttemptOutcome::Failed,
+                    class: None,
                 };
                 let stand_in = running(job, workflow, Revision::of(b""));
                 return self.fail_unrun(&stand_in, job_before, workflow_before, loss, now).await;
@@ -154,10 +167,12 @@ impl Execution {
             started_at: now,
             ended_at: None,
             outcome: None,
+            class: None,
             error: None,
         });
         job.state = JobState::Running;
         job.due_at = None;
+        job.waits_for = None;
         let put = records::put_job(&job);
         let job_revision = Revision::of(&put.body);
         let mut change = Change::new().under(delivery.token, LeaseEnd::Keep).put(put);
@@ -165,7 +180,8 @@ impl Execution {
             // A foreign program may use an id again: the journal of the earlier job is not this one's.
             change = change.delete(records::call_key(job_id, answer::FIRST));
         }
-        change = change.expect(records::job_key(job_id), job_before);
+        change.claim = self.claims(&agent);
+        change = change.expect(records::job_key(job_id), job_before.clone());
         if let Some(workflow) = &mut workflow {
             let effects = advance::started(workflow, job_id, number, now);
             change = change.expect(records::workflow_key(&workflow.workflow_id), workflow_before);
@@ -174,20 +190,26 @@ impl Execution {
         Ok(match self.base.store.apply(change).await? {
             Ok(_) => Some(Admission::Run(Box::new(running(job, workflow, job_revision)))),
             Err(Refusal::LeaseLost) => Some(Admission::LeaseLost),
-            Err(Refusal::Changed(_) | Refusal::Limited(_)) => None,
+            Err(Refusal::Limited(claim)) => {
+                // It has not begun after all.
+                job.attempts.pop();
+                return self.park(delivery, job, job_before, claim).await;
+            }
+            Err(Refusal::Changed(_)) => None,
         })
     }
 
-    /// The job's document, if there is one, and whether it has a result.
-    async fn job_and_result(&self, job_id: &str) -> Result<(Found<Job>, bool), StoreError> {
-        let keys = [records::job_key(job_id), records::result_key(job_id)];
+    /// What is stored of a job.
+    async fn known(&self, job_id: &str) -> Result<Known, StoreError> {
+        let keys = [records::job_key(job_id), records::result_key(job_id), records::tombstone_key(job_id)];
         let mut found = self.base.store.get(&keys).await?;
-        let result = found.pop().flatten();
+        let cancelled = found.pop().flatten().is_some();
+        let has_result = found.pop().flatten().is_some();
         let job = match found.pop().flatten() {
             Some(doc) => Some((doc.parse::<Job>()?, doc.revision())),
             None => None,
         };
-        Ok((job, result.is_some()))
+        Ok(Known { job, has_result, cancelled })
     }
 
     /// The workflow that a job is a step of, if it has that step.

@@ -1,17 +1,17 @@
 //! The work itself: prompt, model call, journal.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
 use crate::{
-    engine::{advance::StepOutput, prompt, templates},
-    llm::{ChatRequest, ModelError, Scene},
-    model::{Call, ChatMessage, DEFAULT_MODEL, JobMode, JobResult},
+    engine::{advance::StepOutput, prompt, retry::Failure, templates},
+    llm::{ChatRequest, ModelError, ModelErrorKind, Scene},
+    model::{AttemptOutcome, Call, ChatMessage, DEFAULT_MODEL, FailureClass, JobMode, JobResult},
     store::{Change, MAX_BATCH},
 };
 
-use super::{Execution, Running};
+use super::{Execution, Running, fail::Fault};
 use crate::service::{ServiceError, records};
 
 /// An answer that is in the journal.
@@ -29,6 +29,47 @@ pub enum AnswerError {
     Model(#[from] ModelError),
     #[error(transparent)]
     Service(#[from] ServiceError),
+    /// The attempt took too long; the call was dropped.
+    #[error("the attempt took longer than {} s (its time-out)", .0.as_secs_f64())]
+    TimedOut(Duration),
+}
+
+impl AnswerError {
+    /// What is to be done about it.
+    pub fn fault(&self) -> Fault {
+        let (outcome, failure) = match self {
+            Self::Model(e) => {
+                let class = class_of(e.kind);
+                let failure = Failure { class, retryable: e.kind.is_retryable(), retry_after: e.retry_after };
+                (AttemptOutcome::Failed, failure)
+            }
+            Self::Service(e) => {
+                let class = if e.may_pass() { FailureClass::Store } else { FailureClass::Other };
+                (AttemptOutcome::Failed, Failure { class, retryable: e.may_pass(), retry_after: None })
+            }
+            Self::TimedOut(_) => {
+                let class = FailureClass::Timeout;
+                (AttemptOutcome::TimedOut, Failure { class, retryable: true, retry_after: None })
+            }
+        };
+        Fault { error: self.to_string(), failure, outcome }
+    }
+}
+
+fn class_of(kind: ModelErrorKind) -> FailureClass {
+    match kind {
+        ModelErrorKind::Connection => FailureClass::Connection,
+        ModelErrorKind::Timeout => FailureClass::Timeout,
+        ModelErrorKind::RateLimited => FailureClass::RateLimited,
+        ModelErrorKind::Unavailable => FailureClass::ServerError,
+        ModelErrorKind::Auth
+        | ModelErrorKind::Billing
+        | ModelErrorKind::UnknownModel
+        | ModelErrorKind::ContextTooLong
+        | ModelErrorKind::BadRequest
+        | ModelErrorKind::BadAnswer
+        | ModelErrorKind::Refused => FailureClass::Other,
+    }
 }
 
 /// The number of a job's first call.

@@ -29,8 +29,8 @@ impl Execution {
             let now = self.base.clock.now();
             let mut job = running.job.clone();
             job.close_attempt(AttemptOutcome::Completed, None, now);
-            job.state = JobState::Completed;
-            job.ended_at = Some(now);
+            // Why an earlier attempt failed stays with that attempt.
+            job.end(JobState::Completed, None, now);
             let mut result =
                 self.result_of(running, ResultStatus::Completed, answer.call.answer.clone(), now);
             result.confidence_score = None;
@@ -104,8 +104,8 @@ impl Execution {
         let mut job = running.job.clone();
         let now = self.base.clock.now();
         job.close_attempt(AttemptOutcome::Completed, Some("another result was there first".to_owned()), now);
-        job.state = JobState::Completed;
-        job.ended_at = Some(now);
+        job.end(JobState::Completed, None, now);
+        // Expects the job's document as this attempt left it: one that was cancelled stays cancelled.
         let change = Change::new()
             .under(running.token, LeaseEnd::Finish)
             .expect(records::job_key(&job.job_id), Some(running.job_revision.clone()))

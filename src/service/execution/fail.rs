@@ -8,12 +8,22 @@ use crate::{
         advance,
         retry::{Decision, Failure},
     },
-    model::{AttemptOutcome, DeadJob, DeadReason, JobState, ResultStatus, Timestamp, Workflow},
+    model::{AttemptOutcome, DeadJob, DeadReason, FailureClass, JobState, ResultStatus, Timestamp, Workflow},
     store::{Change, Enqueue, LeaseEnd, Refusal, Revision},
 };
 
 use super::{Ending, Execution, Running, TRIES, payload};
 use crate::service::{ServiceError, dispatch, records};
+
+/// Why an attempt has no answer.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    /// For a person.
+    pub error: String,
+    pub failure: Failure,
+    /// `Failed` or `TimedOut`.
+    pub outcome: AttemptOutcome,
+}
 
 /// Why a job ends as failed.
 #[derive(Debug, Clone)]
@@ -21,16 +31,13 @@ pub(super) struct Loss {
     pub error: String,
     pub reason: DeadReason,
     pub outcome: AttemptOutcome,
+    pub class: Option<FailureClass>,
 }
 
 impl Execution {
     /// An attempt failed: plans the next one, or ends the job with the reason.
-    pub async fn fail(
-        &self,
-        running: &Running,
-        error: &str,
-        failure: Failure,
-    ) -> Result<Ending, ServiceError> {
+    pub async fn fail(&self, running: &Running, fault: &Fault) -> Result<Ending, ServiceError> {
+        let failure = fault.failure;
         for _ in 0..TRIES {
             let now = self.base.clock.now();
             let workflow = self.workflow_of(running).await?;
@@ -38,12 +45,17 @@ impl Execution {
             let failures = running.job.failures() + 1;
             let outcome = match self.base.retry.decide(failures, failure, rand::random::<f64>()) {
                 Decision::RetryAfter(wait) if needed => {
-                    self.schedule(running, workflow, error, wait, now).await?
+                    self.schedule(running, workflow, fault, wait, now).await?
                 }
                 _ => {
                     let reason =
                         if failure.retryable { DeadReason::Exhausted } else { DeadReason::Permanent };
-                    let loss = Loss { error: error.to_owned(), reason, outcome: AttemptOutcome::Failed };
+                    let loss = Loss {
+                        error: fault.error.clone(),
+                        reason,
+                        outcome: fault.outcome,
+                        class: Some(failure.class),
+                    };
                     let before = Some(running.job_revision.clone());
                     self.end_failed(running, before, workflow, &loss, now).await?
                 }
@@ -94,16 +106,18 @@ impl Execution {
         &self,
         running: &Running,
         workflow: Option<(Workflow, Revision)>,
-        error: &str,
+        fault: &Fault,
         wait: Duration,
         now: Timestamp,
     ) -> Result<Result<Ending, Refusal>, ServiceError> {
         let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX / 4);
         let mut job = running.job.clone();
-        job.close_attempt(AttemptOutcome::Failed, Some(error.to_owned()), now);
+        let error = &fault.error;
+        job.close_attempt_as(fault.outcome, Some(fault.failure.class), Some(error.clone()), now);
         job.state = JobState::Scheduled;
-        job.error = Some(error.to_owned());
-        job.due_at = Some(now + chrono::Duration::milliseconds(wait_ms));
+        job.error = Some(error.clone());
+        let due_at = self.base.store.now().await? + wait_ms;
+        job.due_at = Timestamp::from_timestamp_millis(due_at);
         let mut change = Change::new()
             .under(running.token, LeaseEnd::Finish)
             .expect(records::job_key(&job.job_id), Some(running.job_revision.clone()))
@@ -111,7 +125,7 @@ impl Execution {
             .enqueue(Enqueue {
                 queue: dispatch::queue_of(job.priority),
                 payload: payload::of_job(&job),
-                due_at: Some(self.base.store.now().await? + wait_ms),
+                due_at: Some(due_at),
             });
         if let Some((mut workflow, before)) = workflow {
             let why = format!(
@@ -136,10 +150,8 @@ impl Execution {
         now: Timestamp,
     ) -> Result<Result<Ending, Refusal>, ServiceError> {
         let mut job = running.job.clone();
-        job.close_attempt(loss.outcome, Some(loss.error.clone()), now);
-        job.state = JobState::Failed;
-        job.ended_at = Some(now);
-        job.error = Some(loss.error.clone());
+        job.close_attempt_as(loss.outcome, loss.class, Some(loss.error.clone()), now);
+        job.end(JobState::Failed, Some(loss.error.clone()), now);
         let mut result = self.result_of(running, ResultStatus::Failed, loss.error.clone(), now);
         result.error = Some(loss.error.clone());
         result.confidence_score = Some(0.0);
@@ -150,6 +162,7 @@ impl Execution {
             queue: dispatch::queue_of(job.priority).name().to_owned(),
             payload_text: String::from_utf8(payload::of_job(&job)).ok(),
             payload_base64: None,
+            job: Some(Box::new(job.clone())),
             died_at: now,
         };
         let mut change = Change::new()

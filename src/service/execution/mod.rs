@@ -5,6 +5,7 @@
 //!               │          │                    ▲
 //!               │          └─ error ─▶ fail ────┤ last attempt, or hopeless: the result says why
 //!               │                       └─▶ scheduled again (retry) ─▶ delivery
+//!               ├─▶ parked: as many jobs of its agent or model run as may; it comes again
 //!               ├─▶ nothing to do: finished already · its workflow is over · not readable (dead set)
 //!               └─▶ the lease is lost: somebody else has it; change nothing
 //! ```
@@ -16,19 +17,21 @@ mod admit;
 mod answer;
 mod complete;
 mod fail;
-mod payload;
+mod limits;
+pub(super) mod payload;
 mod unrun;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
-    model::{Agent, Job, JobResult, ResultStatus, Timestamp, Workflow},
+    model::{Agent, Job, JobResult, JobState, ResultStatus, Timestamp, Workflow},
     store::{Revision, Token},
 };
 
 use super::{Agents, Foundation, ServiceError, records};
 
 pub use answer::{Answer, AnswerError};
+pub use fail::Fault;
 
 /// How often a write is computed again when another step of the same workflow got in between.
 const TRIES: usize = 50;
@@ -62,7 +65,7 @@ pub enum Ending {
     /// The job has its result.
     Done,
     /// It will be tried again after this time.
-    Retry(std::time::Duration),
+    Retry(Duration),
     /// Another worker has the job; nothing was changed.
     LeaseLost,
 }
@@ -81,6 +84,18 @@ impl Execution {
     /// The store and the clock, for the roles of a worker.
     pub fn foundation(&self) -> &Foundation {
         &self.base
+    }
+
+    /// How long an attempt at this job may take.
+    pub fn timeout_of(&self, running: &Running) -> Duration {
+        let own = running.job.timeout_seconds.map(|s| Duration::from_secs(u64::from(s)));
+        own.unwrap_or(self.base.job_timeout)
+    }
+
+    /// Whether somebody cancelled a job whose lease was lost: then there is nothing to worry about.
+    pub async fn was_cancelled(&self, job_id: &str) -> bool {
+        let found = records::load::<Job>(self.base.store.as_ref(), records::job_key(job_id)).await;
+        matches!(found, Ok(Some((job, _))) if job.state == JobState::Cancelled)
     }
 
     fn busy(&self, job_id: &str) -> ServiceError {
@@ -106,34 +121,44 @@ impl Execution {
         output: String,
         now: Timestamp,
     ) -> JobResult {
-        let job = &running.job;
-        let started_at = job.attempts.last().map(|a| a.started_at);
-        let seconds = started_at.map_or(0.0, |s| (now - s).num_milliseconds().max(0) as f64 / 1000.0);
-        JobResult {
-            job_id: job.job_id.clone(),
-            workflow_id: job.workflow_id.clone(),
-            parent_job_id: job.parent_job_id.clone(),
-            agent: job.agent.clone(),
-            role: Some(running.agent.role.clone()),
-            reviewed_by: None,
-            status,
-            output,
-            started_at,
-            completed_at: Some(now),
-            execution_time: seconds,
-            confidence_score: None,
-            timestamp: now,
-            task: Some(job.task.clone()),
-            step: job.step.clone(),
-            round: job.round,
-            verdict: None,
-            error: None,
-            attempts: job.attempts.len() as u32,
-            simulated: false,
-            provider: None,
-            model: None,
-            usage: None,
-            expires_at: None,
-        }
+        result_of(&running.job, Some(&running.agent), status, output, now)
+    }
+}
+
+/// The result of a job as far as it follows from the job itself.
+pub(super) fn result_of(
+    job: &Job,
+    agent: Option<&Agent>,
+    status: ResultStatus,
+    output: String,
+    now: Timestamp,
+) -> JobResult {
+    let started_at = job.attempts.last().map(|a| a.started_at);
+    let seconds = started_at.map_or(0.0, |s| (now - s).num_milliseconds().max(0) as f64 / 1000.0);
+    JobResult {
+        job_id: job.job_id.clone(),
+        workflow_id: job.workflow_id.clone(),
+        parent_job_id: job.parent_job_id.clone(),
+        agent: job.agent.clone(),
+        role: agent.map(|agent| agent.role.clone()),
+        reviewed_by: None,
+        status,
+        output,
+        started_at,
+        completed_at: Some(now),
+        execution_time: seconds,
+        confidence_score: None,
+        timestamp: now,
+        task: Some(job.task.clone()),
+        step: job.step.clone(),
+        round: job.round,
+        verdict: None,
+        error: None,
+        attempts: job.attempts.len() as u32,
+        simulated: false,
+        provider: None,
+        model: None,
+        usage: None,
+        expires_at: None,
     }
 }

@@ -3,20 +3,20 @@
 use crate::{
     engine::specialist::GENERALIST,
     model::{Job, JobMode, JobPayload, Timestamp, is_valid_id, iso},
-    store::{Delivery, MAX_PAYLOAD_BYTES},
+    store::{MAX_PAYLOAD_BYTES, Queue},
 };
 
 use crate::service::{dispatch, tasks::MAX_TASK_CHARS};
 
 /// Why a payload is no job, and the id it carries all the same.
 #[derive(Debug)]
-pub(super) struct Unreadable {
+pub(in crate::service) struct Unreadable {
     pub why: String,
     pub job_id: Option<String>,
 }
 
 /// Reads the owner's job JSON. A number as id is taken as its digits.
-pub(super) fn read(bytes: &[u8]) -> Result<JobPayload, Unreadable> {
+pub(in crate::service) fn read(bytes: &[u8]) -> Result<JobPayload, Unreadable> {
     parse(bytes).map_err(|why| Unreadable { why, job_id: id_in(bytes) })
 }
 
@@ -60,7 +60,12 @@ fn parse(bytes: &[u8]) -> Result<JobPayload, String> {
 }
 
 /// The job that a foreign program put into a queue.
-pub(super) fn foreign_job(payload: &JobPayload, job_id: &str, delivery: &Delivery, now: Timestamp) -> Job {
+pub(in crate::service) fn foreign_job(
+    payload: &JobPayload,
+    job_id: &str,
+    queue: Queue,
+    now: Timestamp,
+) -> Job {
     let mode = match (&payload.workflow_id, &payload.step, payload.mode.as_deref()) {
         (Some(_), Some(_), _) => JobMode::Step,
         (_, _, Some("admin_review")) => JobMode::Review,
@@ -73,7 +78,7 @@ pub(super) fn foreign_job(payload: &JobPayload, job_id: &str, delivery: &Deliver
         mode,
         agent.unwrap_or(GENERALIST),
         text,
-        dispatch::priority_of(delivery.queue),
+        dispatch::priority_of(queue),
         payload.created_at.as_deref().and_then(iso::parse).unwrap_or(now),
     );
     job.workflow_id = payload.workflow_id.clone();
@@ -84,7 +89,7 @@ pub(super) fn foreign_job(payload: &JobPayload, job_id: &str, delivery: &Deliver
 }
 
 /// The payload of a job, made from its document: the same fields the API queued.
-pub(super) fn of_job(job: &Job) -> Vec<u8> {
+pub(in crate::service) fn of_job(job: &Job) -> Vec<u8> {
     dispatch::payload_bytes(&JobPayload {
         job_id: Some(job.job_id.clone()),
         workflow_id: job.workflow_id.clone(),

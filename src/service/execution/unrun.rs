@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-use super::{Admission, Execution, Running, fail::Loss, payload};
+use super::{Admission, Execution, Running, answer, fail::Loss, payload};
 use crate::service::{ServiceError, dispatch, records};
 
 /// How long a delivery that came too early waits until it comes again.
@@ -25,6 +25,20 @@ impl Execution {
         let change = Change::new().under(delivery.token, LeaseEnd::Finish);
         Ok(match self.base.store.apply(change).await? {
             Ok(_) => Admission::Settled(why.to_owned()),
+            Err(_) => Admission::LeaseLost,
+        })
+    }
+
+    /// Ends the lease: the job was cancelled, and its document is gone by now.
+    pub(super) async fn settle_cancelled(
+        &self,
+        delivery: &Delivery,
+        job_id: &str,
+    ) -> Result<Admission, ServiceError> {
+        let change =
+            Change::new().under(delivery.token, LeaseEnd::Finish).delete(records::tombstone_key(job_id));
+        Ok(match self.base.store.apply(change).await? {
+            Ok(_) => Admission::Settled("it was cancelled".to_owned()),
             Err(_) => Admission::LeaseLost,
         })
     }
@@ -62,6 +76,10 @@ impl Execution {
             due_at: Some(due_at),
         });
         if let Some((job, before)) = waiting {
+            if before.is_none() {
+                // The journal of an earlier job of this id is not this one's.
+                change = change.delete(records::call_key(&job.job_id, answer::FIRST));
+            }
             change = change.expect(records::job_key(&job.job_id), before).put(records::put_job(job));
         }
         Ok(match self.base.store.apply(change).await? {
@@ -81,10 +99,8 @@ impl Execution {
     ) -> Result<Admission, ServiceError> {
         let Some(job_id) = job_id else { return self.bury(delivery, DeadReason::Unreadable, why).await };
         let now = self.base.clock.now();
-        let mut job = payload::foreign_job(&JobPayload::default(), job_id, delivery, now);
-        job.state = JobState::Failed;
-        job.ended_at = Some(now);
-        job.error = Some(why.clone());
+        let mut job = payload::foreign_job(&JobPayload::default(), job_id, delivery.queue, now);
+        job.end(JobState::Failed, Some(why.clone()), now);
         let agent = self.agents.persona(&job.agent).await?;
         let (token, job_revision) = (delivery.token, Revision::of(b""));
         let running = Running { token, job, job_revision, workflow: None, agent };
@@ -95,7 +111,7 @@ impl Execution {
             .expect(records::result_key(job_id), None)
             .put(records::put_result(&mut result, self.base.result_ttl, now))
             .put(records::put_job(&running.job));
-        match self.bury_with(change, delivery, DeadReason::Unreadable, &why).await? {
+        match self.bury_with(change, delivery, Some(job_id), DeadReason::Unreadable, &why).await? {
             Some(admission) => Ok(admission),
             // The id belongs to another job; that one keeps its result.
             None => self.bury(delivery, DeadReason::Unreadable, why).await,
@@ -109,7 +125,7 @@ impl Execution {
         reason: DeadReason,
         why: String,
     ) -> Result<Admission, ServiceError> {
-        let buried = self.bury_with(Change::new(), delivery, reason, &why).await?;
+        let buried = self.bury_with(Change::new(), delivery, None, reason, &why).await?;
         Ok(buried.unwrap_or(Admission::LeaseLost))
     }
 
@@ -118,6 +134,7 @@ impl Execution {
         &self,
         change: Change,
         delivery: &Delivery,
+        job_id: Option<&str>,
         reason: DeadReason,
         why: &str,
     ) -> Result<Option<Admission>, ServiceError> {
@@ -126,12 +143,16 @@ impl Execution {
         let kept = &delivery.payload[..delivery.payload.len().min(MAX_PAYLOAD_BYTES)];
         let text = std::str::from_utf8(kept).ok().map(str::to_owned);
         let dead = DeadJob {
-            job_id: derived_id("unreadable", &format!("{}/{now}", delivery.token)),
+            job_id: job_id.map_or_else(
+                || derived_id("unreadable", &format!("{}/{now}", delivery.token)),
+                str::to_owned,
+            ),
             reason,
             error: why.to_owned(),
             queue: delivery.queue.name().to_owned(),
             payload_base64: text.is_none().then(|| base64::engine::general_purpose::STANDARD.encode(kept)),
             payload_text: text,
+            job: None,
             died_at: now,
         };
         let change = change.under(delivery.token, LeaseEnd::Finish).put(records::put_dead_job(&dead));
@@ -173,9 +194,7 @@ impl Execution {
     ) -> Result<Option<Admission>, ServiceError> {
         let why = "The workflow ended before this step.";
         let mut job = running.job.clone();
-        job.state = JobState::Cancelled;
-        job.ended_at = Some(now);
-        job.error = Some(why.to_owned());
+        job.end(JobState::Cancelled, Some(why.to_owned()), now);
         let mut result = self.result_of(&running, ResultStatus::Cancelled, why.to_owned(), now);
         result.error = Some(why.to_owned());
         let mut change = Change::new()
@@ -204,6 +223,7 @@ impl Execution {
             ),
             reason: DeadReason::Poison,
             outcome: AttemptOutcome::Crashed,
+            class: None,
         }
     }
 }

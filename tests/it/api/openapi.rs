@@ -84,7 +84,8 @@ async fn every_operation_has_words_an_example_and_all_its_errors() {
         }
         if method == "post" {
             let body = &operation["requestBody"];
-            assert_eq!(body["required"], true, "{name}");
+            let may_be_empty = ["/cancel", "/retry", "/pause", "/resume"].iter().any(|e| path.ends_with(e));
+            assert_eq!(body["required"], !may_be_empty, "{name}");
             let schema = body["content"]["application/json"]["schema"]["$ref"].as_str().unwrap();
             let schema = &document.pointer(schema.strip_prefix('#').unwrap()).unwrap();
             assert!(schema.get("example").is_some(), "{name}: no example of a body");
@@ -134,8 +135,10 @@ async fn examples_of_bodies_are_accepted_as_they_stand() {
         let reference =
             operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str().unwrap();
         let example = &document.pointer(reference.strip_prefix('#').unwrap()).unwrap()["example"];
-        let answer = app.post(&path, example).await;
-        assert_eq!(answer.status, 200, "{path} {example}: {}", answer.text);
+        let named = path.replace("{name}", "low").replace("{job_id}", "nothing");
+        let answer = app.post(&named, example).await;
+        let expected = if path.contains("{job_id}") { 404 } else { 200 };
+        assert_eq!(answer.status, expected, "{path} {example}: {}", answer.text);
     }
 }
 

@@ -99,7 +99,8 @@ async fn the_calls_of_a_workflow_show_prompt_answer_and_timing_of_every_step() {
 async fn the_list_sorts_workflows_into_what_they_have_come_to() {
     let app = TestApp::start().await;
     let empty = app.get("/workflows").await.ok();
-    assert_eq!(keys(&empty), ["total_workflows", "active", "completed", "failed", "total", "next_cursor"]);
+    let expected = ["total_workflows", "active", "completed", "failed", "cancelled", "total", "next_cursor"];
+    assert_eq!(keys(&empty), expected);
     for job in ["one", "two", "three"] {
         app.post("/orchestrate", &json!({"job": job})).await.ok();
     }

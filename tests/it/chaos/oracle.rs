@@ -233,6 +233,7 @@ fn workflow_is_whole(contents: &Contents, workflow: &Workflow, verdict: &mut Ver
         let fits = match (step.status, job) {
             (StepStatus::Completed, Some(JobState::Completed)) => true,
             (StepStatus::Failed, Some(JobState::Failed)) => true,
+            (StepStatus::Cancelled, Some(JobState::Cancelled)) => true,
             (StepStatus::Skipped, None | Some(JobState::Cancelled)) => true,
             _ => false,
         };
@@ -262,6 +263,7 @@ fn history_is_whole(contents: &Contents, workflow: &Workflow, verdict: &mut Verd
     let end = match workflow.status {
         WorkflowStatus::Completed => RunEventKind::WorkflowCompleted,
         WorkflowStatus::Failed => RunEventKind::WorkflowFailed,
+        WorkflowStatus::Cancelled => RunEventKind::WorkflowCancelled,
         WorkflowStatus::Running => return,
     };
     let ends = events

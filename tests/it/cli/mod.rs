@@ -3,6 +3,7 @@
 mod config;
 mod healthcheck;
 mod help;
+mod jobs;
 mod run;
 mod serve;
 mod worker;

@@ -12,7 +12,7 @@ use std::{
 use actix_web::dev::ServerHandle;
 use productforge::{
     app::App,
-    clock::SystemClock,
+    clock::{ManualClock, SystemClock},
     config::Secret,
     http::{self, HttpState},
     llm::{ModelProvider, simulated::SimulatedProvider},
@@ -37,6 +37,7 @@ pub struct Builder {
     key: Option<&'static str>,
     origins: Vec<String>,
     worker: bool,
+    variables: Vec<(&'static str, &'static str)>,
 }
 
 /// Ends with its test.
@@ -73,7 +74,13 @@ impl Builder {
         self
     }
 
-    /// With a worker of four slots.
+    /// With settings as the environment would give them.
+    pub fn variables(mut self, variables: &[(&'static str, &'static str)]) -> Self {
+        self.variables = variables.to_vec();
+        self
+    }
+
+    /// With a worker of four slots, unless the settings say otherwise.
     pub fn worker(mut self) -> Self {
         self.worker = true;
         self
@@ -81,7 +88,7 @@ impl Builder {
 
     pub async fn start(self) -> TestApp {
         let store = self.store.unwrap_or_else(memory);
-        let app = world::world_on(store, &[], self.provider);
+        let app = world::world_on(store, &self.variables, self.provider);
         let worker = self.worker.then(|| app.start_worker());
         let state = HttpState {
             services: app.services.clone(),
@@ -98,6 +105,12 @@ impl Builder {
 /// A store that is gone with its test.
 pub fn memory() -> Arc<dyn Store> {
     Arc::new(SqliteStore::open(Location::Memory, Arc::new(SystemClock)).unwrap())
+}
+
+/// The same with a clock that is turned by hand.
+pub fn memory_at(now_ms: i64) -> (Arc<dyn Store>, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::at(now_ms));
+    (Arc::new(SqliteStore::open(Location::Memory, clock.clone()).unwrap()), clock)
 }
 
 /// The server has a thread of its own, so that it can be stopped when the test's own runtime is gone.
@@ -134,6 +147,7 @@ impl TestApp {
             key: None,
             origins: vec!["http://localhost:3000".to_owned(), "https://*.netlify.app".to_owned()],
             worker: false,
+            variables: Vec::new(),
         }
     }
 

@@ -26,7 +26,7 @@ async fn ask(app: &App, running: &Running) -> Call {
 }
 
 fn task(text: &str) -> NewTask {
-    NewTask { job: text.to_owned(), agent_name: None, priority: None, requires_qa: None }
+    NewTask { job: text.to_owned(), ..NewTask::default() }
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! Jobs and workflows run by real workers on a real store.
 
+mod cancelling;
 mod chain;
 mod foreign;
 mod jobs;
+mod limits;
 mod odd;
 mod real_model;
 mod stopping;

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use productforge::{
+    engine::retry::Failure,
     llm::ModelErrorKind,
-    model::{AttemptOutcome, JobState, ResultStatus, StepStatus, TemplateRole, WorkflowStatus},
-    service::{records, tasks::NewTask, workflows::NewWorkflow},
+    model::{AttemptOutcome, FailureClass, JobState, ResultStatus, StepStatus, TemplateRole, WorkflowStatus},
+    service::{execution::Fault, records, tasks::NewTask, workflows::NewWorkflow},
     store::{Change, DocKey, IndexName, Put, Queue, Reserve},
 };
 use serde_json::json;
@@ -19,7 +20,7 @@ use crate::support::{
 };
 
 fn task() -> NewTask {
-    NewTask { job: "x".to_owned(), agent_name: None, priority: None, requires_qa: None }
+    NewTask { job: "x".to_owned(), ..NewTask::default() }
 }
 
 fn put(id: &str, kind: productforge::store::Kind, document: serde_json::Value) -> Change {
@@ -229,8 +230,9 @@ async fn a_step_that_outlived_its_workflow_is_skipped_and_not_left_queued() {
     let mut both = app.store.reserve(&request(2)).await.unwrap();
     let (second, first) = (both.pop().unwrap(), both.pop().unwrap());
     let (slow, failing) = (run(first).await, run(second).await);
-    let hopeless = productforge::engine::retry::Failure { retryable: false, retry_after: None };
-    execution.fail(&failing, "the key is wrong", hopeless).await.unwrap();
+    let failure = Failure { class: FailureClass::Other, retryable: false, retry_after: None };
+    let hopeless = Fault { error: "the key is wrong".into(), failure, outcome: AttemptOutcome::Failed };
+    execution.fail(&failing, &hopeless).await.unwrap();
     execution.release(&slow).await.unwrap();
     let worker = app.start_worker();
     idle(&app).await;

@@ -11,7 +11,7 @@ use crate::support::{
 };
 
 fn task() -> NewTask {
-    NewTask { job: "x".to_owned(), agent_name: None, priority: None, requires_qa: None }
+    NewTask { job: "x".to_owned(), ..NewTask::default() }
 }
 
 #[tokio::test]

@@ -1,0 +1,84 @@
+//! `productforge workers`: who runs what at a running server.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::Value;
+
+use super::{
+    Failure,
+    client::Server,
+    note,
+    process::runtime,
+    say,
+    table::{cell, table, time},
+};
+
+const EXAMPLES: &str = "\
+It asks a running server: --url or PRODUCTFORGE_URL says which, API_KEY is sent as its key.
+
+Examples:
+  productforge workers list
+  productforge workers list --json | jq '.workers[].free_slots'";
+
+/// Show the workers of a running server and what they run
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+pub(super) struct Args {
+    #[command(flatten)]
+    server: Server,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Every worker process that was heard of in the last minute
+    List,
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
+    let client = args.server.client()?;
+    let Verb::List = args.verb;
+    let answer = runtime()?.block_on(client.get(&["workers"], &[]))?;
+    if args.server.json {
+        say(&serde_json::to_string_pretty(&answer).unwrap_or_default());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let workers = answer["workers"].as_array().map_or(&[][..], Vec::as_slice);
+    if workers.is_empty() {
+        note("no worker is alive: jobs wait");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows: Vec<_> = workers.iter().map(row).collect();
+    say(&table(&["WORKER", "SLOTS", "FREE", "STATE", "SINCE (UTC)", "HEARD OF"], &rows));
+    let jobs: Vec<_> = workers.iter().flat_map(jobs_of).collect();
+    if !jobs.is_empty() {
+        say(&format!("\n{}", table(&["JOB", "AGENT", "ATTEMPT", "SINCE (UTC)", "WORKER"], &jobs)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(worker: &Value) -> Vec<String> {
+    vec![
+        cell(&worker["worker_id"]),
+        cell(&worker["slots"]),
+        cell(&worker["free_slots"]),
+        if worker["draining"] == true { "stopping" } else { "working" }.to_owned(),
+        time(&worker["started_at"]),
+        time(&worker["seen_at"]),
+    ]
+}
+
+fn jobs_of(worker: &Value) -> Vec<Vec<String>> {
+    let row = |job: &Value| {
+        vec![
+            cell(&job["job_id"]),
+            cell(&job["agent"]),
+            cell(&job["attempt"]),
+            time(&job["since"]),
+            cell(&worker["worker_id"]),
+        ]
+    };
+    worker["jobs"].as_array().map_or(&[][..], Vec::as_slice).iter().map(row).collect()
+}

@@ -1,0 +1,67 @@
+//! Limits on what runs at once: what an attempt claims before it begins, and what it does when there is
+//! no place for it.
+
+use crate::{
+    model::{Agent, DEFAULT_MODEL, Job, JobState, derived_id},
+    store::{Change, Claim, Delivery, LeaseEnd, Refusal, Revision},
+};
+
+use super::{Admission, Execution, answer};
+use crate::service::{ServiceError, records};
+
+/// The longest name of a claim.
+const MAX_NAME_BYTES: usize = 256;
+
+impl Execution {
+    /// What an attempt has to claim: a place of its agent and one of its model, where those are limited.
+    pub(super) fn claims(&self, agent: &Agent) -> Vec<Claim> {
+        let mut claims = Vec::new();
+        if let Some(limit) = agent.max_concurrency.filter(|limit| *limit > 0) {
+            claims.push(Claim { name: claim_name("agent", &agent.name), limit });
+        }
+        let model = self.model_of(agent);
+        if let Some(limit) = self.base.model_concurrency.of(model) {
+            claims.push(Claim { name: claim_name("model", model), limit });
+        }
+        claims
+    }
+
+    /// The model that an agent's jobs are asked of.
+    fn model_of<'a>(&'a self, agent: &'a Agent) -> &'a str {
+        match agent.model.as_str() {
+            "" | DEFAULT_MODEL => self.base.provider.default_model(),
+            model => model,
+        }
+    }
+
+    /// Lets a job wait until its claim can be had; its document says so. `None` when that changed
+    /// meanwhile.
+    pub(super) async fn park(
+        &self,
+        delivery: &Delivery,
+        mut job: Job,
+        job_before: Option<Revision>,
+        claim: Claim,
+    ) -> Result<Option<Admission>, ServiceError> {
+        let why = format!("waits for {}, of which {} run already", claim.name, claim.limit);
+        job.state = JobState::Queued;
+        job.due_at = None;
+        job.waits_for = Some(claim.name.clone());
+        let mut change = Change::new().under(delivery.token, LeaseEnd::Park(claim));
+        if job_before.is_none() {
+            change = change.delete(records::call_key(&job.job_id, answer::FIRST));
+        }
+        change = change.expect(records::job_key(&job.job_id), job_before).put(records::put_job(&job));
+        Ok(match self.base.store.apply(change).await? {
+            Ok(_) => Some(Admission::Settled(why)),
+            Err(Refusal::LeaseLost) => Some(Admission::LeaseLost),
+            Err(Refusal::Changed(_) | Refusal::Limited(_)) => None,
+        })
+    }
+}
+
+/// `agent:qa_bot`; a name that is too long stands in a short form.
+fn claim_name(what: &str, name: &str) -> String {
+    let full = format!("{what}:{name}");
+    if full.len() <= MAX_NAME_BYTES { full } else { format!("{what}:{}", derived_id(what, name)) }
+}

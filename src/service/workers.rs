@@ -1,0 +1,80 @@
+//! Workers: the processes that are alive, and what each runs now.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    model::{Job, JobState, Timestamp, WorkerInfo, iso},
+    store::{IndexName, MAX_BATCH},
+};
+
+use super::{Foundation, ServiceError, listing, records};
+
+/// The most running jobs that are looked at to say who runs what.
+const MAX_RUNNING: usize = 1_000;
+
+/// A job that a worker runs now.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct RunningJob {
+    pub job_id: String,
+    pub agent: String,
+    /// When the attempt began.
+    #[serde(with = "iso")]
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+    pub attempt: u32,
+}
+
+/// A worker process and what it runs.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct WorkerAtWork {
+    #[serde(flatten)]
+    pub info: WorkerInfo,
+    /// What it runs now, the latest first; of very many jobs the latest 1,000 are looked at.
+    pub jobs: Vec<RunningJob>,
+    /// How many jobs more it takes; none while it drains.
+    pub free_slots: usize,
+}
+
+#[derive(Clone)]
+pub struct Workers {
+    base: Arc<Foundation>,
+}
+
+impl Workers {
+    pub(super) fn new(base: Arc<Foundation>) -> Self {
+        Self { base }
+    }
+
+    /// The workers that were heard of in the last minute, with what they run.
+    pub async fn list(&self) -> Result<Vec<WorkerAtWork>, ServiceError> {
+        let store = self.base.store.as_ref();
+        let index = IndexName::all(records::WORKER);
+        let workers = listing::page::<WorkerInfo>(store, records::WORKER, index, MAX_BATCH, None).await?;
+        let index = records::jobs_by_state(JobState::Running);
+        let running = listing::page::<Job>(store, records::JOB, index, MAX_RUNNING, None).await?;
+        Ok(workers.items.into_iter().map(|info| at_work(info, &running.items)).collect())
+    }
+}
+
+/// What a worker says of itself is some seconds old; the jobs' documents are not.
+fn at_work(mut info: WorkerInfo, running: &[Job]) -> WorkerAtWork {
+    let jobs: Vec<RunningJob> = running
+        .iter()
+        .filter_map(|job| {
+            let attempt =
+                job.attempts.last().filter(|a| a.outcome.is_none() && a.worker == info.worker_id)?;
+            Some(RunningJob {
+                job_id: job.job_id.clone(),
+                agent: job.agent.clone(),
+                since: attempt.started_at,
+                attempt: attempt.number,
+            })
+        })
+        .collect();
+    info.running = jobs.iter().map(|job| job.job_id.clone()).collect();
+    let free_slots = if info.draining { 0 } else { info.slots.saturating_sub(jobs.len()) };
+    WorkerAtWork { info, jobs, free_slots }
+}
