@@ -1,5 +1,7 @@
 //! System: ping, health, status, verify, workers.
 
+use productforge::{model::WorkerInfo, service::records, store::Change};
+
 use crate::support::{
     app::{TestApp, keys},
     wait::until,
@@ -47,6 +49,41 @@ async fn health_answers_from_memory_for_a_while() {
     let first = app.get("/system/health").await.ok();
     app.post("/results/task", &serde_json::json!({"job": "wait"})).await.ok();
     assert_eq!(app.get("/system/health").await.ok(), first);
+}
+
+#[tokio::test]
+async fn a_worker_that_lives_but_takes_no_work_turns_health_red() {
+    let app = TestApp::start().await;
+    let worker = |id: &str, silent_seconds: i64, running: usize| {
+        let now = chrono::Utc::now();
+        let info = WorkerInfo {
+            worker_id: id.to_owned(),
+            host: "host".to_owned(),
+            pid: 1,
+            version: "1".to_owned(),
+            slots: 2,
+            running: vec!["job".to_owned(); running],
+            draining: false,
+            started_at: now,
+            asked_at: Some(now - chrono::TimeDelta::seconds(silent_seconds)),
+            seen_at: now,
+        };
+        Change::new().put(records::put_worker(&info))
+    };
+    // All slots busy: then nobody asks for work, however long.
+    app.app.store.apply(worker("busy", 3600, 2)).await.unwrap().unwrap();
+    app.app.store.apply(worker("quick", 2, 0)).await.unwrap().unwrap();
+    app.app.store.apply(worker("stuck", 30, 1)).await.unwrap().unwrap();
+    let health = app.get("/system/health").await;
+    assert_eq!(health.status, 503);
+    assert!(!health.header("retry-after").is_empty());
+    let health = health.json();
+    assert_eq!((health["status"].as_str(), health["store_connected"].as_bool()), (Some("error"), Some(true)));
+    let problems = health["problems"].as_array().unwrap();
+    assert!(problems.len() == 1 && problems[0].as_str().unwrap().contains("worker stuck"), "{problems:?}");
+    // It is asked each time while it is red, and is well again at once.
+    app.app.store.apply(worker("stuck", 0, 1)).await.unwrap().unwrap();
+    app.get("/system/health").await.ok();
 }
 
 #[tokio::test]

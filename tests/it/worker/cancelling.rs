@@ -118,13 +118,15 @@ async fn a_running_job_that_is_cancelled_loses_its_lease_and_a_late_answer_chang
 #[tokio::test]
 async fn a_worker_stops_a_call_whose_job_was_cancelled() {
     let provider = Scripted::held(|_, _| Line::Say("too late".into()));
-    let app = world(&[("LEASE_SECONDS", "1")], provider.clone());
+    // The next renewal is twenty minutes away: only the hint can tell it in time.
+    let app = world(&[("LEASE_SECONDS", "3600")], provider.clone());
     let worker = app.start_worker();
     let id = app.services.tasks.submit(task("x")).await.unwrap().job_id;
     until("the call", || async { (provider.calls() == 1).then_some(()) }).await;
     cancel(&app, &id).await;
     // Its slot is free when the worker can be stopped without a wait for a job.
-    worker.stop(Duration::from_secs(20), std::future::pending()).await;
+    let stopped = worker.stop(Duration::from_secs(3600), std::future::pending());
+    tokio::time::timeout(Duration::from_secs(20), stopped).await.expect("the call is dropped");
     assert_eq!(job(&app, &id).await.state, JobState::Cancelled);
     assert_eq!(app.services.results.get(&id).await.unwrap().status, ResultStatus::Cancelled);
     assert_eq!(app.store.depth().await.unwrap().open(), 0);

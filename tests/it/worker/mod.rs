@@ -8,3 +8,4 @@ mod limits;
 mod odd;
 mod real_model;
 mod stopping;
+mod upkeep;

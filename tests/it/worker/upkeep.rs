@@ -1,0 +1,110 @@
+//! Upkeep: what the auditor mends, and what it leaves alone.
+
+use std::{sync::Arc, time::Duration};
+
+use productforge::{
+    app::App,
+    clock::ManualClock,
+    model::JobState,
+    service::{tasks::NewTask, workflows::NewWorkflow},
+    store::{Change, LeaseEnd, Queue, Reserve},
+};
+
+use crate::support::{
+    app::memory_at,
+    scripted::chain,
+    world::{config, idle, job},
+};
+
+const START_MS: i64 = 1_763_800_000_000;
+const LONG_MS: i64 = 11 * 60_000;
+
+fn world() -> (App, Arc<ManualClock>) {
+    let (store, clock) = memory_at(START_MS);
+    (App::assemble(config(&[]), store, chain(|_| "approve"), clock.clone()), clock)
+}
+
+async fn submit(app: &App, run_later: bool) -> String {
+    let delay_seconds = run_later.then_some(60.0);
+    let task = NewTask { job: "x".to_owned(), delay_seconds, ..NewTask::default() };
+    app.services.tasks.submit(task).await.unwrap().job_id
+}
+
+/// Makes everything that is ready vanish, as an eviction of the list would.
+async fn lose_payloads(app: &App) {
+    let request = Reserve { worker: "eviction".into(), limit: 100, lease_ms: 60_000, order: Queue::ALL };
+    for delivery in app.store.reserve(&request).await.unwrap() {
+        let change = Change::new().under(delivery.token, LeaseEnd::Finish);
+        app.store.apply(change).await.unwrap().unwrap();
+    }
+}
+
+async fn audited(app: &App) -> Vec<String> {
+    let (mut mended, mut after) = (Vec::new(), None);
+    loop {
+        let audited = app.services.execution.audit_jobs(after).await.unwrap();
+        mended.extend(audited.mended);
+        after = audited.next;
+        if after.is_none() {
+            return mended;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_job_whose_payload_the_store_has_lost_is_queued_again_and_runs() {
+    let (app, clock) = world();
+    let lost = submit(&app, false).await;
+    lose_payloads(&app).await;
+    assert_eq!(audited(&app).await, [""; 0], "too early to be sure");
+    clock.advance(LONG_MS);
+    let mended = audited(&app).await;
+    assert!(mended.len() == 1 && mended[0].contains(&lost), "{mended:?}");
+    let worker = app.start_worker();
+    idle(&app).await;
+    assert_eq!(job(&app, &lost).await.state, JobState::Completed);
+    worker.stop(Duration::from_secs(5), std::future::pending()).await;
+}
+
+#[tokio::test]
+async fn a_running_job_whose_lease_the_store_has_lost_is_queued_again() {
+    let (app, clock) = world();
+    let id = submit(&app, false).await;
+    let request = Reserve { worker: "w".into(), limit: 1, lease_ms: 60_000, order: Queue::ALL };
+    let delivery = app.store.reserve(&request).await.unwrap().pop().unwrap();
+    app.services.execution.admit(&delivery, "w").await.unwrap();
+    clock.advance(LONG_MS);
+    assert_eq!(audited(&app).await, [""; 0], "its lease is held, swept or not");
+    let gone = Change::new().under(delivery.token, LeaseEnd::Finish);
+    app.store.apply(gone).await.unwrap().unwrap();
+    assert_eq!(audited(&app).await.len(), 1);
+    let worker = app.start_worker();
+    idle(&app).await;
+    assert_eq!(job(&app, &id).await.state, JobState::Completed);
+    worker.stop(Duration::from_secs(5), std::future::pending()).await;
+}
+
+#[tokio::test]
+async fn what_waits_its_turn_or_its_time_is_left_alone() {
+    let (app, clock) = world();
+    submit(&app, false).await;
+    submit(&app, true).await;
+    let brief = NewWorkflow { job: "a brief".to_owned(), ..NewWorkflow::default() };
+    app.services.workflows.start(brief).await.unwrap();
+    clock.advance(LONG_MS);
+    assert_eq!(audited(&app).await, [""; 0]);
+    assert_eq!(app.store.depth().await.unwrap().open(), 3);
+}
+
+#[tokio::test]
+async fn a_job_that_is_younger_than_what_waits_first_is_not_taken_for_lost() {
+    let (app, clock) = world();
+    let lost = submit(&app, false).await;
+    lose_payloads(&app).await;
+    clock.advance(1_000);
+    let waits = submit(&app, false).await;
+    clock.advance(LONG_MS);
+    let mended = audited(&app).await;
+    assert!(mended.len() == 1 && mended[0].contains(&lost), "{mended:?}");
+    assert!(!mended[0].contains(&waits));
+}
