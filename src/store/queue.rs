@@ -54,8 +54,10 @@ impl std::fmt::Display for Token {
 }
 
 /// A share of something limited, such as one agent's concurrency: at most `limit` leases hold the
-/// same name at once. It is held from the change that claims it until its lease ends, however that
-/// comes about. Who claims says the limit; the last one said, by a change that was made, counts.
+/// same name at once.
+///
+/// It is held from the change that claims it until its lease ends, however that comes about. Who claims
+/// says the limit; the last one said, by a change that was made, counts.
 ///
 /// When a lease ends that holds claims, of each of their names the payload that was parked first goes back
 /// to the front of its queue, with the crashes it had. It holds nothing there: who takes it claims.

@@ -2,7 +2,8 @@
 //! is still made or refused by itself, the call's fixed cost is shared.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
+    hash::{BuildHasher, RandomState},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -19,8 +20,8 @@ use crate::store::{
 /// Calls under way at once: one is at work in Redis while the next is being written.
 const MAX_CALLS: usize = 2;
 /// A batch ends with the change that reaches one of these, so that no call keeps Redis for long.
-const BATCH_CHANGES: usize = 32;
-const BATCH_ENTRIES: usize = 100;
+const BATCH_CHANGES: usize = 64;
+const BATCH_ENTRIES: usize = 150;
 const BATCH_BYTES: usize = 256 * 1024;
 
 /// The changes that wait for a call.
@@ -147,6 +148,7 @@ async fn send_all(store: &Shared, changes: &[Change]) -> Vec<Result<Outcome, Sto
 
 fn take_batch(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
     let (mut batch, mut entries, mut size) = (Vec::new(), 0, 0);
+    let mut apart = Apart::default();
     while batch.len() < BATCH_CHANGES && entries < BATCH_ENTRIES && size < BATCH_BYTES {
         let Some(next) = waiting.pop_front() else { break };
         // Its caller has gone (dropped, or out of patience): not sent is nothing done.
@@ -154,12 +156,40 @@ fn take_batch(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
             continue;
         }
         let change = &next.change;
+        if !apart.admits(change) {
+            waiting.push_front(next);
+            break;
+        }
         entries += change.expect.len() + change.put.len() + change.delete.len();
         entries += change.enqueue.len() + change.events.len() + change.revoke.len() + change.claim.len();
         size += bytes(change);
         batch.push(next);
     }
     batch
+}
+
+/// Keeps the changes of a batch apart, as the script wants them: each lease and each document is the
+/// matter of one of them. Only hashes are kept: two that are equal by chance end a batch early, no more.
+#[derive(Default)]
+struct Apart {
+    hasher: RandomState,
+    taken: HashSet<u64>,
+}
+
+impl Apart {
+    /// Whether a change has nothing to do with what those before it are about.
+    fn admits(&mut self, change: &Change) -> bool {
+        let leases = change.lease.iter().map(|lease| &lease.token).chain(&change.revoke);
+        let leases = leases.map(|token| self.hasher.hash_one(token.0));
+        let expected = change.expect.iter().map(|expectation| &expectation.key);
+        let documents = expected.chain(change.put.iter().map(|put| &put.key)).chain(&change.delete);
+        let hashes: Vec<u64> = leases.chain(documents.map(|key| self.hasher.hash_one(key))).collect();
+        if hashes.iter().any(|hash| self.taken.contains(hash)) {
+            return false;
+        }
+        self.taken.extend(hashes);
+        true
+    }
 }
 
 /// The size of what a change writes.

@@ -23,19 +23,18 @@ pub(super) fn body(step: &Step, key: &DocKey) -> Result<Option<Vec<u8>>, StoreEr
 /// which is not removed yet is simply written over.
 pub(super) fn put(step: &Step, put: &Put) -> Result<(), StoreError> {
     let expires_at = put.ttl_ms.map(|ttl_ms| step.after(ttl_ms));
-    let document = match number(step, &put.key)? {
+    match number(step, &put.key)? {
         Some(document) => {
             step.sql("UPDATE documents SET body = ?2, expires_at = ?3 WHERE no = ?1")?
                 .execute(params![document, put.body, expires_at])?;
-            document
+            indexes::stand_in(step, document, &put.key.id, &put.indexes)
         }
         None => {
             step.sql("INSERT INTO documents (kind, id, body, expires_at) VALUES (?1, ?2, ?3, ?4)")?
                 .execute(params![put.key.kind.0, put.key.id, put.body, expires_at])?;
-            step.last_id()
+            indexes::enter_all(step, step.last_id(), &put.key.id, &put.indexes)
         }
-    };
-    indexes::stand_in(step, document, &put.key.id, &put.indexes)
+    }
 }
 
 /// Removes a document if it is there.

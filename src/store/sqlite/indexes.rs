@@ -15,7 +15,7 @@ pub(super) fn stand_in(
     id: &str,
     wanted: &[(IndexName, UnixMs)],
 ) -> Result<(), StoreError> {
-    let mut wanted: BTreeMap<&str, UnixMs> = wanted.iter().map(|(name, at)| (name.as_str(), *at)).collect();
+    let mut wanted = last_said(wanted);
     for entry in entries_of(step, document)? {
         match wanted.get(entry.name.as_str()) {
             Some(at) if *at == entry.at => {
@@ -28,6 +28,21 @@ pub(super) fn stand_in(
         enter(step, document, id, name, at)?;
     }
     Ok(())
+}
+
+/// Makes a new document stand in these indexes.
+pub(super) fn enter_all(
+    step: &Step,
+    document: i64,
+    id: &str,
+    wanted: &[(IndexName, UnixMs)],
+) -> Result<(), StoreError> {
+    last_said(wanted).into_iter().try_for_each(|(name, at)| enter(step, document, id, name, at))
+}
+
+/// Of an index that is named twice the last time counts.
+fn last_said(wanted: &[(IndexName, UnixMs)]) -> BTreeMap<&str, UnixMs> {
+    wanted.iter().map(|(name, at)| (name.as_str(), *at)).collect()
 }
 
 /// Takes a document out of every index.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, config::DbConfig};
 
 use crate::store::StoreError;
 
@@ -82,6 +82,8 @@ pub(super) fn writer(database: &Path) -> Result<Connection, StoreError> {
     let conn = connect(database)?;
     conn.pragma_update(None, "journal_mode", "WAL")?;
     conn.pragma_update(None, "synchronous", "FULL")?;
+    // What would undo a step is short-lived: no file for it.
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
     // A log that grew in a rush is cut back when it is written back.
     conn.pragma_update(None, "journal_size_limit", 64 << 20)?;
     Ok(conn)
@@ -97,16 +99,24 @@ pub(super) fn reader(database: &Path) -> Result<Connection, StoreError> {
 /// The only connection to a database in memory.
 pub(super) fn memory() -> Result<Connection, StoreError> {
     let conn = Connection::open_in_memory()?;
-    conn.set_prepared_statement_cache_capacity(PREPARED);
+    keep_prepared(&conn)?;
     Ok(conn)
 }
 
 fn connect(database: &Path) -> Result<Connection, StoreError> {
     let conn = Connection::open(database).map_err(|e| unavailable(database, &e.to_string()))?;
-    conn.set_prepared_statement_cache_capacity(PREPARED);
+    keep_prepared(&conn)?;
     // Only a backup tool can be in the way, and not for long.
     conn.busy_timeout(Duration::from_secs(5))?;
     Ok(conn)
+}
+
+/// Statements are planned once. Without the guarantee SQLite plans many of them anew for every value that
+/// is bound to them, which costs more than running them.
+fn keep_prepared(conn: &Connection) -> Result<(), StoreError> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    conn.set_prepared_statement_cache_capacity(PREPARED);
+    Ok(())
 }
 
 fn beside(database: &Path, ending: &str) -> PathBuf {

@@ -41,33 +41,81 @@ pub async fn search<O>(open: &O, seed: u64, steps: usize) -> Option<Finding>
 where
     O: AsyncFn() -> Option<Box<dyn Harness>>,
 {
-    let mut operations = generate(seed, steps);
-    let (number, mut difference) = play_on_a_fresh_one(open, &operations).await?;
-    operations.truncate(number + 1);
-    eprintln!("seed {seed}, step {number}: {difference}; looking for the shortest way there");
-
-    // Take out parts, halves first and then smaller ones, as long as what remains still fails; single
-    // ones until none can be spared.
-    let mut part = operations.len().div_ceil(2);
-    while part > 0 {
-        let before = operations.len();
-        let mut from = 0;
-        while from < operations.len() {
-            let mut fewer = operations.clone();
-            fewer.drain(from..(from + part).min(fewer.len()));
-            match play_on_a_fresh_one(open, &fewer).await {
-                Some((number, found)) => {
-                    fewer.truncate(number + 1);
-                    (operations, difference) = (fewer, found);
-                }
-                None => from += part,
-            }
-        }
-        if part > 1 || operations.len() == before {
-            part /= 2;
+    let mut shortest = Failing::of(open, generate(seed, steps)).await?;
+    eprintln!("seed {seed}: {}; looking for the shortest way there", shortest.difference);
+    // What was made simpler may stand without what it needed before.
+    loop {
+        shortest.take_out_parts(open).await;
+        if !shortest.simplify(open).await {
+            break;
         }
     }
+    let Failing { operations, difference } = shortest;
     Some(Finding { seed, steps, operations, difference })
+}
+
+/// Operations after the last of which store and model differ.
+struct Failing {
+    operations: Vec<Operation>,
+    difference: String,
+}
+
+impl Failing {
+    async fn of<O>(open: &O, mut operations: Vec<Operation>) -> Option<Self>
+    where
+        O: AsyncFn() -> Option<Box<dyn Harness>>,
+    {
+        let (number, difference) = play_on_a_fresh_one(open, &operations).await?;
+        operations.truncate(number + 1);
+        Some(Self { operations, difference })
+    }
+
+    /// Takes out parts, halves first and then smaller ones, as long as what remains still fails; single
+    /// ones until none can be spared.
+    async fn take_out_parts<O>(&mut self, open: &O)
+    where
+        O: AsyncFn() -> Option<Box<dyn Harness>>,
+    {
+        let mut part = self.operations.len().div_ceil(2);
+        while part > 0 {
+            let before = self.operations.len();
+            let mut from = 0;
+            while from < self.operations.len() {
+                let mut fewer = self.operations.clone();
+                fewer.drain(from..(from + part).min(fewer.len()));
+                match Self::of(open, fewer).await {
+                    Some(shorter) => *self = shorter,
+                    None => from += part,
+                }
+            }
+            if part > 1 || self.operations.len() == before {
+                part /= 2;
+            }
+        }
+    }
+
+    /// Makes single operations simpler as long as it still fails; whether any could be.
+    async fn simplify<O>(&mut self, open: &O) -> bool
+    where
+        O: AsyncFn() -> Option<Box<dyn Harness>>,
+    {
+        let mut any = false;
+        let mut number = 0;
+        while number < self.operations.len() {
+            let mut found = false;
+            for simpler in self.operations[number].simpler() {
+                let mut operations = self.operations.clone();
+                operations[number] = simpler;
+                if let Some(failing) = Self::of(open, operations).await {
+                    (*self, found) = (failing, true);
+                    break;
+                }
+            }
+            any |= found;
+            number += usize::from(!found);
+        }
+        any
+    }
 }
 
 async fn play_on_a_fresh_one<O>(open: &O, operations: &[Operation]) -> Option<(usize, String)>

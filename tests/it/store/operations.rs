@@ -104,6 +104,36 @@ pub enum Pick {
     NeverWas,
 }
 
+impl Operation {
+    /// The same with a bit less to it, for shrinking. Every way leads to an end.
+    pub fn simpler(&self) -> Vec<Operation> {
+        let Operation::Apply(plan) = self else { return Vec::new() };
+        let mut simpler = Vec::new();
+        let mut without = |there: bool, clear: fn(&mut Plan)| {
+            if there {
+                let mut less = plan.clone();
+                clear(&mut less);
+                simpler.push(less);
+            }
+        };
+        without(!plan.put.is_empty(), |plan| plan.put.clear());
+        without(!plan.expect.is_empty(), |plan| plan.expect.clear());
+        without(!plan.delete.is_empty(), |plan| plan.delete.clear());
+        without(!plan.events.is_empty(), |plan| plan.events.clear());
+        without(!plan.revoke.is_empty(), |plan| plan.revoke.clear());
+        without(!plan.enqueue.is_empty(), |plan| _ = plan.enqueue.pop());
+        without(!plan.claim.is_empty(), |plan| _ = plan.claim.pop());
+        if let Some((Pick::Held(FEW_LEASES..), end)) = &plan.lease {
+            let first = (0..FEW_LEASES).map(|n| Some((Pick::Held(n), end.clone())));
+            simpler.extend(first.map(|lease| Plan { lease, ..plan.clone() }));
+        }
+        simpler.into_iter().map(Operation::Apply).collect()
+    }
+}
+
+/// The places that shrinking tries for a lease.
+const FEW_LEASES: usize = 3;
+
 /// The indexes that documents stand in.
 pub fn indexes() -> [IndexName; 3] {
     [IndexName::all(NOTE), IndexName::by(NOTE, "agent", "x"), IndexName::by(NOTE, "agent", "y")]

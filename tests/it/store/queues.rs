@@ -222,7 +222,7 @@ async fn a_reservation_takes_in_the_order_it_names(h: &mut dyn Harness) {
         let (first, second) = (take_in(&*store, 3, order).await, take_in(&*store, 9, order).await);
         let taken: Vec<_> = first.into_iter().chain(second).collect();
         assert_eq!(payloads(&taken), expected, "in the order {order:?}");
-        let from: Vec<&str> = taken.iter().map(|delivery| &delivery.queue.name()[..]).collect();
+        let from: Vec<&str> = taken.iter().map(|delivery| delivery.queue.name()).collect();
         assert_eq!(from, order.map(|queue| [queue.name(); 2]).concat());
         for delivery in taken {
             made(&*store, Change::new().under(delivery.token, LeaseEnd::Finish)).await;

@@ -1,4 +1,6 @@
--- Makes changes, each one whole or not at all, independent of each other and in order.
+-- Makes changes, each one whole or not at all, independent of each other and in order. No two of them are
+-- made under the same lease or have to do with the same document: the caller sees to that, so that what is
+-- asked once for all of them stays true until the last is made.
 -- KEYS     1 queue_high  2 queue  3 queue_low  4 pf:leases  5 pf:inflight  6 pf:crashes  7 pf:due
 --          8 pf:token  9 pf:event_id  10 pf:expiring  11 pf:indexed  12 pf:events:all
 -- ARGV     1 prefix of all keys  2 newest events that a stream keeps  3 ms that a stream lives on
@@ -31,13 +33,14 @@ local call, byte = redis.call, string.byte
 
 -- ---- what all changes need to know, asked for at once ------------------------------------------
 
-local starts, tokens, known, documents = {}, {}, {}, {}
+local starts, first_tokens, tokens, known, documents = {}, {}, {}, {}, {}
 local all_events, all_enqueues = 0, 0
 do
   local a, n, t, k, d = 4, 0, 0, 0, 0
   while a <= #ARGV do
     n = n + 1
     starts[n] = a
+    first_tokens[n] = t + 1
     if ARGV[a] ~= '' then
       t = t + 1
       tokens[t] = ARGV[a]
@@ -52,8 +55,11 @@ do
       a = a + 2
     end
     for _ = 1, puts do
-      k = k + 1
-      known[k] = ARGV[a]
+      -- What is expected to be absent is mostly what is put then.
+      if known[k] ~= ARGV[a] then
+        k = k + 1
+        known[k] = ARGV[a]
+      end
       d = d + 1
       documents[d] = ARGV[a]
       a = a + 4
@@ -91,24 +97,22 @@ local function fits(command, key)
   return found == true
 end
 
--- token -> whether its lease is held
+-- The ends of the leases, false for one that is not held; in the order of the tokens.
 local held = {}
-if #tokens > 0 and fits('ZCARD', KEYS[4]) then
-  local scores = call('ZMSCORE', KEYS[4], unpack(tokens))
-  for i = 1, #tokens do held[tokens[i]] = scores[i] and true end
-end
+if #tokens > 0 and fits('ZCARD', KEYS[4]) then held = call('ZMSCORE', KEYS[4], unpack(tokens)) end
 
--- document -> its narrower indexes (packed) or false
+-- document -> its narrower indexes (packed); most have none
 local narrower = {}
-if #documents > 0 and fits('HLEN', KEYS[11]) then
+if #documents > 0 and fits('HLEN', KEYS[11]) and call('EXISTS', KEYS[11]) == 1 then
   local packed = call('HMGET', KEYS[11], unpack(documents))
-  for i = 1, #documents do narrower[documents[i]] = packed[i] end
+  for i = 1, #documents do
+    if packed[i] then narrower[documents[i]] = packed[i] end
+  end
 end
 
 -- Most documents that are put are new, and so are those expected to be: then nobody has to be asked one
--- by one whether they are there and of which type. `written` knows those that have come about since.
+-- by one whether they are there and of which type.
 local all_new = #known == 0 or call('EXISTS', unpack(known)) == 0
-local written = {}
 
 -- ---- what is to be written at the end ----------------------------------------------------------
 
@@ -222,7 +226,6 @@ local function stand_in(key, id, packed, stays)
 end
 
 local function put(key, id, body, standing)
-  written[key] = true
   if standing.over then
     call('SET', key, body, 'PXAT', standing.last)
     local keys = looks[standing.over]
@@ -310,7 +313,6 @@ local function park(rank, crashes, payload, name, limit)
 end
 
 local function end_lease(token, ends, name, limit)
-  held[token] = false
   ended[#ended + 1] = token
   if ends == 1 then return free(token) end
   local rank, crashes, _, payload = unpack_lease(call('HGET', KEYS[5], token))
@@ -359,7 +361,7 @@ end
 
 -- Whether the document is as expected; nothing if its key is of the wrong type.
 local function is_as_expected(key, sha1)
-  if sha1 == '' and all_new and not written[key] then return true end
+  if sha1 == '' and all_new then return true end
   if not fits('STRLEN', key) then return end
   local body = call('GET', key)
   return (body and redis.sha1hex(body) or '') == sha1
@@ -382,14 +384,15 @@ local function writable(a, token, ends, name, puts, deletes, enqueues, events)
   end
   if puts + deletes > 0 and not (fits('ZCARD', KEYS[10]) and fits('HLEN', KEYS[11])) then return false end
   for _ = 1, puts do
-    local standing = standing_of(ARGV[a + 3])
     if not (all_new or fits('STRLEN', ARGV[a])) then return false end
-    if standing.score and not fits('ZCARD', standing.main) then return false end
-    if standing.narrower then
+    local standing = standing_of(ARGV[a + 3])
+    if not standing.fits then
+      if standing.score and not fits('ZCARD', standing.main) then return false end
       local list = standing.list
       for i = 4, #list, 2 do
         if not fits('ZCARD', list[i]) then return false end
       end
+      standing.fits = true
     end
     a = a + 4
   end
@@ -410,14 +413,15 @@ local function writable(a, token, ends, name, puts, deletes, enqueues, events)
   return true
 end
 
--- Makes the change at ARGV[a]; its two numbers.
-local function make(a)
+-- Makes the change at ARGV[a], whose leases are held[t] and those that follow; its two numbers.
+local function make(a, t)
   local token = ARGV[a]
   local ends, expects, puts, deletes, enqueues, events, revokes, claims = byte(ARGV[a + 1], 1, 8)
   a = a + 2
   if token ~= '' then
     if not fits('ZCARD', KEYS[4]) then return -1, misfit end
-    if not held[token] then return 0, 0 end
+    if not held[t] then return 0, 0 end
+    t = t + 1
   end
   for i = 1, expects do
     local holds = is_as_expected(ARGV[a], ARGV[a + 1])
@@ -450,18 +454,22 @@ local function make(a)
     append(ARGV[a], ARGV[a + 1])
     a = a + 2
   end
+  local still_held = token ~= ''
   for _ = 1, revokes do
-    if held[ARGV[a]] then end_lease(ARGV[a], 1) end
-    a = a + 1
+    if held[t] then
+      end_lease(ARGV[a], 1)
+      if ARGV[a] == token then still_held = false end
+    end
+    a, t = a + 1, t + 1
   end
-  if claims > 0 and held[token] then claim(token, claims_at, claims) end
-  if ends > 0 and held[token] then end_lease(token, ends, name, limit) end
+  if claims > 0 and still_held then claim(token, claims_at, claims) end
+  if ends > 0 and still_held then end_lease(token, ends, name, limit) end
   return 1, events > 0 and next_event - events or 0
 end
 
 local replies = {}
 for i = 1, #starts do
-  replies[2 * i - 1], replies[2 * i] = make(starts[i])
+  replies[2 * i - 1], replies[2 * i] = make(starts[i], first_tokens[i])
 end
 write_noted()
 return replies
