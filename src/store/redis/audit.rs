@@ -13,7 +13,7 @@ pub(super) async fn audit(
         AuditPart::Leases => {
             let place = after.map_or("1 0".to_owned(), |cursor| cursor.0);
             let (walk, cursor) = place.split_once(' ').ok_or_else(foreign_cursor)?;
-            if !["1", "2", "3"].contains(&walk) {
+            if !["1", "2", "3"].contains(&walk) || cursor.parse::<u64>().is_err() {
                 return Err(foreign_cursor());
             }
             let [high, normal, low] = &keys.lists;
@@ -28,6 +28,9 @@ pub(super) async fn audit(
         }
         AuditPart::Index(kind, index) => {
             let cursor = after.map_or("0".to_owned(), |cursor| cursor.0);
+            if cursor.parse::<u64>().is_err() {
+                return Err(foreign_cursor());
+            }
             let before_id = format!("{}{}:", keys.prefix, kind.0);
             let touched = [keys.index(index), keys.indexed.clone()];
             let value = script::AUDIT_INDEX.run(&store.work, &touched, |command| {

@@ -44,6 +44,7 @@ where
     let mut operations = generate(seed, steps);
     let (number, mut difference) = play_on_a_fresh_one(open, &operations).await?;
     operations.truncate(number + 1);
+    eprintln!("seed {seed}, step {number}: {difference}; looking for the shortest way there");
 
     // Take out parts, halves first and then smaller ones, as long as what remains still fails; single
     // ones until none can be spared.

@@ -290,10 +290,18 @@ local function free(token)
   if any_claimed then free_claims(prefix, KEYS, KEYS[6], { token }) end
 end
 
+-- What is parked waits for the limit that was said last.
+local function say_limit(name, limit)
+  if redis.pcall('HEXISTS', prefix .. 'pf:parked', name) == 1 then
+    call('HSET', prefix .. 'pf:parked', name, limit)
+  end
+end
+
 local function park(rank, crashes, payload, name, limit)
   local holders = redis.pcall('SCARD', prefix .. 'pf:claims:' .. name)
   if type(holders) ~= 'number' or holders < tonumber(limit) then
     to_front(KEYS, KEYS[6], rank, crashes, payload)
+    say_limit(name, limit)
   else
     call('RPUSH', prefix .. 'pf:parked:' .. name, rank .. ' ' .. crashes .. ' ' .. payload)
     redis.pcall('HSET', prefix .. 'pf:parked', name, limit)
@@ -318,11 +326,16 @@ end
 
 -- The first claim of those from ARGV[a] on that cannot be had; nothing if all can, -1 if nobody can say.
 local function first_refused(token, a, claims)
+  local seen = {}
   for i = 1, claims do
-    local holders = prefix .. 'pf:claims:' .. ARGV[a]
-    if not fits('SCARD', holders) then return -1 end
-    if call('SCARD', holders) >= tonumber(ARGV[a + 1]) and call('SISMEMBER', holders, token) == 0 then
-      return i
+    local name = ARGV[a]
+    if not seen[name] then
+      seen[name] = true
+      local holders = prefix .. 'pf:claims:' .. name
+      if not fits('SCARD', holders) then return -1 end
+      if call('SCARD', holders) >= tonumber(ARGV[a + 1]) and call('SISMEMBER', holders, token) == 0 then
+        return i
+      end
     end
     a = a + 2
   end
@@ -335,10 +348,7 @@ local function claim(token, a, claims)
   for _ = 1, claims do
     local name = ARGV[a]
     if call('SADD', prefix .. 'pf:claims:' .. name, token) == 1 then names[#names + 1] = name end
-    -- What is parked waits for the limit that was said last.
-    if redis.pcall('HEXISTS', prefix .. 'pf:parked', name) == 1 then
-      call('HSET', prefix .. 'pf:parked', name, ARGV[a + 1])
-    end
+    say_limit(name, ARGV[a + 1])
     a = a + 2
   end
   redis.pcall('HSET', claimed, token, cmsgpack.pack(names))
@@ -444,7 +454,7 @@ local function make(a)
     if held[ARGV[a]] then end_lease(ARGV[a], 1) end
     a = a + 1
   end
-  if claims > 0 then claim(token, claims_at, claims) end
+  if claims > 0 and held[token] then claim(token, claims_at, claims) end
   if ends > 0 and held[token] then end_lease(token, ends, name, limit) end
   return 1, events > 0 and next_event - events or 0
 end

@@ -87,14 +87,14 @@ local function unpark(prefix, lists, marks, name, n)
     if type(redis.pcall('LLEN', lists[rank])) ~= 'number' then return 0 end
   end
   local parked = prefix .. 'pf:parked:' .. name
-  local moved = 0
-  while moved < n do
-    local entry = redis.pcall('LPOP', parked)
-    if type(entry) ~= 'string' then break end
-    local rank, crashes, at = string.match(entry, '^([012]) (%d+) ()')
-    if rank then to_front(lists, marks, tonumber(rank), tonumber(crashes), string.sub(entry, at)) end
-    moved = moved + 1
+  local entries = redis.pcall('LPOP', parked, int(n))
+  if type(entries) ~= 'table' or entries.err then entries = {} end
+  -- The one that was parked first goes back last: it ends in front.
+  for i = #entries, 1, -1 do
+    local rank, crashes, at = string.match(entries[i], '^([012]) (%d+) ()')
+    if rank then to_front(lists, marks, tonumber(rank), tonumber(crashes), string.sub(entries[i], at)) end
   end
+  local moved = #entries
   if moved > 0 then redis.pcall('DECRBY', prefix .. 'pf:parked_count', int(moved)) end
   if redis.call('EXISTS', parked) == 0 then redis.pcall('HDEL', prefix .. 'pf:parked', name) end
   return moved

@@ -20,7 +20,7 @@ end
 -- for the claim, a limit that was raised.
 local unparked = 0
 if redis.call('HLEN', KEYS[6]) > 0 then
-  local names = redis.call('HRANDFIELD', KEYS[6], math.min(left, 50), 'WITHVALUES')
+  local names = redis.call('HRANDFIELD', KEYS[6], 50, 'WITHVALUES')
   for i = 1, #names, 2 do
     local name = names[i]
     local room = tonumber(names[i + 1]) - redis.call('SCARD', ARGV[2] .. 'pf:claims:' .. name)

@@ -29,7 +29,8 @@ local ranks, payloads = {}, {}
 for i = 1, 3 do
   local rank = order[i]
   if left > 0 and waiting[i] > 0 and not string.find(paused, rank, 1, true) then
-    local popped = redis.call('RPOP', KEYS[rank + 1], left)
+    -- Nothing if the order names a queue twice.
+    local popped = redis.call('RPOP', KEYS[rank + 1], left) or {}
     if #payloads == 0 then
       payloads = popped
     else
