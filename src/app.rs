@@ -62,7 +62,11 @@ impl App {
 
     /// Starts a worker in this process, with the configured number of slots.
     pub fn start_worker(&self) -> WorkerHandle {
-        let options = WorkerOptions { slots: self.config.worker.slots, lease: self.config.worker.lease };
+        let options = WorkerOptions {
+            slots: self.config.worker.slots,
+            lease: self.config.worker.lease,
+            order: self.config.worker.queue_order,
+        };
         worker::start(self.services.clone(), options)
     }
 }

@@ -7,6 +7,7 @@ use std::{
 
 use productforge::{
     clock::SystemClock,
+    config::QueueOrder,
     service::records,
     store::{
         Change, Enqueue, IndexName, MAX_BATCH, Queue, Store,
@@ -39,7 +40,7 @@ pub async fn drain(jobs: usize) {
     let enqueue_s = begun.elapsed().as_secs_f64();
 
     let slots = setting("SLOTS", 64);
-    let options = WorkerOptions { slots, lease: Duration::from_secs(30) };
+    let options = WorkerOptions { slots, lease: Duration::from_secs(30), order: QueueOrder::Strict };
     let noop = Arc::new(Noop::new(store.clone()));
     let worker = worker::start_with(store.clone(), clock, noop, options);
     let results = IndexName::all(records::RESULT);

@@ -20,6 +20,7 @@ use std::{sync::Arc, time::Duration};
 
 use productforge::{
     clock::SystemClock,
+    config::QueueOrder,
     store::redis::{RedisOptions, RedisStore},
     worker::{self, WorkerOptions},
 };
@@ -50,7 +51,7 @@ async fn work() {
     let options = RedisOptions { url: redis_url(), prefix: String::new() };
     let store = Arc::new(RedisStore::open(options).expect("REDIS_URL is a URL of a Redis"));
     let slots = setting("SLOTS", 200);
-    let options = WorkerOptions { slots, lease: Duration::from_secs(30) };
+    let options = WorkerOptions { slots, lease: Duration::from_secs(30), order: QueueOrder::Strict };
     let worker =
         worker::start_with(store.clone(), Arc::new(SystemClock), Arc::new(Noop::new(store)), options);
     let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())

@@ -117,6 +117,8 @@ pub enum WorkflowStatus {
 }
 
 impl WorkflowStatus {
+    pub const ALL: [WorkflowStatus; 4] = [Self::Running, Self::Completed, Self::Failed, Self::Cancelled];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",

@@ -18,7 +18,7 @@ use crate::{
     model::{
         Agent, Call, DeadJob, Job, JobResult, JobState, Timestamp, WorkerInfo, Workflow, WorkflowStatus,
     },
-    store::{DocKey, IndexName, Kind, Put, Revision, Store, StoreError},
+    store::{AuditPart, DocKey, IndexName, Kind, Put, Revision, Store, StoreError},
 };
 
 pub const AGENT: Kind = Kind("agent");
@@ -38,6 +38,17 @@ const DEAD_JOB_TTL_MS: u64 = 180 * DAY_MS;
 const TOMBSTONE_TTL_MS: u64 = 30 * DAY_MS;
 /// How long a worker that is not heard of counts as alive.
 pub const WORKER_TTL_MS: u64 = 60_000;
+
+/// What the auditor walks through: leases, and every index whose name does not depend on the data.
+pub fn audit_parts() -> Vec<AuditPart> {
+    let main = [AGENT, WORKFLOW, JOB, RESULT, DEAD_JOB, WORKER].map(|kind| (kind, IndexName::all(kind)));
+    let jobs = JobState::ALL.map(|state| (JOB, jobs_by_state(state)));
+    let workflows = WorkflowStatus::ALL.map(|status| (WORKFLOW, workflows_by_status(status)));
+    let indexes = main.into_iter().chain(jobs).chain(workflows);
+    std::iter::once(AuditPart::Leases)
+        .chain(indexes.map(|(kind, index)| AuditPart::Index(kind, index)))
+        .collect()
+}
 
 pub fn agent_key(name: &str) -> DocKey {
     DocKey::new(AGENT, name)

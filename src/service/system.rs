@@ -48,6 +48,15 @@ pub struct Health {
     pub store_connected: bool,
     /// True when no model is configured and answers are simulated.
     pub simulated: bool,
+    /// What makes it unable to work, a sentence each. Nothing when all is well.
+    pub problems: Vec<String>,
+}
+
+impl Health {
+    /// Whether it is able to work.
+    pub fn is_ok(&self) -> bool {
+        self.problems.is_empty()
+    }
 }
 
 /// The answer of `/system/status`.
@@ -111,7 +120,7 @@ impl System {
             return health.clone();
         }
         let health = self.fresh_health().await;
-        if health.store_connected
+        if health.is_ok()
             && let Ok(mut cached) = self.health.lock()
         {
             *cached = Some((Instant::now(), health.clone()));
@@ -125,14 +134,19 @@ impl System {
         let answer: Result<(QueueDepth, u64), StoreError> =
             async { Ok((store.depth().await?, store.count(&index).await?)) }.await;
         let connected = answer.is_ok();
+        let mut problems = Vec::new();
         let (depth, results) = answer.unwrap_or_else(|e| {
             log::warn!("health: {e}");
+            problems.push("the store does not answer".to_owned());
             (QueueDepth::default(), 0)
         });
+        if connected {
+            problems.extend(self.idle_workers().await);
+        }
         let engine = self.engine().await;
         let uptime = self.started.elapsed();
         Health {
-            status: if connected { "ok" } else { "error" }.to_owned(),
+            status: if problems.is_empty() { "ok" } else { "error" }.to_owned(),
             uptime_seconds: (uptime.as_secs_f64() * 100.0).round() / 100.0,
             uptime_human: human(uptime),
             redis_connected: connected && engine == "redis",
@@ -143,7 +157,16 @@ impl System {
             store: engine.to_owned(),
             store_connected: connected,
             simulated: self.base.provider.is_simulated(),
+            problems,
         }
+    }
+
+    /// The workers that live and have free slots, but have stopped asking for work.
+    async fn idle_workers(&self) -> Vec<String> {
+        let workers = self.workers().await.unwrap_or_default();
+        let idle = workers.iter().filter(|worker| worker.is_idle_alive());
+        idle.map(|worker| format!("worker {} lives but takes no work; restart its process", worker.worker_id))
+            .collect()
     }
 
     /// The engine's name, asked once.

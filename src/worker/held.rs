@@ -59,7 +59,8 @@ impl Held {
     /// Tells a job that it is not its own any more.
     pub fn lose(&self, token: Token) {
         if let Some(lease) = self.with(|m| m.remove(&token)) {
-            log::warn!(job_id = lease.job_id.as_str(); "taken away: its lease was lost");
+            // No warning: it may be the very end of the job that overtook the renewal. Who runs it says why.
+            log::debug!(job_id = lease.job_id.as_str(); "its lease is not held any more");
             lease.lost.cancel();
         }
     }

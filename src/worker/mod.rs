@@ -5,20 +5,28 @@
 //! | [`pool`] | takes jobs into free slots and runs them | when there is work |
 //! | [`lease_keeper`] | renews the leases of running jobs | a third of the lease |
 //! | [`sweeper`] | returns jobs of dead workers to their queues | every second |
+//! | [`revocations`] | tells jobs whose lease somebody took away | when that happens |
 //! | [`scheduler`] | moves due retries into their queues | when the next is due, at most a second |
 //! | [`janitor`] | removes what has expired | every second |
+//! | [`auditor`] | mends what the store has lost | every ten minutes |
 //! | [`presence`] | says that this worker lives | every ten seconds |
 
+pub mod auditor;
 mod held;
 pub mod janitor;
 pub mod lease_keeper;
 pub mod pool;
 pub mod presence;
+pub mod revocations;
 pub mod run_job;
 pub mod scheduler;
 pub mod sweeper;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use tokio::{sync::Notify, task::JoinHandle};
@@ -26,7 +34,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     clock::Clock,
-    model::new_id,
+    config::QueueOrder,
+    model::{Timestamp, new_id},
     service::Services,
     store::{Delivery, Store},
 };
@@ -40,6 +49,8 @@ pub struct WorkerOptions {
     pub slots: usize,
     /// How long a job stays with a worker that is not heard of.
     pub lease: Duration,
+    /// In which order the queues are looked into.
+    pub order: QueueOrder,
 }
 
 /// What is done with a delivery. The product's is [`run_job::RunJob`]; a load harness brings its own.
@@ -60,6 +71,8 @@ pub struct Shared {
     pub handler: Arc<dyn Handler>,
     /// The leases this worker holds.
     pub held: Held,
+    /// When this worker last asked the store for work and got an answer, if it was only "nothing".
+    pub asked_at: Mutex<Timestamp>,
     /// Rung when this worker put a job into the due set, so that the scheduler looks at once.
     pub scheduled: Notify,
     /// Set when the worker is to take nothing more.
@@ -68,7 +81,7 @@ pub struct Shared {
     pub giving_back: CancellationToken,
     /// Set when all roles are to end.
     pub ended: CancellationToken,
-    pub started_at: crate::model::Timestamp,
+    pub started_at: Timestamp,
 }
 
 /// A running worker.
@@ -83,7 +96,10 @@ pub struct WorkerHandle {
 pub fn start(services: Services, options: WorkerOptions) -> WorkerHandle {
     let base = services.execution.foundation();
     let (store, clock) = (base.store.clone(), base.clock.clone());
-    start_with(store, clock, Arc::new(run_job::RunJob::new(services.execution)), options)
+    let handler = Arc::new(run_job::RunJob::new(services.execution.clone()));
+    let worker = start_with(store, clock, handler, options);
+    worker.roles.spawn(auditor::run(worker.shared.clone(), services.execution));
+    worker
 }
 
 /// Starts all roles of a worker.
@@ -101,6 +117,7 @@ pub fn start_with(
         clock,
         handler,
         held: Held::default(),
+        asked_at: Mutex::new(started_at),
         scheduled: Notify::new(),
         draining: CancellationToken::new(),
         giving_back: CancellationToken::new(),
@@ -114,6 +131,7 @@ pub fn start_with(
     roles.spawn(scheduler::run(shared.clone()));
     roles.spawn(janitor::run(shared.clone()));
     roles.spawn(presence::run(shared.clone()));
+    roles.spawn(revocations::run(shared.clone()));
     log::info!("worker {} runs {} slots", shared.worker_id, shared.options.slots);
     WorkerHandle { shared, pool, roles, jobs }
 }
@@ -153,6 +171,11 @@ impl WorkerHandle {
 }
 
 impl Shared {
+    /// The pool has asked the store for work and got an answer.
+    pub(crate) fn has_asked(&self) {
+        *self.asked_at.lock().unwrap_or_else(PoisonError::into_inner) = self.clock.now();
+    }
+
     /// Waits, unless the worker ends first; false then.
     pub(crate) async fn pause(&self, time: Duration) -> bool {
         tokio::select! {

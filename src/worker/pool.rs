@@ -10,7 +10,12 @@ use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::store::{Change, Delivery, LeaseEnd, MAX_BATCH, Queue, Reserve, StoreError};
+use crate::{
+    config::QueueOrder,
+    engine::order,
+    model::Priority,
+    store::{Change, Delivery, LeaseEnd, MAX_BATCH, Queue, Reserve, StoreError},
+};
 
 use super::{Backoff, Shared};
 
@@ -20,6 +25,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// Until the worker drains: wait for a free slot, take, run.
 pub async fn run(shared: Arc<Shared>, jobs: TaskTracker) {
     let slots = Arc::new(Semaphore::new(shared.options.slots));
+    let mut looks = 0;
     let mut backoff = Backoff::default();
     // Whether a call's answer was lost: the store may have leased jobs to us that we do not know of.
     let mut in_doubt = false;
@@ -31,7 +37,8 @@ pub async fn run(shared: Arc<Shared>, jobs: TaskTracker) {
         };
         let Ok(free) = free else { break };
         drop(free);
-        let taken = run_once(&shared, &slots, &jobs).await;
+        let taken = run_once(&shared, &slots, &jobs, looks).await;
+        looks += 1;
         if in_doubt && taken.is_ok() {
             in_doubt = give_back_unknown(&shared).await.is_err();
         }
@@ -58,11 +65,13 @@ pub async fn run(shared: Arc<Shared>, jobs: TaskTracker) {
     }
 }
 
-/// Takes jobs into all free slots and starts them; returns how many.
+/// Takes jobs into all free slots and starts them; returns how many. `look` is the number of this look
+/// into the queues.
 pub async fn run_once(
     shared: &Arc<Shared>,
     slots: &Arc<Semaphore>,
     jobs: &TaskTracker,
+    look: u64,
 ) -> Result<usize, StoreError> {
     let limit = slots.available_permits().min(MAX_BATCH);
     if limit == 0 {
@@ -74,9 +83,10 @@ pub async fn run_once(
         worker: shared.worker_id.clone(),
         limit,
         lease_ms: shared.options.lease.as_millis() as u64,
-        order: Queue::ALL,
+        order: order(shared.options.order, look),
     };
     let deliveries: Vec<Delivery> = shared.store.reserve(&request).await?;
+    shared.has_asked();
     let taken = deliveries.len();
     for delivery in deliveries {
         let slot = slots.clone().try_acquire_owned().ok();
@@ -88,6 +98,19 @@ pub async fn run_once(
         });
     }
     Ok(taken)
+}
+
+/// The queues in the order in which they are looked into this time.
+fn order(order: QueueOrder, look: u64) -> [Queue; 3] {
+    let priorities = match order {
+        QueueOrder::Strict => order::STRICT,
+        QueueOrder::Weighted => order::weighted(look),
+    };
+    priorities.map(|priority| match priority {
+        Priority::High => Queue::High,
+        Priority::Normal => Queue::Normal,
+        Priority::Low => Queue::Low,
+    })
 }
 
 /// Runs a delivery. Whatever happens, the lease is not held any more by this worker afterwards.

@@ -1,6 +1,9 @@
 //! Presence: the worker's own document and the owner's `worker:heartbeat`.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use crate::{
     model::WorkerInfo,
@@ -40,6 +43,7 @@ pub async fn run_once(shared: &Shared) -> Result<(), StoreError> {
         running: shared.held.job_ids(),
         draining: shared.draining.is_cancelled(),
         started_at: shared.started_at,
+        asked_at: Some(*shared.asked_at.lock().unwrap_or_else(PoisonError::into_inner)),
         seen_at: now,
     };
     let change = Change::new().put(records::put_worker(&info)).put(records::put_heartbeat(now));

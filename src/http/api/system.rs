@@ -46,7 +46,7 @@ pub async fn ping(state: Data<HttpState>) -> Json<Ping> {
 /// Is it able to work?
 ///
 /// For readiness probes. Answers from memory for 5 seconds; while the store is away it is asked
-/// each time. Needs no key.
+/// each time. A worker that lives but has stopped asking for work makes it red, too. Needs no key.
 #[utoipa::path(
     get,
     path = "/system/health",
@@ -55,14 +55,15 @@ pub async fn ping(state: Data<HttpState>) -> Json<Ping> {
         (status = 200, description = "Ready", body = Health, example = json!({
             "status": "ok", "uptime_seconds": 252.28, "uptime_human": "0h 4m 12s", "redis_connected": true,
             "active_jobs": 3, "total_results": 1200, "timestamp": "2026-11-22T10:17:24.324071+00:00",
-            "version": "3.0.0", "store": "redis", "store_connected": true, "simulated": false})),
-        (status = 503, description = "The store is away; the same document with `status` \"error\"",
+            "version": "3.0.0", "store": "redis", "store_connected": true, "simulated": false,
+            "problems": []})),
+        (status = 503, description = "The store is away, or a worker lives and takes no work; the same document with `status` \"error\"",
             body = Health, headers(("Retry-After" = u32, description = "Seconds to wait"))),
     )
 )]
 pub async fn health(state: Data<HttpState>) -> HttpResponse {
     let health = state.services.system.health().await;
-    if health.store_connected {
+    if health.is_ok() {
         return HttpResponse::Ok().json(health);
     }
     HttpResponse::build(StatusCode::SERVICE_UNAVAILABLE)

@@ -15,6 +15,7 @@
 
 mod admit;
 mod answer;
+mod audit;
 mod complete;
 mod fail;
 mod limits;

@@ -15,7 +15,7 @@ pub(super) async fn check(store: &Shared) -> Result<StoreReport, StoreError> {
     // INFO and CONFIG) is not.
     store.read(&cmd("PING")).await?;
     let told = Told { info: info(&store.read).await, config: config(&store.read).await };
-    let checks = vec![told.version(), told.role(), told.eviction(), told.persistence()];
+    let checks = vec![told.version(), told.role(), told.eviction(), told.evicted(), told.persistence()];
     let version = told.info("redis_version").unwrap_or("unknown").to_owned();
     Ok(StoreReport { engine: "redis", version, checks })
 }
@@ -86,6 +86,22 @@ impl Told {
                 format!(
                     "maxmemory-policy is {policy}: Redis may throw away queued work when memory is short; \
                      set it to noeviction"
+                ),
+            ),
+        }
+    }
+
+    /// Evictions since the server started, whatever the policy says now.
+    fn evicted(&self) -> StoreCheck {
+        const NAME: &str = "evicted";
+        match self.info("evicted_keys") {
+            None => unknown(NAME, "INFO"),
+            Some("0") => fine(NAME, "nothing was evicted since Redis started".to_owned()),
+            Some(number) => bad(
+                NAME,
+                format!(
+                    "Redis has thrown away {number} keys to make room since it started: work may be lost. Give it \
+                     more memory and set maxmemory-policy to noeviction; the audit queues again what it can"
                 ),
             ),
         }

@@ -1,0 +1,101 @@
+//! The slow look at jobs that have not ended: one whose payload is nowhere any more is queued again.
+//!
+//! A payload can only vanish when the store itself forgets it: keys that were evicted or flushed, a failover
+//! to a replica that lagged. The job's document says what it was. To queue it once too often does no harm:
+//! a second delivery finds the job running or ended and is settled.
+
+use chrono::TimeDelta;
+
+use super::{Execution, payload};
+use crate::{
+    model::{Job, JobPayload, JobState, Timestamp, iso},
+    service::{ServiceError, dispatch, records},
+    store::{Audited, Change, Cursor, Enqueue, LeaseEnd, ListQuery, MAX_BATCH, QueueDepth, Revision, Token},
+};
+
+/// A job that was touched later than this ago is left alone: its payload may be between two places.
+const SETTLED_AFTER: TimeDelta = TimeDelta::minutes(10);
+
+impl Execution {
+    /// Looks at a page of all jobs, newest first; queues again those whose payload is nowhere.
+    pub async fn audit_jobs(&self, after: Option<Cursor>) -> Result<Audited, ServiceError> {
+        let store = self.base.store.as_ref();
+        let page = store.list(&ListQuery::newest(records::JOB, MAX_BATCH).after(after)).await?;
+        let mut audited = Audited { looked_at: page.docs.len(), mended: Vec::new(), next: page.next };
+        let now = self.base.clock.now();
+        for doc in &page.docs {
+            // A document that cannot be read is a matter for whoever asks for it.
+            let Ok(job) = doc.parse::<Job>() else { continue };
+            if job.state.is_terminal() || now - last_touched(&job) < SETTLED_AFTER {
+                continue;
+            }
+            let depth = store.depth().await?;
+            if self.is_nowhere(&job, &depth, now).await? && self.queue_again(&job, doc.revision()).await? {
+                audited.mended.push(format!(
+                    "job {} ({}) was nowhere in the store any more and is queued again",
+                    job.job_id,
+                    job.state.as_str()
+                ));
+            }
+        }
+        Ok(audited)
+    }
+
+    /// Whether no queue, no lease and no due time can have the job's payload. In doubt it is somewhere.
+    async fn is_nowhere(&self, job: &Job, depth: &QueueDepth, now: Timestamp) -> Result<bool, ServiceError> {
+        if depth.parked > 0 {
+            return Ok(false);
+        }
+        match job.state {
+            JobState::Scheduled => {
+                let overdue = job.due_at.is_some_and(|due| now - due > SETTLED_AFTER);
+                Ok(overdue && !self.may_wait(job).await?)
+            }
+            // One that was taken and is not admitted yet is leased.
+            JobState::Queued => Ok(depth.leased == 0 && !self.may_wait(job).await?),
+            JobState::Running => {
+                let token = job.attempts.last().and_then(|attempt| attempt.token);
+                let held = match token {
+                    Some(token) => self.holds(Token(token)).await?,
+                    None => depth.leased > 0,
+                };
+                Ok(!held && !self.may_wait(job).await?)
+            }
+            JobState::Completed | JobState::Failed | JobState::Cancelled => Ok(false),
+        }
+    }
+
+    /// Whether a lease is held: a change of nothing under it is made only then.
+    async fn holds(&self, token: Token) -> Result<bool, ServiceError> {
+        Ok(self.base.store.apply(Change::new().under(token, LeaseEnd::Keep)).await?.is_ok())
+    }
+
+    /// Whether the job may wait in its queue. It does not if the oldest payload there is younger than it,
+    /// for what is taken is the oldest.
+    async fn may_wait(&self, job: &Job) -> Result<bool, ServiceError> {
+        let queue = dispatch::queue_of(job.priority);
+        let oldest = self.base.store.waiting(queue, 1).await?.pop();
+        let Some(oldest) = oldest else { return Ok(false) };
+        let created_at = serde_json::from_slice::<JobPayload>(&oldest)
+            .ok()
+            .and_then(|payload| payload.created_at)
+            .and_then(|text| iso::parse(&text));
+        // One that does not say how old it is may be as old as any.
+        Ok(created_at.is_none_or(|created_at| created_at <= last_touched(job)))
+    }
+
+    async fn queue_again(&self, job: &Job, before: Revision) -> Result<bool, ServiceError> {
+        let change = Change::new().expect(records::job_key(&job.job_id), Some(before)).enqueue(Enqueue {
+            queue: dispatch::queue_of(job.priority),
+            payload: payload::of_job(job),
+            due_at: None,
+        });
+        Ok(self.base.store.apply(change).await?.is_ok())
+    }
+}
+
+/// When something last happened to the job.
+fn last_touched(job: &Job) -> Timestamp {
+    let attempt = job.attempts.last().map(|attempt| attempt.ended_at.unwrap_or(attempt.started_at));
+    attempt.unwrap_or(job.created_at).max(job.created_at)
+}

@@ -1,0 +1,69 @@
+//! The auditor: a slow walk through all that is kept beside the documents, and through the jobs that have
+//! not ended, which mends what an eviction, a failover that lost writes or a foreign hand has left half done.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    service::{ServiceError, execution::Execution, records},
+    store::{AuditPart, StoreError},
+};
+
+use super::{Shared, jittered};
+
+/// Between two walks.
+const RHYTHM: Duration = Duration::from_secs(600);
+/// The first one comes sooner: a store that was restored or failed over is looked at after the restart
+/// that usually goes with it.
+const FIRST: Duration = Duration::from_secs(60);
+/// Between two pieces of one walk, so that nobody notices it.
+const BREATH: Duration = Duration::from_millis(20);
+
+/// Until the worker has ended. Any number of processes may walk.
+pub async fn run(shared: Arc<Shared>, execution: Execution) {
+    let mut wait = jittered(FIRST);
+    while shared.pause(wait).await {
+        wait = jittered(RHYTHM);
+        match run_once(&shared, &execution).await {
+            Ok(0) => log::debug!("audit: all is well"),
+            Ok(mended) => log::warn!("audit: {mended} findings were mended"),
+            Err(e) => log::debug!("audit: {e}"),
+        }
+    }
+}
+
+/// One whole walk; how many findings were mended.
+pub async fn run_once(shared: &Shared, execution: &Execution) -> Result<usize, ServiceError> {
+    let mut mended = 0;
+    for part in records::audit_parts() {
+        mended += walk(shared, &part).await?;
+    }
+    let mut after = None;
+    loop {
+        let audited = execution.audit_jobs(after).await?;
+        report(&audited.mended);
+        mended += audited.mended.len();
+        after = audited.next;
+        if after.is_none() || !shared.pause(BREATH).await {
+            return Ok(mended);
+        }
+    }
+}
+
+async fn walk(shared: &Shared, part: &AuditPart) -> Result<usize, StoreError> {
+    let (mut mended, mut after) = (0, None);
+    loop {
+        let audited = shared.store.audit(part, after).await?;
+        report(&audited.mended);
+        mended += audited.mended.len();
+        after = audited.next;
+        if after.is_none() || !shared.pause(BREATH).await {
+            return Ok(mended);
+        }
+    }
+}
+
+fn report(mended: &[String]) {
+    for finding in mended {
+        log::warn!("audit: {finding}");
+    }
+}
