@@ -3,7 +3,10 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::app::{Answer, TestApp};
+use crate::support::{
+    app::{Answer, TestApp, memory},
+    sleepy_store::SleepyStore,
+};
 
 async fn post(app: &TestApp, path: &str, key: &str, body: &Value) -> Answer {
     let request = app.request(Method::POST, path).header("Idempotency-Key", key).json(body);
@@ -150,4 +153,36 @@ async fn a_page_of_another_site_may_send_the_key_and_read_that_it_was_replayed()
     let request = app.request(Method::POST, "/results/task").header("origin", "http://localhost:3000");
     let answer = Answer::of(request.json(&json!({"job": "x"})).send().await.unwrap()).await;
     assert!(answer.header("access-control-expose-headers").to_lowercase().contains("idempotency-replayed"));
+}
+
+#[tokio::test]
+async fn with_a_key_a_client_may_repeat_what_it_got_no_answer_to() {
+    let store = SleepyStore::over(memory());
+    let app = TestApp::builder().store(store.clone()).start().await;
+    for (path, id) in [("/results/task", "job_id"), ("/orchestrate", "workflow_id")] {
+        let before = app.app.store.depth().await.unwrap().open();
+        let body = json!({"job": "x"});
+        // Made, and repeated by the server itself; then both answers are lost and the client repeats it.
+        store.lose_answers(1);
+        let first = post(&app, path, "once", &body).await.ok();
+        assert_eq!(post(&app, path, "once", &body).await.ok()[id], first[id]);
+        store.lose_answers(2);
+        post(&app, path, "twice", &body).await.problem(503);
+        let second = post(&app, path, "twice", &body).await;
+        assert_eq!(second.header("idempotency-replayed"), "true");
+        assert_ne!(second.ok()[id], first[id]);
+        assert_eq!(app.app.store.depth().await.unwrap().open(), before + 2, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_cancellation_without_an_answer_may_be_repeated() {
+    let store = SleepyStore::over(memory());
+    let app = TestApp::builder().store(store.clone()).start().await;
+    let id = app.post("/results/task", &json!({"job": "x"})).await.ok()["job_id"].clone();
+    let path = format!("/jobs/{}/cancel", id.as_str().unwrap());
+    store.lose_answers(1);
+    app.post(&path, &json!({"reason": "enough"})).await.problem(503);
+    let cancelled = app.post(&path, &json!({"reason": "enough, I said"})).await.ok();
+    assert_eq!((&cancelled["state"], &cancelled["error"]), (&json!("cancelled"), &json!("enough")));
 }

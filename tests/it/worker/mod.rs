@@ -6,6 +6,7 @@ mod foreign;
 mod jobs;
 mod limits;
 mod odd;
+mod on_redis;
 mod real_model;
 mod stopping;
 mod upkeep;
