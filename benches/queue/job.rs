@@ -18,18 +18,41 @@ pub fn monotonic_ns() -> i64 {
     now.tv_sec * 1_000_000_000 + now.tv_nsec
 }
 
+/// Text that differs from job to job, as texts do: equal ones would be a special case for every hash table
+/// on the way.
+fn filler(seed: u64, length: usize) -> String {
+    const WORDS: [&str; 16] = [
+        "the ", "queue ", "holds ", "a ", "brief ", "of ", "agents ", "and ", "their ", "review ", "is ",
+        "not ", "lost ", "when ", "one ", "dies ",
+    ];
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut text = String::with_capacity(length + 8);
+    while text.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        text.push_str(WORDS[(state >> 60) as usize]);
+    }
+    text.truncate(length);
+    text
+}
+
 /// The owner's job JSON with as many bytes as asked for; `begun_ns` says that it is to be timed.
 pub fn payload(number: usize, begun_ns: Option<i64>) -> Vec<u8> {
     let begun = begun_ns.map_or(String::new(), |ns| format!(r#","t0":{ns}"#));
-    let head = format!(r#"{{"job_id":"bench-{number:016}"{begun},"job":""#);
-    let filler = setting("JOB_BYTES", 200usize).saturating_sub(head.len() + 2);
-    format!(r#"{head}{}"}}"#, "x".repeat(filler)).into_bytes()
+    // As long as the ids of the limit this is compared with, and in no order. The factor is odd, so no two
+    // numbers have the same.
+    let id = (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let head = format!(r#"{{"job_id":"{id:016x}"{begun},"job":""#);
+    let length = setting("JOB_BYTES", 200usize).saturating_sub(head.len() + 2);
+    format!(r#"{head}{}"}}"#, filler(number as u64, length)).into_bytes()
 }
 
 /// Ends every job with a result: lease, one result per job, time index, life limit.
 pub struct Noop {
     store: Arc<dyn Store>,
-    output: String,
+    /// Texts to choose the output from.
+    outputs: Vec<String>,
     ttl_ms: u64,
     latencies: Option<File>,
 }
@@ -38,7 +61,10 @@ impl Noop {
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self {
             store,
-            output: "r".repeat(setting("RESULT_BYTES", 1_000usize).saturating_sub(110)),
+            outputs: {
+                let length = setting("RESULT_BYTES", 1_000usize).saturating_sub(130);
+                (0..1_000).map(|seed| filler(seed, length)).collect()
+            },
             ttl_ms: setting("RESULT_TTL", 3_600u64) * 1_000,
             latencies: std::env::var("LAT_FILE")
                 .ok()
@@ -71,7 +97,8 @@ impl Handler for Noop {
         let key = DocKey::new(records::RESULT, asked.job_id);
         let body = format!(
             r#"{{"job_id":"{}","status":"completed","completed_at":{now},"output":"{}"}}"#,
-            asked.job_id, self.output
+            asked.job_id,
+            self.outputs[delivery.token.0 as usize % self.outputs.len()]
         );
         let change = Change::new()
             .under(delivery.token, LeaseEnd::Finish)

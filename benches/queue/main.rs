@@ -5,11 +5,12 @@
 //! enqueue N         N jobs by LPUSH, as a foreign program would
 //! produce N PER_S   the same at a steady rate, while a worker runs
 //! work              a worker until SIGTERM
+//! due N SECONDS     N jobs that fall due within one second, so many seconds from now
 //! latency K         K jobs, one at a time, that carry the time just before their LPUSH
 //! embedded N        N jobs on the embedded store, in this process: prints the drain as JSON
 //! ```
-//! The first four need `REDIS_URL` or `REDIS_PORT`. `SLOTS` (200, embedded: 64), `JOB_BYTES` (200),
-//! `RESULT_BYTES` (1000), `RESULT_TTL` (3600 s), `LAT_FILE`, `LAT_MIN_MS`, `LAT_MAX_MS`, `THREADS`.
+//! All but the last need `REDIS_URL` or `REDIS_PORT`. `SLOTS` (200, embedded: 64), `JOB_BYTES` (200),
+//! `RESULT_BYTES` (1000), `RESULT_TTL` (3600 s), `LIST` (queue), `LAT_FILE`, `LAT_MIN_MS`, `LAT_MAX_MS`, `THREADS`.
 //! `benches/compare.py` puts all of it beside rivals and limits.
 
 mod embedded;
@@ -39,6 +40,7 @@ fn main() {
         (Some("enqueue"), Some(jobs)) => produce::all_at_once(jobs),
         (Some("produce"), Some(jobs)) => produce::at_a_rate(jobs, number(2).unwrap_or(1_000)),
         (Some("latency"), Some(jobs)) => produce::one_by_one(jobs),
+        (Some("due"), Some(jobs)) => runtime.block_on(produce::due_together(jobs, number(2).unwrap_or(5))),
         (Some("work"), _) => runtime.block_on(work()),
         (Some("embedded"), Some(jobs)) => runtime.block_on(embedded::drain(jobs)),
         _ => eprintln!(
@@ -48,8 +50,7 @@ fn main() {
 }
 
 async fn work() {
-    let options = RedisOptions { url: redis_url(), prefix: String::new() };
-    let store = Arc::new(RedisStore::open(options).expect("REDIS_URL is a URL of a Redis"));
+    let store = Arc::new(store());
     let slots = setting("SLOTS", 200);
     let options = WorkerOptions { slots, lease: Duration::from_secs(30), order: QueueOrder::Strict };
     let worker =
@@ -58,6 +59,11 @@ async fn work() {
         .expect("signals can be received");
     term.recv().await;
     worker.stop(Duration::from_secs(1), std::future::pending()).await;
+}
+
+fn store() -> RedisStore {
+    let options = RedisOptions { url: redis_url(), prefix: String::new() };
+    RedisStore::open(options).expect("REDIS_URL is a URL of a Redis")
 }
 
 fn redis_url() -> String {

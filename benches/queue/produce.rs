@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::{self, Commands, Connection};
 
-use crate::{job, redis_url, setting};
+use productforge::store::{Change, Enqueue, MAX_BATCH, Queue, Store};
 
-const LIST: &str = "queue";
+use crate::{job, redis_url, setting, store};
+
 const CHUNK: usize = 500;
 
 fn connect() -> Connection {
@@ -14,9 +15,13 @@ fn connect() -> Connection {
     client.get_connection().expect("Redis answers")
 }
 
+fn list() -> String {
+    setting("LIST", "queue".to_owned())
+}
+
 fn push(redis: &mut Connection, from: usize, to: usize) {
     let payloads: Vec<Vec<u8>> = (from..to).map(|number| job::payload(number, None)).collect();
-    let _: usize = redis.lpush(LIST, payloads).expect("the jobs are taken");
+    let _: usize = redis.lpush(list(), payloads).expect("the jobs are taken");
 }
 
 /// All of them, then how long it took.
@@ -27,6 +32,25 @@ pub fn all_at_once(jobs: usize) {
         push(&mut redis, from, jobs.min(from + CHUNK));
     }
     println!("{{\"enqueue_s\":{}}}", begun.elapsed().as_secs_f64());
+}
+
+/// All of them due in the same second, so many seconds from now; through the store, which knows due times.
+pub async fn due_together(jobs: usize, seconds: usize) {
+    let store = store();
+    let due_at = store.now().await.expect("Redis answers") + 1_000 * seconds as i64;
+    let entry = |number| Enqueue {
+        queue: Queue::Low,
+        payload: job::payload(number, None),
+        due_at: Some(due_at + number as i64 % 1_000),
+    };
+    let changes = (0..jobs).step_by(MAX_BATCH).map(|from| Change {
+        enqueue: (from..jobs.min(from + MAX_BATCH)).map(entry).collect(),
+        ..Change::new()
+    });
+    for change in changes {
+        let _ = store.apply(change).await.expect("the jobs are taken");
+    }
+    println!("{{\"due_at\":{due_at}}}");
 }
 
 /// In small portions at a steady rate, whatever becomes of them (open loop).
@@ -50,7 +74,7 @@ pub fn one_by_one(jobs: usize) {
         // Numbers of their own: a second call must not meet the results of the first.
         let number = number + (job::monotonic_ns() / 1_000) as usize;
         let _: usize =
-            redis.lpush(LIST, job::payload(number, Some(job::monotonic_ns()))).expect("the job is taken");
+            redis.lpush(list(), job::payload(number, Some(job::monotonic_ns()))).expect("the job is taken");
         std::thread::sleep(Duration::from_millis(rand::random_range(shortest..=longest)));
     }
 }

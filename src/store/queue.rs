@@ -53,9 +53,9 @@ impl std::fmt::Display for Token {
     }
 }
 
-/// A share of something limited, such as one agent's concurrency: at most `limit` leases hold the
-/// same name at once.
+/// A share of something limited, such as one agent's concurrency.
 ///
+/// At most `limit` leases hold the same name at once.
 /// It is held from the change that claims it until its lease ends, however that comes about. Who claims
 /// says the limit; the last one said, by a change that was made, counts.
 ///

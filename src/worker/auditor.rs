@@ -1,10 +1,12 @@
-//! The auditor: a slow walk through all that is kept beside the documents, and through the jobs that have
-//! not ended, which mends what an eviction, a failover that lost writes or a foreign hand has left half done.
+//! The auditor: a slow walk that mends what an eviction, a failover or a foreign hand has left half done.
+//!
+//! It goes through all that is kept beside the documents, through the jobs that have not ended, and keeps the
+//! dead set within its bound.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    service::{ServiceError, execution::Execution, records},
+    service::{ServiceError, Services, jobs::MAX_DEAD_JOBS, records},
     store::{AuditPart, StoreError},
 };
 
@@ -19,11 +21,11 @@ const FIRST: Duration = Duration::from_secs(60);
 const BREATH: Duration = Duration::from_millis(20);
 
 /// Until the worker has ended. Any number of processes may walk.
-pub async fn run(shared: Arc<Shared>, execution: Execution) {
+pub async fn run(shared: Arc<Shared>, services: Services) {
     let mut wait = jittered(FIRST);
     while shared.pause(wait).await {
         wait = jittered(RHYTHM);
-        match run_once(&shared, &execution).await {
+        match run_once(&shared, &services).await {
             Ok(0) => log::debug!("audit: all is well"),
             Ok(mended) => log::warn!("audit: {mended} findings were mended"),
             Err(e) => log::debug!("audit: {e}"),
@@ -32,14 +34,15 @@ pub async fn run(shared: Arc<Shared>, execution: Execution) {
 }
 
 /// One whole walk; how many findings were mended.
-pub async fn run_once(shared: &Shared, execution: &Execution) -> Result<usize, ServiceError> {
+pub async fn run_once(shared: &Shared, services: &Services) -> Result<usize, ServiceError> {
     let mut mended = 0;
     for part in records::audit_parts() {
         mended += walk(shared, &part).await?;
     }
+    while services.jobs.trim_dead(MAX_DEAD_JOBS).await? && shared.pause(BREATH).await {}
     let mut after = None;
     loop {
-        let audited = execution.audit_jobs(after).await?;
+        let audited = services.execution.audit_jobs(after).await?;
         report(&audited.mended);
         mended += audited.mended.len();
         after = audited.next;

@@ -98,7 +98,7 @@ pub fn start(services: Services, options: WorkerOptions) -> WorkerHandle {
     let (store, clock) = (base.store.clone(), base.clock.clone());
     let handler = Arc::new(run_job::RunJob::new(services.execution.clone()));
     let worker = start_with(store, clock, handler, options);
-    worker.roles.spawn(auditor::run(worker.shared.clone(), services.execution));
+    worker.roles.spawn(auditor::run(worker.shared.clone(), services));
     worker
 }
 
