@@ -198,10 +198,10 @@ fn attempts_fit(job: &Job, swept: &BTreeSet<u64>, verdict: &mut Verdict) {
 
 /// A request is one job; a step in a round is one job.
 fn created_once(contents: &Contents, verdict: &mut Verdict) {
-    let mut texts: BTreeMap<(&str, Option<&str>, Option<&str>, Option<u32>), &str> = BTreeMap::new();
+    let mut texts = BTreeMap::new();
     for job in contents.jobs.values() {
         let place = (job.task.as_str(), job.workflow_id.as_deref(), job.step.as_deref(), job.round);
-        if let Some(other) = texts.insert(place, &job.job_id) {
+        if let Some(other) = texts.insert(place, job.job_id.as_str()) {
             verdict.duplicates.push(format!("duplicate: {other} and {} are both {place:?}", job.job_id));
         }
         let belongs = match &job.workflow_id {
@@ -230,13 +230,13 @@ fn workflow_is_whole(contents: &Contents, workflow: &Workflow, verdict: &mut Ver
     let mut with_results = BTreeSet::new();
     for step in &workflow.steps {
         let job = contents.jobs.get(&step.job_id).map(|job| job.state);
-        let fits = match (step.status, job) {
-            (StepStatus::Completed, Some(JobState::Completed)) => true,
-            (StepStatus::Failed, Some(JobState::Failed)) => true,
-            (StepStatus::Cancelled, Some(JobState::Cancelled)) => true,
-            (StepStatus::Skipped, None | Some(JobState::Cancelled)) => true,
-            _ => false,
-        };
+        let fits = matches!(
+            (step.status, job),
+            (StepStatus::Completed, Some(JobState::Completed))
+                | (StepStatus::Failed, Some(JobState::Failed))
+                | (StepStatus::Cancelled, Some(JobState::Cancelled))
+                | (StepStatus::Skipped, None | Some(JobState::Cancelled))
+        );
         if !fits {
             verdict.wrong.push(format!("workflow {id}: step {step:?} has a job that is {job:?}"));
         }

@@ -111,5 +111,5 @@ fn look_at(job: &Job, asks: &[&Asked], starts: &[Start], journaled: i64, verdict
 
 /// The process of an attempt: `host-pid-…`.
 fn pid(attempt: &Attempt) -> Option<u32> {
-    attempt.worker.rsplitn(3, '-').nth(1)?.parse().ok()
+    attempt.worker.rsplit('-').nth(1)?.parse().ok()
 }
