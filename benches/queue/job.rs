@@ -40,10 +40,8 @@ fn filler(seed: u64, length: usize) -> String {
 /// The owner's job JSON with as many bytes as asked for; `begun_ns` says that it is to be timed.
 pub fn payload(number: usize, begun_ns: Option<i64>) -> Vec<u8> {
     let begun = begun_ns.map_or(String::new(), |ns| format!(r#","t0":{ns}"#));
-    // As long as the ids of the limit this is compared with, and in no order. The factor is odd, so no two
-    // numbers have the same.
-    let id = (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let head = format!(r#"{{"job_id":"{id:016x}"{begun},"job":""#);
+    // The ids of the limit and of the rivals this is compared with rise, too.
+    let head = format!(r#"{{"job_id":"{number:016x}"{begun},"job":""#);
     let length = setting("JOB_BYTES", 200usize).saturating_sub(head.len() + 2);
     format!(r#"{head}{}"}}"#, filler(number as u64, length)).into_bytes()
 }

@@ -47,12 +47,27 @@ local token = fresh(KEYS[6], last_token, #payloads)
 local expires = int(now + tonumber(ARGV[2]))
 local holder = ' ' .. #ARGV[3] .. ' ' .. ARGV[3]
 local fresh_entry = { '0 0' .. holder, '1 0' .. holder, '2 0' .. holder }
+
+-- Tokens follow each other: the last three digits are written by hand, which is four times as quick as
+-- printing the whole number.
+local thousands, head
+local function name_of(number)
+  local rest = number % 1000
+  local above = (number - rest) / 1000
+  if above ~= thousands then
+    thousands, head = above, int(above)
+  end
+  local tens = rest % 100
+  local ones = tens % 10
+  return head .. string.char(48 + (rest - tens) / 100, 48 + (tens - ones) / 10, 48 + ones)
+end
+
 local crashed = {}
 local leases, inflight, reply = {}, {}, { paused, int(token), ranks, '' }
 for i = 1, #payloads do
   local payload = payloads[i]
   local rank = string.byte(ranks, i) - 48
-  local name = int(token + i - 1)
+  local name = name_of(token + i - 1)
   local entry = fresh_entry[rank + 1]
   if marked > 0 then
     local crashes = take_crashes(KEYS[7], rank, payload)
