@@ -44,7 +44,8 @@ pub fn audit_parts() -> Vec<AuditPart> {
     let main = [AGENT, WORKFLOW, JOB, RESULT, DEAD_JOB, WORKER].map(|kind| (kind, IndexName::all(kind)));
     let jobs = JobState::ALL.map(|state| (JOB, jobs_by_state(state)));
     let workflows = WorkflowStatus::ALL.map(|status| (WORKFLOW, workflows_by_status(status)));
-    let indexes = main.into_iter().chain(jobs).chain(workflows);
+    let dead = [(DEAD_JOB, dead_jobs_oldest())];
+    let indexes = main.into_iter().chain(jobs).chain(workflows).chain(dead);
     std::iter::once(AuditPart::Leases)
         .chain(indexes.map(|(kind, index)| AuditPart::Index(kind, index)))
         .collect()

@@ -8,9 +8,7 @@ use crate::{
         Attempt, AttemptOutcome, DeadReason, Job, JobMode, JobPayload, JobResult, JobState, ResultStatus,
         StepStatus, Timestamp, Workflow,
     },
-    store::{
-        CRASHES_BEFORE_POISON, Change, Delivery, LeaseEnd, MAX_BATCH, Refusal, Revision, StoreError, Token,
-    },
+    store::{CRASHES_BEFORE_POISON, Change, Delivery, LeaseEnd, Refusal, Revision, StoreError, Token},
 };
 
 use super::{Admission, Execution, Running, TRIES, answer, fail::Loss, payload};
@@ -114,7 +112,9 @@ impl Execution {
                 let revision = job_before.unwrap_or_else(|| Revision::of(b""));
                 return Ok(Some(Admission::Run(Box::new(running(job, workflow, revision)))));
             }
-            if delivery.crashes == 0 && self.is_held(open.token).await? {
+            if let Some(token) = open.token
+                && self.holds(Token(token)).await?
+            {
                 return self.postpone(delivery, None, "it is run by another worker already").await;
             }
         }
@@ -218,14 +218,6 @@ impl Execution {
         let found: Found<Workflow> =
             records::load(self.base.store.as_ref(), records::workflow_key(id)).await?;
         Ok(found.filter(|(workflow, _)| workflow.step(&job.job_id).is_some()))
-    }
-
-    /// Whether somebody holds the lease of an open attempt. With very many leases nobody can say
-    /// quickly; then it counts as held.
-    async fn is_held(&self, token: Option<u64>) -> Result<bool, StoreError> {
-        let Some(token) = token else { return Ok(false) };
-        let leases = self.base.store.leases(MAX_BATCH).await?;
-        Ok(leases.len() == MAX_BATCH || leases.iter().any(|lease| lease.token == Token(token)))
     }
 
     /// Takes the results that a legacy worker wrote for steps of this workflow as their outputs;

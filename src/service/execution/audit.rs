@@ -10,11 +10,11 @@ use super::{Execution, payload};
 use crate::{
     model::{Job, JobPayload, JobState, Timestamp, iso},
     service::{ServiceError, dispatch, records},
-    store::{Audited, Change, Cursor, Enqueue, LeaseEnd, ListQuery, MAX_BATCH, QueueDepth, Revision, Token},
+    store::{Audited, Change, Cursor, Enqueue, ListQuery, MAX_BATCH, QueueDepth, Revision, Token},
 };
 
 /// A job that was touched later than this ago is left alone: its payload may be between two places.
-const SETTLED_AFTER: TimeDelta = TimeDelta::minutes(10);
+const SETTLED_AFTER: TimeDelta = TimeDelta::minutes(30);
 
 impl Execution {
     /// Looks at a page of all jobs, newest first; queues again those whose payload is nowhere.
@@ -43,7 +43,7 @@ impl Execution {
 
     /// Whether no queue, no lease and no due time can have the job's payload. In doubt it is somewhere.
     async fn is_nowhere(&self, job: &Job, depth: &QueueDepth, now: Timestamp) -> Result<bool, ServiceError> {
-        if depth.parked > 0 {
+        if depth.parked > 0 && job.waits_for.is_some() {
             return Ok(false);
         }
         match job.state {
@@ -51,8 +51,7 @@ impl Execution {
                 let overdue = job.due_at.is_some_and(|due| now - due > SETTLED_AFTER);
                 Ok(overdue && !self.may_wait(job).await?)
             }
-            // One that was taken and is not admitted yet is leased.
-            JobState::Queued => Ok(depth.leased == 0 && !self.may_wait(job).await?),
+            JobState::Queued => Ok(!self.may_wait(job).await?),
             JobState::Running => {
                 let token = job.attempts.last().and_then(|attempt| attempt.token);
                 let held = match token {
@@ -63,11 +62,6 @@ impl Execution {
             }
             JobState::Completed | JobState::Failed | JobState::Cancelled => Ok(false),
         }
-    }
-
-    /// Whether a lease is held: a change of nothing under it is made only then.
-    async fn holds(&self, token: Token) -> Result<bool, ServiceError> {
-        Ok(self.base.store.apply(Change::new().under(token, LeaseEnd::Keep)).await?.is_ok())
     }
 
     /// Whether the job may wait in its queue. It does not if the oldest payload there is younger than it,
@@ -94,8 +88,8 @@ impl Execution {
     }
 }
 
-/// When something last happened to the job.
+/// When something last happened to the job: its payload was put into its queue then, or later.
 fn last_touched(job: &Job) -> Timestamp {
     let attempt = job.attempts.last().map(|attempt| attempt.ended_at.unwrap_or(attempt.started_at));
-    attempt.unwrap_or(job.created_at).max(job.created_at)
+    attempt.unwrap_or(job.created_at).max(job.ready_since())
 }

@@ -9,7 +9,7 @@ use crate::{
         AttemptOutcome, JobResult, JobState, ResultStatus, StepStatus, TemplateRole, Timestamp, Verdict,
         Workflow,
     },
-    store::{Change, LeaseEnd, Refusal},
+    store::{Change, DocKey, LeaseEnd, Refusal},
 };
 
 use super::{Answer, Ending, Execution, Running, TRIES};
@@ -25,6 +25,7 @@ impl Execution {
             .and_then(|w| w.step(&running.job.job_id))
             .is_some_and(|s| s.role == TemplateRole::Qa);
         let verdict = is_review.then(|| parse_verdict(&answer.call.answer));
+        let mut there_already: Vec<String> = Vec::new();
         for _ in 0..TRIES {
             let now = self.base.clock.now();
             let mut job = running.job.clone();
@@ -53,7 +54,8 @@ impl Execution {
                     attempts: job.attempts.len() as u32,
                 };
                 let planned = workflow.steps.len();
-                let effects = advance::completed(&mut workflow, &job.job_id, output, now);
+                let mut effects = advance::completed(&mut workflow, &job.job_id, output, now);
+                effects.enqueue.retain(|follow_up| !there_already.contains(follow_up));
                 if workflow.steps.len() > planned {
                     let added = workflow.steps.iter().filter(|s| s.status != StepStatus::Completed);
                     queued_agents =
@@ -73,6 +75,10 @@ impl Execution {
                 Err(refusal) => {
                     if let Some(ending) = self.refused(running, &refusal).await? {
                         return Ok(ending);
+                    }
+                    // A follow-up that a foreign program queued before its time has its job already.
+                    if let Refusal::Changed(DocKey { kind: records::JOB, id }) = refusal {
+                        there_already.push(id);
                     }
                 }
             }

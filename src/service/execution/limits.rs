@@ -3,7 +3,7 @@
 
 use crate::{
     model::{Agent, DEFAULT_MODEL, Job, JobState, derived_id},
-    store::{Change, Claim, Delivery, LeaseEnd, Refusal, Revision},
+    store::{Change, Claim, Delivery, LeaseEnd, MAX_CLAIM_LIMIT, Refusal, Revision},
 };
 
 use super::{Admission, Execution, answer};
@@ -17,6 +17,8 @@ impl Execution {
     pub(super) fn claims(&self, agent: &Agent) -> Vec<Claim> {
         let mut claims = Vec::new();
         if let Some(limit) = agent.max_concurrency.filter(|limit| *limit > 0) {
+            // A document of a foreign hand may say more than there is.
+            let limit = limit.min(MAX_CLAIM_LIMIT);
             claims.push(Claim { name: claim_name("agent", &agent.name), limit });
         }
         let model = self.model_of(agent);

@@ -26,7 +26,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     model::{Agent, Job, JobResult, JobState, ResultStatus, Timestamp, Workflow},
-    store::{Revision, Token},
+    store::{Change, LeaseEnd, Revision, Token},
 };
 
 use super::{Agents, Foundation, ServiceError, records};
@@ -97,6 +97,11 @@ impl Execution {
     pub async fn was_cancelled(&self, job_id: &str) -> bool {
         let found = records::load::<Job>(self.base.store.as_ref(), records::job_key(job_id)).await;
         matches!(found, Ok(Some((job, _))) if job.state == JobState::Cancelled)
+    }
+
+    /// Whether a lease is held: a change of nothing under it is made only then.
+    async fn holds(&self, token: Token) -> Result<bool, ServiceError> {
+        Ok(self.base.store.apply(Change::new().under(token, LeaseEnd::Keep)).await?.is_ok())
     }
 
     fn busy(&self, job_id: &str) -> ServiceError {

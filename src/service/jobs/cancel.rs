@@ -54,9 +54,11 @@ impl Jobs {
         let mut others = Vec::new();
         if let Some((mut workflow, workflow_before)) = self.workflow_of(&job).await? {
             let effects = intervene::cancelled(&mut workflow, id, reason, now);
+            // Also where it says nothing new of the workflow: somebody may reopen it at this moment and
+            // count on this job.
+            let key = records::workflow_key(&workflow.workflow_id);
+            change = change.expect(key, Some(workflow_before));
             if !effects.events.is_empty() {
-                let key = records::workflow_key(&workflow.workflow_id);
-                change = change.expect(key, Some(workflow_before));
                 change = dispatch::add_story(change, &workflow, &effects);
                 let ids = workflow.steps.iter().map(|s| s.job_id.as_str()).filter(|other| *other != id);
                 others = self.documents(ids).await?;

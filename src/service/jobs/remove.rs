@@ -23,12 +23,14 @@ impl Jobs {
                     "job {id} is {state}; cancel it first, or wait for its end"
                 )));
             }
-            if let Some((workflow, _)) = self.workflow_of(&found.job).await?
-                && !workflow.is_over()
-            {
-                return Err(self.needed(id, &workflow));
+            let mut change = Change::new();
+            if let Some((workflow, before)) = self.workflow_of(&found.job).await? {
+                if !workflow.is_over() {
+                    return Err(self.needed(id, &workflow));
+                }
+                change = change.expect(records::workflow_key(&workflow.workflow_id), Some(before));
             }
-            let mut change = Change::new()
+            change = change
                 .expect(records::job_key(id), found.before)
                 .delete(records::job_key(id))
                 .delete(records::dead_job_key(id))

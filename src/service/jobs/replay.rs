@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     engine::intervene,
-    model::{DeadJob, DeadReason, Job, JobState, Timestamp, Workflow, WorkflowStatus},
+    model::{DeadJob, DeadReason, Job, JobState, StepStatus, Timestamp, Workflow, WorkflowStatus},
     store::{Change, Enqueue, MAX_PAYLOAD_BYTES, Queue, Revision},
 };
 
@@ -90,6 +90,24 @@ impl Jobs {
         let mut change =
             Change::new().expect(records::workflow_key(&workflow.workflow_id), Some(workflow_before));
         change = dispatch::add_story(change, &workflow, &effects);
+        for (other, before) in &known {
+            let key = records::job_key(&other.job_id);
+            let waits = workflow.step(&other.job_id).is_some_and(|step| step.status == StepStatus::Waiting);
+            if !other.state.is_terminal() {
+                // The workflow counts on it: it must not end at this moment.
+                if !effects.enqueue.contains(&other.job_id) {
+                    change = change.expect(key, Some(before.clone()));
+                }
+            } else if waits {
+                // It gets a job anew when its time comes.
+                change = change
+                    .expect(key.clone(), Some(before.clone()))
+                    .delete(key)
+                    .delete(records::result_key(&other.job_id))
+                    .delete(records::dead_job_key(&other.job_id))
+                    .delete(records::tombstone_key(&other.job_id));
+            }
+        }
         let mut retried = job;
         retried.replay(now);
         for step in effects.enqueue.iter().filter_map(|job| workflow.step(job)) {

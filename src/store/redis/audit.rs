@@ -3,6 +3,9 @@
 use super::{Shared, reply::Reply, script};
 use crate::store::{AuditPart, Audited, Cursor, StoreError};
 
+/// The last of the four walks of [`AuditPart::Leases`].
+const CLAIMS: &str = "4";
+
 pub(super) async fn audit(
     store: &Shared,
     part: &AuditPart,
@@ -13,8 +16,11 @@ pub(super) async fn audit(
         AuditPart::Leases => {
             let place = after.map_or("1 0".to_owned(), |cursor| cursor.0);
             let (walk, cursor) = place.split_once(' ').ok_or_else(foreign_cursor)?;
-            if !["1", "2", "3"].contains(&walk) || cursor.parse::<u64>().is_err() {
+            if !["1", "2", "3", CLAIMS].contains(&walk) || cursor.parse::<u64>().is_err() {
                 return Err(foreign_cursor());
+            }
+            if walk == CLAIMS {
+                return audit_claims(store, cursor).await;
             }
             let [high, normal, low] = &keys.lists;
             let touched = [high, normal, low, &keys.leases, &keys.inflight, &keys.crashes, &keys.claimed];
@@ -23,8 +29,8 @@ pub(super) async fn audit(
             });
             let mut reply = Reply::of("audit", value.await?)?;
             let (walk, cursor): (u8, _) = (reply.number()?, reply.text()?);
-            let next = (walk != 0).then(|| Cursor(format!("{walk} {cursor}")));
-            read(reply, next)
+            let next = if walk == 0 { format!("{CLAIMS} 0") } else { format!("{walk} {cursor}") };
+            read(reply, Some(Cursor(next)))
         }
         AuditPart::Index(kind, index) => {
             let cursor = after.map_or("0".to_owned(), |cursor| cursor.0);
@@ -41,6 +47,17 @@ pub(super) async fn audit(
             read(reply, (next != "0").then_some(Cursor(next)))
         }
     }
+}
+
+async fn audit_claims(store: &Shared, cursor: &str) -> Result<Audited, StoreError> {
+    let keys = &store.keys;
+    let touched = [&keys.leases, &keys.parked, &keys.parked_count];
+    let value = script::AUDIT_CLAIMS.run(&store.work, &touched, |command| {
+        command.arg(&keys.prefix).arg(cursor);
+    });
+    let mut reply = Reply::of("audit", value.await?)?;
+    let next = reply.text()?;
+    read(reply, (next != "0").then(|| Cursor(format!("{CLAIMS} {next}"))))
 }
 
 fn read(mut reply: Reply, next: Option<Cursor>) -> Result<Audited, StoreError> {

@@ -32,6 +32,7 @@ macro_rules! scripts {
 
 scripts! {
     Writes APPLY = "scripts/prelude.lua" "scripts/apply.lua";
+    Writes AUDIT_CLAIMS = "scripts/prelude.lua" "scripts/audit_claims.lua";
     Writes AUDIT_INDEX = "scripts/prelude.lua" "scripts/audit_index.lua";
     Writes AUDIT_LEASES = "scripts/prelude.lua" "scripts/audit_leases.lua";
     Reads COUNT = "scripts/prelude.lua" "scripts/count.lua";

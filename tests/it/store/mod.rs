@@ -75,6 +75,7 @@ mod revoking;
 mod sqlite_files;
 mod waiting;
 
+mod redis_audits;
 mod redis_only;
 mod redis_outages;
 mod redis_refusals;

@@ -17,7 +17,7 @@ use crate::support::{
 };
 
 const START_MS: i64 = 1_763_800_000_000;
-const LONG_MS: i64 = 11 * 60_000;
+const LONG_MS: i64 = 31 * 60_000;
 
 fn world() -> (App, Arc<ManualClock>) {
     let (store, clock) = memory_at(START_MS);

@@ -5,5 +5,5 @@
 return {
   redis.call('LLEN', KEYS[1]), redis.call('LLEN', KEYS[2]), redis.call('LLEN', KEYS[3]),
   redis.call('ZCARD', KEYS[4]), redis.call('ZCARD', KEYS[5]),
-  tonumber(redis.call('GET', KEYS[6]) or 0), table.concat(redis.call('HKEYS', KEYS[7])),
+  math.max(0, tonumber(redis.call('GET', KEYS[6]) or 0) or 0), table.concat(redis.call('HKEYS', KEYS[7])),
 }

@@ -24,20 +24,25 @@ redis.call('ZCARD', KEYS[4])
 redis.call('HLEN', KEYS[5])
 local last_token = redis.call('GET', KEYS[6])
 
-local left = tonumber(ARGV[1])
+-- Few at a time, so that no reply is much larger than this: payloads of a megabyte are allowed.
+local PORTION, ENOUGH_BYTES = 8, 4 * 1024 * 1024
+
+local left, bytes = tonumber(ARGV[1]), 0
 local ranks, payloads = {}, {}
 for i = 1, 3 do
   local rank = order[i]
-  if left > 0 and waiting[i] > 0 and not string.find(paused, rank, 1, true) then
-    -- Nothing if the order names a queue twice.
-    local popped = redis.call('RPOP', KEYS[rank + 1], left) or {}
-    if #payloads == 0 then
-      payloads = popped
-    else
-      for _, payload in ipairs(popped) do payloads[#payloads + 1] = payload end
+  if waiting[i] > 0 and not string.find(paused, rank, 1, true) then
+    while left > 0 and bytes < ENOUGH_BYTES do
+      local popped = redis.call('RPOP', KEYS[rank + 1], math.min(left, PORTION))
+      if not popped then break end
+      for j = 1, #popped do
+        payloads[#payloads + 1] = popped[j]
+        bytes = bytes + #popped[j]
+      end
+      ranks[#ranks + 1] = string.rep(rank, #popped)
+      left = left - #popped
+      if #popped < PORTION then break end
     end
-    ranks[#ranks + 1] = string.rep(rank, #popped)
-    left = left - #popped
   end
 end
 if #payloads == 0 then return { paused, 0, '', '' } end
