@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::oneshot,
+    sync::{oneshot, watch},
 };
 
 use super::{
@@ -57,6 +57,8 @@ struct State {
     asked: Mutex<Vec<Asked>>,
     answers: AtomicUsize,
     dice: AtomicU64,
+    /// Whether answers are kept back.
+    holding: watch::Sender<bool>,
 }
 
 /// The server; dropping it ends it.
@@ -73,6 +75,7 @@ impl Model {
             asked: Mutex::default(),
             answers: AtomicUsize::new(0),
             dice: AtomicU64::new(seed),
+            holding: watch::Sender::new(false),
         });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -95,6 +98,11 @@ impl Model {
     /// Where one start of a process asks.
     pub fn url(&self, process: usize) -> String {
         format!("http://{}/{process}/v1", self.address)
+    }
+
+    /// Keeps all answers back from now on, or gives them.
+    pub fn hold(&self, holding: bool) {
+        self.state.holding.send_replace(holding);
     }
 
     pub fn asked(&self) -> Vec<Asked> {
@@ -123,6 +131,13 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
     }
 }
 
+/// Until the answer is to be given.
+async fn ready(state: &State) {
+    tokio::time::sleep(think(state)).await;
+    // The sender is in the state, so this cannot fail.
+    state.holding.subscribe().wait_for(|holding| !holding).await.ok();
+}
+
 async fn serve(mut stream: TcpStream, state: Arc<State>) {
     let mut unread = Vec::new();
     while let Some((process, body)) = read_request(&mut stream, &mut unread).await {
@@ -135,7 +150,7 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) {
         };
         let mut byte = [0u8; 1];
         tokio::select! {
-            () = tokio::time::sleep(think(&state)) => {}
+            () = ready(&state) => {}
             // A client that waits for its answer sends nothing: readable means that it hung up.
             _ = stream.peek(&mut byte) => return,
         }

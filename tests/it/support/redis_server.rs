@@ -123,7 +123,7 @@ impl RedisServer {
             Err(error) => panic!("redis-server cannot be started: {error}"),
         };
         let watchdog = watchdog(server.id());
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while !is_ready(&log_path) {
             if server.try_wait().unwrap().is_some() {
                 Running { server, watchdog }.end();
