@@ -13,9 +13,29 @@ use super::{
     sqlite_harness,
 };
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_planted_fault_is_found_and_shrunk() {
-    for fault in Fault::ALL {
+/// In four parts, so that none is long on a slow machine.
+const PARTS: usize = 4;
+
+macro_rules! every_planted_fault_is_found_and_shrunk {
+    ($($name:ident $part:literal),+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                are_found_and_shrunk($part).await;
+            }
+        )+
+    };
+}
+
+every_planted_fault_is_found_and_shrunk!(
+    every_planted_fault_is_found_and_shrunk_1 0,
+    every_planted_fault_is_found_and_shrunk_2 1,
+    every_planted_fault_is_found_and_shrunk_3 2,
+    every_planted_fault_is_found_and_shrunk_4 3
+);
+
+async fn are_found_and_shrunk(part: usize) {
+    for fault in Fault::ALL.into_iter().skip(part).step_by(PARTS) {
         let open = async || Some(plant(fault, sqlite_harness::memory().await?));
         let mut finding = None;
         for seed in SEEDS {
