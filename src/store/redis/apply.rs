@@ -8,20 +8,24 @@ use std::{
     time::Duration,
 };
 
-use deadpool_redis::redis::Cmd;
 use tokio::sync::oneshot;
 
-use super::{Shared, error::unexpected, keys::Keys, link::limit, ms, reply::Reply, script, standing};
-use crate::store::{
-    Applied, Change, EVENT_RETENTION_MS, IndexName, LeaseEnd, LeaseUse, MAX_EVENTS_PER_STREAM, Outcome,
-    Refusal, StoreError, limits,
+use super::{
+    Shared,
+    error::unexpected,
+    link::limit,
+    plan::{MAX_PUTS, Plan},
+    reply::Reply,
+    script,
 };
+use crate::store::{Applied, Change, LeaseEnd, MAX_BATCH, Outcome, Refusal, StoreError, limits};
 
 /// Calls under way at once: one is at work in Redis while the next is being written.
 const MAX_CALLS: usize = 2;
 /// A batch ends with the change that reaches one of these, so that no call keeps Redis for long.
 const BATCH_CHANGES: usize = 64;
 const BATCH_ENTRIES: usize = 150;
+const _: () = assert!(BATCH_ENTRIES + MAX_BATCH <= MAX_PUTS);
 const BATCH_BYTES: usize = 256 * 1024;
 
 /// The changes that wait for a call.
@@ -217,76 +221,10 @@ async fn send(store: &Shared, changes: &[Change]) -> Result<Vec<Result<Outcome, 
         &keys.all_events,
     ];
     store.work.freshen().await.map_err(|error| store.work.place().explain(&error))?;
-    let value = script::APPLY
-        .run(&store.work, &keys, |command| {
-            command.arg(&store.keys.prefix).arg(MAX_EVENTS_PER_STREAM).arg(EVENT_RETENTION_MS);
-            for change in changes {
-                write(command, change, &store.keys);
-            }
-        })
-        .await?;
+    let plan = Plan::of(changes, &store.keys);
+    let value = script::APPLY.run(&store.work, &keys, |command| plan.write(command)).await?;
     let mut reply = Reply::of("apply", value)?;
     changes.iter().map(|change| Ok(read(change, &mut reply))).collect()
-}
-
-/// A change as the script reads it.
-fn write(command: &mut Cmd, change: &Change, keys: &Keys) {
-    let end = match &change.lease {
-        Some(lease) => {
-            command.arg(lease.token.0);
-            match &lease.end {
-                LeaseEnd::Keep => 0,
-                LeaseEnd::Finish => 1,
-                LeaseEnd::Requeue => 2,
-                LeaseEnd::Park(_) => 3,
-            }
-        }
-        None => {
-            command.arg("");
-            0
-        }
-    };
-    let lengths = [
-        change.expect.len(),
-        change.put.len(),
-        change.delete.len(),
-        change.enqueue.len(),
-        change.events.len(),
-        change.revoke.len(),
-        change.claim.len(),
-    ];
-    // Each is at most MAX_BATCH: `limits` has looked.
-    let mut header = [end; 8];
-    for (byte, length) in header[1..].iter_mut().zip(lengths) {
-        *byte = length as u8;
-    }
-    command.arg(&header);
-    for expectation in &change.expect {
-        let revision = expectation.revision.as_ref().map_or("", |revision| revision.as_str());
-        command.arg(keys.document(&expectation.key)).arg(revision);
-    }
-    for put in &change.put {
-        command.arg(keys.document(&put.key)).arg(&put.key.id).arg(&put.body).arg(standing::pack(put, keys));
-    }
-    for key in &change.delete {
-        command.arg(keys.document(key)).arg(&key.id).arg(keys.index(&IndexName::all(key.kind)));
-    }
-    for entry in &change.enqueue {
-        let due = entry.due_at.map_or(String::new(), |at| ms::point(at).to_string());
-        command.arg(entry.queue.rank()).arg(due).arg(&entry.payload);
-    }
-    for event in &change.events {
-        command.arg(&event.stream).arg(&event.body);
-    }
-    for token in &change.revoke {
-        command.arg(token.0);
-    }
-    for claim in &change.claim {
-        command.arg(&claim.name).arg(claim.limit);
-    }
-    if let Some(LeaseUse { end: LeaseEnd::Park(claim), .. }) = &change.lease {
-        command.arg(&claim.name).arg(claim.limit);
-    }
 }
 
 /// What the script says of one change.

@@ -18,6 +18,7 @@ mod event_watch;
 mod keys;
 mod link;
 mod ms;
+mod plan;
 mod queues;
 mod reply;
 mod script;

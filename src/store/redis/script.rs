@@ -1,4 +1,4 @@
-//! The scripts, one file per verb, and how one is run.
+//! The scripts, one file per verb (the one write: a folder), and how one is run.
 
 use std::sync::LazyLock;
 
@@ -31,7 +31,8 @@ macro_rules! scripts {
 }
 
 scripts! {
-    Writes APPLY = "scripts/prelude.lua" "scripts/apply.lua";
+    Writes APPLY = "scripts/prelude.lua" "scripts/apply/look.lua" "scripts/apply/note.lua"
+        "scripts/apply/documents.lua" "scripts/apply/ends.lua" "scripts/apply/make.lua";
     Writes AUDIT_CLAIMS = "scripts/prelude.lua" "scripts/audit_claims.lua";
     Writes AUDIT_INDEX = "scripts/prelude.lua" "scripts/audit_index.lua";
     Writes AUDIT_LEASES = "scripts/prelude.lua" "scripts/audit_leases.lua";

@@ -3,12 +3,14 @@
 use super::{keys::Keys, ms};
 use crate::store::{IndexName, Put};
 
-/// Life, main index and narrower ones as a msgpack list of texts; `scripts/apply.lua` says in which order.
+/// Where the id begins, life, main index and narrower ones as a msgpack list of texts; `scripts/apply/look.lua` says in which order.
 pub(super) fn pack(put: &Put, keys: &Keys) -> Vec<u8> {
     let all = IndexName::all(put.key.kind);
     let main = put.indexes.iter().rfind(|(index, _)| *index == all);
     let narrower = put.indexes.iter().filter(|(index, _)| *index != all);
-    let mut texts = Vec::with_capacity(1 + 2 * put.indexes.len().max(1));
+    let mut texts = Vec::with_capacity(2 + 2 * put.indexes.len().max(1));
+    // As Lua counts: from 1, behind the prefix, the kind and its colon.
+    texts.push((keys.prefix.len() + put.key.kind.0.len() + 2).to_string());
     texts.push(put.ttl_ms.map_or(String::new(), |ttl| ms::span(ttl).to_string()));
     texts.push(keys.index(&all));
     texts.push(main.map_or(String::new(), |(_, at)| ms::seconds(*at)));
