@@ -124,6 +124,15 @@ pub trait Store: Send + Sync {
     /// store are not reported here (the next `reserve` will); the wait then lasts for `longest`.
     async fn wait_for_work(&self, longest: Duration);
 
+    /// Waits like [`Store::wait_for_work`] until something may be ready, and takes it like [`Store::reserve`];
+    /// an engine may do both in one go. Nothing if nothing came in time. What is taken for a caller that has
+    /// gone meanwhile (its future was dropped) goes back to the front of its queue.
+    async fn reserve_or_wait(
+        &self,
+        request: &Reserve,
+        longest: Duration,
+    ) -> Result<Vec<Delivery>, StoreError>;
+
     // --- events ----------------------------------------------------------------------------
 
     /// At most `limit` events of a stream with an id above `after`, oldest first.

@@ -1,5 +1,7 @@
 //! Queues: three priority lists of opaque payloads, leases on what is taken, payloads that are due later.
 
+use std::time::Instant;
+
 use super::{Cursor, IndexName, Kind, UnixMs};
 
 /// One of the owner's three lists, in order of priority.
@@ -95,6 +97,9 @@ pub struct Delivery {
     pub payload: Vec<u8>,
     /// How many earlier leases on this payload ran out without an end.
     pub crashes: u32,
+    /// A moment of this process' own clock that is not after the lease's beginning: what the holder may
+    /// rely on is counted from it.
+    pub leased_at: Instant,
 }
 
 /// A lease that is held now.

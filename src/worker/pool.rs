@@ -1,10 +1,6 @@
 //! The pool: takes at most as many jobs as there are free slots, and runs each in a task of its own.
 
-use std::{
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use tokio::sync::Semaphore;
@@ -27,6 +23,7 @@ pub async fn run(shared: Arc<Shared>, jobs: TaskTracker) {
     let slots = Arc::new(Semaphore::new(shared.options.slots));
     let mut looks = 0;
     let mut backoff = Backoff::default();
+    let mut idle = false;
     // Whether a call's answer was lost: the store may have leased jobs to us that we do not know of.
     let mut in_doubt = false;
     while !shared.draining.is_cancelled() {
@@ -37,20 +34,28 @@ pub async fn run(shared: Arc<Shared>, jobs: TaskTracker) {
         };
         let Ok(free) = free else { break };
         drop(free);
-        let taken = run_once(&shared, &slots, &jobs, looks).await;
+        let taken = if idle {
+            // What is taken at the moment this is dropped goes back by itself.
+            tokio::select! {
+                taken = wait_once(&shared, &slots, &jobs, looks) => taken,
+                () = shared.draining.cancelled() => break,
+            }
+        } else {
+            run_once(&shared, &slots, &jobs, looks).await
+        };
         looks += 1;
+        idle = matches!(taken, Ok(0));
         if in_doubt && taken.is_ok() {
             in_doubt = give_back_unknown(&shared).await.is_err();
         }
         match taken {
-            Ok(0) => {
+            Ok(taken) => {
                 backoff.succeeded();
-                tokio::select! {
-                    () = shared.store.wait_for_work(LONGEST_WAIT) => {}
-                    () = shared.draining.cancelled() => break,
+                // What was taken begins before more is asked for.
+                if taken > 0 {
+                    tokio::task::yield_now().await;
                 }
             }
-            Ok(_) => backoff.succeeded(),
             Err(e) => {
                 in_doubt = true;
                 let wait = backoff.failed();
@@ -73,23 +78,47 @@ pub async fn run_once(
     jobs: &TaskTracker,
     look: u64,
 ) -> Result<usize, StoreError> {
-    let limit = slots.available_permits().min(MAX_BATCH);
-    if limit == 0 {
+    let request = request(shared, slots, look);
+    if request.limit == 0 {
         return Ok(0);
     }
-    // Counted from before the call, so that our idea of the lease ends before the store's does.
-    let valid_until = Instant::now() + shared.options.lease;
-    let request = Reserve {
+    let deliveries = shared.store.reserve(&request).await?;
+    Ok(start(shared, slots, jobs, deliveries))
+}
+
+/// The same when there was nothing the last time: waits for work.
+async fn wait_once(
+    shared: &Arc<Shared>,
+    slots: &Arc<Semaphore>,
+    jobs: &TaskTracker,
+    look: u64,
+) -> Result<usize, StoreError> {
+    let deliveries = shared.store.reserve_or_wait(&request(shared, slots, look), LONGEST_WAIT).await?;
+    Ok(start(shared, slots, jobs, deliveries))
+}
+
+fn request(shared: &Shared, slots: &Semaphore, look: u64) -> Reserve {
+    Reserve {
         worker: shared.worker_id.clone(),
-        limit,
+        limit: slots.available_permits().min(MAX_BATCH),
         lease_ms: shared.options.lease.as_millis() as u64,
         order: order(shared.options.order, look),
-    };
-    let deliveries: Vec<Delivery> = shared.store.reserve(&request).await?;
+    }
+}
+
+/// Starts what was taken; how much it is.
+fn start(
+    shared: &Arc<Shared>,
+    slots: &Arc<Semaphore>,
+    jobs: &TaskTracker,
+    deliveries: Vec<Delivery>,
+) -> usize {
     shared.has_asked();
     let taken = deliveries.len();
     for delivery in deliveries {
         let slot = slots.clone().try_acquire_owned().ok();
+        // So that our idea of the lease ends before the store's does.
+        let valid_until = delivery.leased_at + shared.options.lease;
         let lost = shared.held.add(delivery.token, String::new(), valid_until);
         let shared = shared.clone();
         jobs.spawn(async move {
@@ -97,7 +126,7 @@ pub async fn run_once(
             drop(slot);
         });
     }
-    Ok(taken)
+    taken
 }
 
 /// The queues in the order in which they are looked into this time.

@@ -12,6 +12,7 @@
 //! | `pf:crashes` | hash | ours | rank + SHA-1 of a payload that crashed and waits in its list → its crash counts | while one waits |
 //! | `pf:token`, `pf:event_id` | string | ours | the last number given out; never below the clock in µs | for ever |
 //! | `pf:paused` | hash | ours | rank of a paused queue → 1 | while it is paused |
+//! | `pf:wanted:{worker}` | string | ours | how many jobs a worker that waits wants at the most; 0 when they were taken for it | as its wait |
 //! | `pf:claims:{name}` | set | ours | tokens of the leases that hold a claim | as their leases |
 //! | `pf:claimed` | hash | ours | token → the names it holds (msgpack) | as its lease |
 //! | `pf:parked:{name}` | list | ours | `rank crashes payload` of what waits for a claim, the first one first | while one waits |
@@ -76,6 +77,10 @@ impl Keys {
 
     pub fn index(&self, index: &IndexName) -> String {
         format!("{}{}", self.prefix, index.as_str())
+    }
+
+    pub fn wanted(&self, worker: &str) -> String {
+        format!("{}pf:wanted:{worker}", self.prefix)
     }
 
     pub fn events(&self, stream: &str) -> String {

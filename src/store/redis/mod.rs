@@ -6,8 +6,8 @@
 //!   alive, `read` for documents, so that an export of large results never stands in front of a renewal.
 //!   deadpool-redis brings the client; `link` says why neither its pool nor the client's
 //!   `ConnectionManager` carries the traffic
-//! - `apply`: the write and its group commit · `queues`, `documents`: the other verbs · `wakeup`: waiting
-//!   · `event_watch`: waiting for events · `check`: is this Redis set up for work? · `audit`: mending
+//! - `apply`: the write and its group commit · `queues`, `documents`: the other verbs · `wakeup`: waiting ·
+//!   `pickup`: waiting and taking · `event_watch`: waiting for events · `check`: is this Redis set up for work? · `audit`: mending
 
 mod apply;
 mod audit;
@@ -18,6 +18,7 @@ mod event_watch;
 mod keys;
 mod link;
 mod ms;
+mod pickup;
 mod plan;
 mod queues;
 mod reply;
@@ -35,10 +36,12 @@ use std::{
 
 use async_trait::async_trait;
 use deadpool_redis::redis::{Cmd, ConnectionInfo, IntoConnectionInfo, Value, cmd, io::tcp::TcpSettings};
+use tokio::sync::{Mutex, mpsc};
+use tokio_util::task::TaskTracker;
 
 use self::{
-    apply::Writer, error::Place, event_watch::EventWatch, keys::Keys, link::Link, reply::Reply,
-    wakeup::Wakeup,
+    apply::Writer, error::Place, event_watch::EventWatch, keys::Keys, link::Link, pickup::Arrivals,
+    reply::Reply, wakeup::Wakeup,
 };
 use crate::store::{
     AuditPart, Audited, Change, Cursor, Delivery, Doc, DocKey, DocPage, Event, IndexName, LeaseInfo,
@@ -69,6 +72,9 @@ struct Shared {
     read: Link,
     writer: Writer,
     wakeup: Wakeup,
+    arrivals: Arrivals,
+    /// Calls that take for somebody who waits.
+    pickups: TaskTracker,
     event_watch: EventWatch,
     closed: AtomicBool,
 }
@@ -82,8 +88,11 @@ impl RedisStore {
         let (info, place) = parse(&options.url)?;
         let keys = Keys::new(&options.prefix);
         let work = Arc::new(Link::new(info, place));
+        let (arrived, arrivals) = mpsc::unbounded_channel();
         let shared = Shared {
-            wakeup: Wakeup::new(work.clone(), keys.lists.clone()),
+            wakeup: Wakeup::new(work.clone(), keys.lists.clone(), arrived),
+            arrivals: Mutex::new(arrivals),
+            pickups: TaskTracker::new(),
             event_watch: EventWatch::new(work.clone(), keys.all_events.clone()),
             read: work.beside(),
             work,
@@ -190,6 +199,14 @@ impl Store for RedisStore {
         }
     }
 
+    async fn reserve_or_wait(
+        &self,
+        request: &Reserve,
+        longest: Duration,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        pickup::reserve_or_wait(self.opened()?, request, longest).await
+    }
+
     async fn events(&self, stream: &str, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
         documents::events(self.opened()?, stream, after, limit).await
     }
@@ -219,6 +236,7 @@ impl Store for RedisStore {
 
     async fn close(&self) {
         self.shared.closed.store(true, Ordering::Release);
+        pickup::rest(&self.shared).await;
         self.shared.writer.rest(link::CALL_LIMIT).await;
         self.shared.wakeup.close();
         self.shared.event_watch.close();

@@ -1,37 +1,125 @@
 //! Queues and leases: the verbs that move payloads.
 
-use deadpool_redis::redis::cmd;
+use std::time::{Duration, Instant};
 
-use super::{Shared, ms, reply::Reply, script};
+use deadpool_redis::redis::{Cmd, Value, cmd};
+
+use super::{Shared, keys::Keys, ms, reply::Reply, script};
 use crate::store::{
-    Delivery, LeaseInfo, Promoted, Queue, QueueDepth, Reserve, StoreError, Swept, Token, limits,
+    Delivery, LeaseInfo, Promoted, Queue, QueueDepth, Reserve, StoreError, Swept, Token, UnixMs, limits,
 };
 
 pub(super) async fn reserve(store: &Shared, request: &Reserve) -> Result<Vec<Delivery>, StoreError> {
     limits::check_page("payloads", request.limit)?;
-    let [high, normal, low] = &store.keys.lists;
-    let keys = &store.keys;
-    let keys = [high, normal, low, &keys.leases, &keys.inflight, &keys.token, &keys.crashes, &keys.paused];
-    let order: String = request.order.iter().map(|queue| char::from(b'0' + queue.rank())).collect();
-    let value = script::RESERVE
-        .run(&store.work, &keys, |command| {
-            command.arg(request.limit).arg(ms::span(request.lease_ms)).arg(&request.worker).arg(&order);
-        })
-        .await?;
+    let begun = Instant::now();
+    Ok(take(store, request, Note::Ignored).await?.deliveries(begun))
+}
+
+/// What a `reserve` does with the note of a worker that waits; see `scripts/reserve.lua`.
+#[derive(Clone, Copy)]
+pub(super) enum Note {
+    Ignored,
+    /// Left for so long, if nothing was taken.
+    Left(Duration),
+    Removed,
+}
+
+/// What a `reserve` has taken.
+pub(super) struct Taken {
+    payloads: Vec<Payload>,
+    /// The server's time.
+    pub at: UnixMs,
+    /// Whether something had been taken by the note before.
+    pub by_note: bool,
+}
+
+struct Payload {
+    token: Token,
+    queue: Queue,
+    crashes: u32,
+    bytes: Vec<u8>,
+}
+
+impl Taken {
+    pub fn is_empty(&self) -> bool {
+        self.payloads.is_empty()
+    }
+
+    pub fn tokens(&self) -> impl Iterator<Item = Token> {
+        self.payloads.iter().map(|payload| payload.token)
+    }
+
+    /// As it goes to the worker; `leased_at` is not after the leases' beginning.
+    pub fn deliveries(self, leased_at: Instant) -> Vec<Delivery> {
+        let delivery = |Payload { token, queue, crashes, bytes }| Delivery {
+            token,
+            queue,
+            payload: bytes,
+            crashes,
+            leased_at,
+        };
+        self.payloads.into_iter().map(delivery).collect()
+    }
+}
+
+pub(super) async fn take(store: &Shared, request: &Reserve, note: Note) -> Result<Taken, StoreError> {
+    let keys = reserve_keys(&store.keys, request);
+    let value =
+        script::RESERVE.run(&store.work, &keys, |command| reserve_args(command, request, note)).await?;
+    let (taken, paused) = read_taken(value)?;
+    store.wakeup.passing_over(paused);
+    Ok(taken)
+}
+
+/// What a connection that waits for a list sends behind its waiting.
+pub(super) fn take_by_note(store: &Shared, request: &Reserve) -> Cmd {
+    let keys = reserve_keys(&store.keys, request);
+    script::PICKUP.command(&keys, |command| {
+        command
+            .arg(ms::span(request.lease_ms))
+            .arg(format!(" {} {}", request.worker.len(), request.worker))
+            .arg(ranks(request));
+    })
+}
+
+fn reserve_keys(keys: &Keys, request: &Reserve) -> [String; 9] {
+    let [high, normal, low] = keys.lists.clone();
+    let wanted = keys.wanted(&request.worker);
+    let (leases, inflight, token) = (keys.leases.clone(), keys.inflight.clone(), keys.token.clone());
+    [high, normal, low, leases, inflight, token, keys.crashes.clone(), keys.paused.clone(), wanted]
+}
+
+fn reserve_args(command: &mut Cmd, request: &Reserve, note: Note) {
+    command.arg(request.limit).arg(ms::span(request.lease_ms)).arg(&request.worker).arg(ranks(request));
+    match note {
+        Note::Ignored => command.arg(""),
+        Note::Left(time) => command.arg("wait").arg(time.as_millis() as u64),
+        Note::Removed => command.arg("end"),
+    };
+}
+
+/// The queues to take from, as the scripts read them.
+fn ranks(request: &Reserve) -> String {
+    request.order.iter().map(|queue| char::from(b'0' + queue.rank())).collect()
+}
+
+/// What the script has taken, and which queues are paused.
+pub(super) fn read_taken(value: Value) -> Result<(Taken, [bool; 3]), StoreError> {
     let mut reply = Reply::of("reserve", value)?;
-    store.wakeup.passing_over(paused(&reply.text()?));
-    let (first, ranks, crashes): (u64, _, _) = (reply.number()?, reply.bytes()?, reply.text()?);
+    let paused = paused(&reply.text()?);
+    let (first, ranks, crashes): (i64, _, _) = (reply.number()?, reply.bytes()?, reply.text()?);
+    let at = reply.number()?;
     let mut crashes = crashes.split_terminator(',').map(|number| number.parse().unwrap_or(0));
-    let mut deliveries = Vec::with_capacity(reply.len());
-    for (token, rank) in (first..).zip(ranks) {
-        deliveries.push(Delivery {
+    let mut payloads = Vec::with_capacity(reply.len());
+    for (token, rank) in (first.max(0) as u64..).zip(ranks) {
+        payloads.push(Payload {
             token: Token(token),
             queue: queue(i64::from(rank) - i64::from(b'0'))?,
             crashes: crashes.next().unwrap_or(0),
-            payload: reply.bytes()?,
+            bytes: reply.bytes()?,
         });
     }
-    Ok(deliveries)
+    Ok((Taken { payloads, at, by_note: first < 0 }, paused))
 }
 
 /// Which queues a list of ranks names.

@@ -2,7 +2,11 @@
 
 use std::sync::LazyLock;
 
-use deadpool_redis::redis::{Cmd, RedisError, Value, cmd};
+use deadpool_redis::redis::{
+    Cmd, RedisError, Value,
+    aio::{ConnectionLike, MultiplexedConnection},
+    cmd,
+};
 
 use super::{error::is_unknown_script, link::Link};
 use crate::store::StoreError;
@@ -42,6 +46,7 @@ scripts! {
     Reads GET = "scripts/get.lua";
     Reads LEASES = "scripts/leases.lua";
     Reads LIST = "scripts/list.lua";
+    Writes PICKUP = "scripts/pickup.lua";
     Writes PROMOTE = "scripts/prelude.lua" "scripts/promote.lua";
     Writes RENEW = "scripts/prelude.lua" "scripts/renew.lua";
     Writes RESERVE = "scripts/prelude.lua" "scripts/reserve.lua";
@@ -60,21 +65,25 @@ impl Script {
         keys: &[K],
         args: impl Fn(&mut Cmd),
     ) -> Result<Value, StoreError> {
-        let build = |verb: &str, script: &str| {
-            let mut command = cmd(verb);
-            command.arg(script).arg(keys.len());
-            for key in keys {
-                command.arg(key.as_ref());
-            }
-            args(&mut command);
-            command
-        };
-        match self.send(link, &build("EVALSHA", &self.sha1)).await {
+        match self.send(link, &self.command(keys, &args)).await {
             // EVAL runs and keeps the script in one go: no SCRIPT FLUSH can come between.
-            Err(error) if is_unknown_script(&error) => self.send(link, &build("EVAL", self.source)).await,
+            Err(error) if is_unknown_script(&error) => {
+                self.send(link, &build("EVAL", self.source, keys, &args)).await
+            }
             answer => answer,
         }
         .map_err(|error| link.place().explain(&error))
+    }
+
+    /// The command that runs the script where the server knows it already.
+    pub fn command<K: AsRef<str>>(&self, keys: &[K], args: impl Fn(&mut Cmd)) -> Cmd {
+        build("EVALSHA", &self.sha1, keys, args)
+    }
+
+    /// Tells the server of the script.
+    pub async fn load(&self, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+        connection.req_packed_command(cmd("SCRIPT").arg("LOAD").arg(self.source)).await?.extract_error()?;
+        Ok(())
     }
 
     async fn send(&self, link: &Link, command: &Cmd) -> Result<Value, RedisError> {
@@ -83,4 +92,14 @@ impl Script {
             Effect::Writes => link.send(command).await,
         }
     }
+}
+
+fn build<K: AsRef<str>>(verb: &str, script: &str, keys: &[K], args: impl Fn(&mut Cmd)) -> Cmd {
+    let mut command = cmd(verb);
+    command.arg(script).arg(keys.len());
+    for key in keys {
+        command.arg(key.as_ref());
+    }
+    args(&mut command);
+    command
 }

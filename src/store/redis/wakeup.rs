@@ -9,6 +9,8 @@
 //! - On a list with payloads `BLMOVE` answers at once, so a watcher asks only while somebody waits, and
 //!   once per call that waits: jobs that lie there while all slots are busy cost nothing.
 //! - What this process itself put into a list wakes its waiters directly.
+//! - While a worker waits to take (`pickup`), a watcher sends that script right behind the `BLMOVE`, and
+//!   hands on what it has taken.
 
 use std::{
     sync::{
@@ -21,20 +23,25 @@ use std::{
 use deadpool_redis::redis::{
     Cmd, Value,
     aio::{ConnectionLike, MultiplexedConnection},
-    cmd,
+    cmd, pipe,
 };
 use tokio::{
-    sync::watch,
+    sync::{mpsc, watch},
     task::AbortHandle,
     time::{sleep, timeout},
 };
 
-use super::link::{Link, connect};
+use super::{
+    link::{Link, connect},
+    script,
+};
 
-/// How long one `BLMOVE` waits: three lists make 0.6 commands a second of an idle process.
-const BLOCK: Duration = Duration::from_secs(5);
+/// How long one `BLMOVE` waits: three lists make 0.4 commands a second of an idle process.
+const BLOCK: Duration = Duration::from_secs(8);
 /// A reply that is this late is not coming: the connection hangs.
-const WATCHDOG: Duration = Duration::from_secs(7);
+const WATCHDOG: Duration = Duration::from_secs(10);
+/// What `scripts/reserve.lua` answers beside payloads.
+const NO_PAYLOADS: usize = 5;
 /// The pause before connecting anew grows from the first to the second, with jitter.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -56,15 +63,21 @@ struct Shared {
     waiting: watch::Sender<usize>,
     /// Lists that nothing is taken from now: what lies there is no work. As the last `reserve` saw it.
     passed_over: [AtomicBool; 3],
+    /// How a worker that waits takes what comes.
+    take: std::sync::Mutex<Option<Arc<Cmd>>>,
+    /// Where what was taken goes.
+    arrivals: mpsc::UnboundedSender<Value>,
 }
 
 impl Wakeup {
-    pub fn new(link: Arc<Link>, lists: [String; 3]) -> Self {
+    pub fn new(link: Arc<Link>, lists: [String; 3], arrivals: mpsc::UnboundedSender<Value>) -> Self {
         let shared = Shared {
             ready: watch::Sender::new(0),
             calls: watch::Sender::new(0),
             waiting: watch::Sender::new(0),
             passed_over: Default::default(),
+            take: std::sync::Mutex::default(),
+            arrivals,
         };
         Self { shared: Arc::new(shared), link, lists, watchers: std::sync::Mutex::default() }
     }
@@ -91,6 +104,12 @@ impl Wakeup {
         self.watch();
         // Only the time-out and a ring end this; an error of the sender cannot be, we hold it.
         timeout(longest, ready.changed()).await.ok();
+    }
+
+    /// Until the answer is dropped, who waits has this sent when a list has got something.
+    pub fn taking(&self, take: Cmd) -> Taking<'_> {
+        *self.shared.take() = Some(Arc::new(take));
+        Taking(&self.shared)
     }
 
     /// Ends the watchers.
@@ -129,6 +148,19 @@ impl Shared {
     fn ring(&self) {
         self.ready.send_modify(|rings| *rings = rings.wrapping_add(1));
     }
+
+    fn take(&self) -> std::sync::MutexGuard<'_, Option<Arc<Cmd>>> {
+        self.take.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// A worker that waits to take, for as long as it does.
+pub(super) struct Taking<'a>(&'a Shared);
+
+impl Drop for Taking<'_> {
+    fn drop(&mut self) {
+        *self.0.take() = None;
+    }
 }
 
 /// One call that waits, for as long as it does.
@@ -164,10 +196,14 @@ async fn watch_list(shared: Arc<Shared>, link: Arc<Link>, rank: usize, list: Str
                 // The next call looks again: it follows a `reserve`, which knows.
                 break;
             }
-            match look(&mut connection, &link, &command).await {
+            let take = shared.take().clone();
+            match look(&mut connection, &link, &command, take).await {
                 Ok(found) => {
                     pause = FIRST_PAUSE;
-                    if found {
+                    if let Some(taken) = found.taken {
+                        shared.arrivals.send(taken).ok();
+                    }
+                    if found.something {
                         shared.ring();
                         // The next look is for the next call: those that wait have been told.
                         break;
@@ -183,20 +219,48 @@ async fn watch_list(shared: Arc<Shared>, link: Arc<Link>, rank: usize, list: Str
     }
 }
 
+/// What came of one look.
+struct Found {
+    /// Whether the list has something in it.
+    something: bool,
+    /// The reply of the script that followed, if it took anything.
+    taken: Option<Value>,
+}
+
 /// Waits up to [`BLOCK`] for the list to have something in it. The reason of an error is of no use here:
 /// the next `reserve` meets it and tells it.
 async fn look(
     connection: &mut Option<MultiplexedConnection>,
     link: &Link,
     command: &Cmd,
-) -> Result<bool, ()> {
-    if connection.is_none() {
-        *connection = Some(connect(link.target()).await.map_err(drop)?);
+    take: Option<Arc<Cmd>>,
+) -> Result<Found, ()> {
+    let mut open = match connection.take() {
+        Some(open) => open,
+        None => {
+            let mut fresh = connect(link.target()).await.map_err(drop)?;
+            script::PICKUP.load(&mut fresh).await.map_err(drop)?;
+            fresh
+        }
+    };
+    let mut commands = pipe();
+    commands.add_command(command.clone());
+    if let Some(take) = take {
+        commands.add_command(Cmd::clone(&take));
     }
-    let Some(connection) = connection else { return Err(()) };
-    match timeout(WATCHDOG, connection.req_packed_command(command)).await {
-        Ok(Ok(Value::Nil)) => Ok(false),
-        Ok(Ok(Value::ServerError(_)) | Err(_)) | Err(_) => Err(()),
-        Ok(Ok(_)) => Ok(true),
-    }
+    let answers = timeout(WATCHDOG, open.req_packed_commands(&commands, 0, commands.len()));
+    let mut answers = answers.await.map_err(drop)?.map_err(drop)?.into_iter();
+    let something = match answers.next() {
+        Some(Value::Nil) => false,
+        Some(Value::ServerError(_)) | None => return Err(()),
+        Some(_) => true,
+    };
+    let taken = match answers.next() {
+        Some(Value::Array(parts)) if parts.len() > NO_PAYLOADS => Some(Value::Array(parts)),
+        // The server has forgotten the script: the next connection brings it.
+        Some(Value::ServerError(_)) => return Ok(Found { something, taken: None }),
+        _ => None,
+    };
+    *connection = Some(open);
+    Ok(Found { something, taken })
 }

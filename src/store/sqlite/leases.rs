@@ -1,5 +1,7 @@
 //! Leases: taking payloads, holding them, and giving them back.
 
+use std::time::Instant;
+
 use rusqlite::{OptionalExtension, params};
 
 use super::{
@@ -9,8 +11,12 @@ use super::{
 };
 use crate::store::{Claim, Delivery, LeaseInfo, Queue, Reserve, StoreError, Swept, Token};
 
-/// Moves payloads from their queues into leases.
-pub(super) fn reserve(step: &Step, request: &Reserve) -> Result<Vec<Delivery>, StoreError> {
+/// Moves payloads from their queues into leases, for a call that was made at `asked_at`.
+pub(super) fn reserve(
+    step: &Step,
+    request: &Reserve,
+    asked_at: Instant,
+) -> Result<Vec<Delivery>, StoreError> {
     let taken = queues::pop(step, &request.order, request.limit)?;
     let expires_at = step.after(request.lease_ms);
     let mut deliveries = Vec::with_capacity(taken.len());
@@ -24,6 +30,7 @@ pub(super) fn reserve(step: &Step, request: &Reserve) -> Result<Vec<Delivery>, S
             queue: ready.queue,
             payload: ready.payload,
             crashes: ready.crashes,
+            leased_at: asked_at,
         });
     }
     if !deliveries.is_empty() {

@@ -26,10 +26,11 @@ mod writer;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
+use tokio::sync::oneshot;
 
 pub use self::open::Location;
 use self::{open::FileLock, readers::Readers, step::Step, wakeup::Wakeup, writer::Writer};
@@ -37,9 +38,9 @@ use super::limits::{check_batch, check_change, check_page};
 use crate::{
     clock::Clock,
     store::{
-        AuditPart, Audited, Change, Cursor, Delivery, Doc, DocKey, DocPage, Event, IndexName, LeaseInfo,
-        ListQuery, MAX_BATCH, Outcome, Promoted, Queue, QueueDepth, Reserve, Store, StoreError, StoreReport,
-        Swept, Token, UnixMs,
+        AuditPart, Audited, Change, Cursor, Delivery, Doc, DocKey, DocPage, Event, IndexName, LeaseEnd,
+        LeaseInfo, ListQuery, MAX_BATCH, Outcome, Promoted, Queue, QueueDepth, Reserve, Store, StoreError,
+        StoreReport, Swept, Token, UnixMs,
     },
 };
 
@@ -144,8 +145,8 @@ impl Store for SqliteStore {
 
     async fn reserve(&self, request: &Reserve) -> Result<Vec<Delivery>, StoreError> {
         check_page("payloads to reserve", request.limit)?;
-        let request = request.clone();
-        self.write(move |step| leases::reserve(step, &request)).await
+        let (request, asked_at) = (request.clone(), Instant::now());
+        self.write(move |step| leases::reserve(step, &request, asked_at)).await
     }
 
     async fn renew(&self, tokens: &[Token], lease_ms: u64) -> Result<Vec<bool>, StoreError> {
@@ -185,6 +186,32 @@ impl Store for SqliteStore {
         };
         // Both ways to return are alike to the caller.
         let _ = tokio::time::timeout(longest, look_and_wait).await;
+    }
+
+    async fn reserve_or_wait(
+        &self,
+        request: &Reserve,
+        longest: Duration,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        check_page("payloads to reserve", request.limit)?;
+        self.wait_for_work(longest).await;
+        let (caller, answer) = oneshot::channel();
+        let (writer, request, asked_at) = (self.writer.clone(), request.clone(), Instant::now());
+        // A task of its own: a step is made also when its caller has gone, and then has to be unmade.
+        tokio::spawn(async move {
+            let taken = writer.run(move |step| leases::reserve(step, &request, asked_at)).await;
+            if let Err(Ok(taken)) = caller.send(taken) {
+                for delivery in taken {
+                    let change = Change::new().under(delivery.token, LeaseEnd::Requeue);
+                    if let Err(error) = writer.run(move |step| change::apply(step, &change)).await {
+                        log::warn!(
+                            "a job that was taken for a worker that has gone keeps its lease: {error}"
+                        );
+                    }
+                }
+            }
+        });
+        answer.await.unwrap_or_else(|_| Err(error::closed()))
     }
 
     async fn events(&self, stream: &str, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {

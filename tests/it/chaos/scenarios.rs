@@ -133,11 +133,16 @@ async fn connections_that_are_half_open_are_given_up_soon() {
     for id in ["first", "second"] {
         network.set(Network::Silent);
         scene.push(id).await;
-        let waiting = scene.store.clone();
-        // As long as it takes to notice: nothing comes through meanwhile.
+        let store = scene.store.clone();
+        let key = DocKey::new(records::RESULT, id);
+        // As long as it takes to notice: nothing comes through meanwhile. The worker's connections still wait
+        // on the server and may have the job leased to it; it must not take the lease to get it back.
         let until_noticed = tokio::time::timeout(
             Duration::from_secs(1),
-            until("it is taken", || async { (waiting.depth().await.unwrap().ready() == 0).then_some(()) }),
+            until("it is done", || async {
+                let found = store.get(std::slice::from_ref(&key)).await.unwrap();
+                found[0].is_some().then_some(())
+            }),
         );
         assert!(until_noticed.await.is_err(), "a network that is silent let something through");
         network.set(Network::Fine);

@@ -298,6 +298,15 @@ impl Store for FaultyStore {
         self.sound.wait_for_work(longest).await;
     }
 
+    async fn reserve_or_wait(
+        &self,
+        request: &Reserve,
+        longest: Duration,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        self.wait_for_work(longest).await;
+        self.reserve(request).await
+    }
+
     async fn events(&self, stream: &str, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
         self.sound.events(stream, after, limit).await
     }

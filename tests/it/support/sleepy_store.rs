@@ -135,6 +135,15 @@ impl Store for SleepyStore {
         }
     }
 
+    async fn reserve_or_wait(
+        &self,
+        request: &Reserve,
+        longest: Duration,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        self.wait_for_work(longest).await;
+        self.reserve(request).await
+    }
+
     async fn events(&self, stream: &str, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
         self.awake()?.events(stream, after, limit).await
     }
