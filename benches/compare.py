@@ -4,7 +4,7 @@
     benches/compare.py RIVALS [SECTION ...]        (or: ./dev bench RIVALS [SECTION ...])
 
 RIVALS is a folder of rivals with a harness/bench.py and harness/peers.py, set up in $PEERS_DIR. Sections
-(all if none is named): drain, producer, pickup, backlog, due, memory, embedded. Rivals and limits are run
+(all if none is named): drain, producer, pickup, backlog, due, memory, workflows, embedded. Rivals and limits are run
 alternately with ours, so that a slow minute meets all of them; figures are medians, ratios are taken
 within the run. Environment: ROUNDS (3), AOF (0; 1 is appendfsync everysec), N (100000), MILLION (1000000).
 """
@@ -209,7 +209,8 @@ def memory():
         return redis / 2**20, bench.rss_mib(worker.process.pid, "VmRSS")
 
     def settled(server):
-        while server.r.cmd("ZCARD", "results_index") > 0 or server.r.cmd("ZCARD", "pf:expiring") > 0:
+        # What is left then is the worker's own sign of life.
+        while server.r.cmd("ZCARD", "results_index") > 0 or server.r.cmd("ZCARD", "pf:expiring") > 3:
             time.sleep(0.5)
         time.sleep(3)
 
@@ -224,6 +225,26 @@ def memory():
     head("Memory, a million jobs with results kept for 10 s", "", "Redis MiB", "worker MiB")
     for name, found in (("after 20,000 jobs", before), ("at the end of the million", peak), ("when the results are gone", after)):
         row(name, f"{found[0]:.1f}", f"{found[1]:.1f}")
+
+
+def workflows():
+    """Reviewed workflows of the product itself, simulated model: every step is a job with a prompt, a journaled
+    call, a result, events and a workflow that moves on."""
+    count = max(1, N // 50)
+    head(f"Workflows ({count:,} of them)", "row", "workflows/s", "jobs/s", "of each round", "accepted/s")
+    for name, verb in (("preloaded", "workflows"), ("posted meanwhile", "workflows-live")):
+        for engine in ("Redis", "embedded"):
+            rounds = []
+            for _ in range(ROUNDS):
+                with bench.cpu_lock(), bench.Server() as server:
+                    env = {k: v for k, v in os.environ.items() if not k.startswith("REDIS_")}
+                    if engine == "Redis":
+                        env["REDIS_PORT"] = str(bench.PORT)
+                    said = subprocess.run([BENCH, verb, str(count)], env=env, stdout=subprocess.PIPE, check=True)
+                rounds.append(json.loads(said.stdout.splitlines()[-1]))
+            mid = {k: statistics.median(r[k] for r in rounds) for k in ("workflows_s", "jobs_s", "posted_s")}
+            row(f"{engine}, {name}", f"{mid['workflows_s']:,.0f}", f"{mid['jobs_s']:,.0f}",
+                " ".join(f"{r['jobs_s']:,.0f}" for r in rounds), f"{mid['posted_s']:,.0f}")
 
 
 def embedded():
@@ -250,7 +271,7 @@ if __name__ == "__main__":
     import bench
     import peers
     BENCH = os.environ.get("BENCH") or build()
-    sections = {f.__name__: f for f in (drain, producer, pickup, backlog, due, memory, embedded)}
+    sections = {f.__name__: f for f in (drain, producer, pickup, backlog, due, memory, workflows, embedded)}
     for name in sys.argv[2:] or sections:
         sections[name]()
     bench.LOCK.release()

@@ -8,14 +8,17 @@
 //! due N SECONDS     N jobs that fall due within one second, so many seconds from now
 //! latency K         K jobs, one at a time, that carry the time just before their LPUSH
 //! embedded N        N jobs on the embedded store, in this process: prints the drain as JSON
+//! workflows N       N reviewed workflows with the simulated model, on Redis if it is named, else embedded
+//! workflows-live N  the same, posted while the worker runs
 //! ```
-//! All but the last need `REDIS_URL` or `REDIS_PORT`. `SLOTS` (200, embedded: 64), `JOB_BYTES` (200),
+//! All but the last three need `REDIS_URL` or `REDIS_PORT`. `SLOTS` (200, embedded: 64), `JOB_BYTES` (200),
 //! `RESULT_BYTES` (1000), `RESULT_TTL` (3600 s), `LIST` (queue), `LAT_FILE`, `LAT_MIN_MS`, `LAT_MAX_MS`, `THREADS`.
 //! `benches/compare.py` puts all of it beside rivals and limits.
 
 mod embedded;
 mod job;
 mod produce;
+mod workflows;
 
 use std::{sync::Arc, time::Duration};
 
@@ -42,9 +45,11 @@ fn main() {
         (Some("latency"), Some(jobs)) => produce::one_by_one(jobs),
         (Some("due"), Some(jobs)) => runtime.block_on(produce::due_together(jobs, number(2).unwrap_or(5))),
         (Some("work"), _) => runtime.block_on(work()),
+        (Some("workflows"), Some(number)) => runtime.block_on(workflows::drain(number, false)),
+        (Some("workflows-live"), Some(number)) => runtime.block_on(workflows::drain(number, true)),
         (Some("embedded"), Some(jobs)) => runtime.block_on(embedded::drain(jobs)),
         _ => eprintln!(
-            "enqueue N | produce N PER_S | work | latency K | embedded N; see benches/queue/main.rs"
+            "enqueue N | produce N PER_S | work | latency K | embedded N | workflows N; see benches/queue/main.rs"
         ),
     }
 }
@@ -67,9 +72,12 @@ fn store() -> RedisStore {
 }
 
 fn redis_url() -> String {
-    std::env::var("REDIS_URL")
-        .or_else(|_| std::env::var("REDIS_PORT").map(|port| format!("redis://127.0.0.1:{port}")))
-        .expect("set REDIS_URL or REDIS_PORT")
+    redis_url_if_set().expect("set REDIS_URL or REDIS_PORT")
+}
+
+fn redis_url_if_set() -> Option<String> {
+    let by_port = || std::env::var("REDIS_PORT").map(|port| format!("redis://127.0.0.1:{port}"));
+    std::env::var("REDIS_URL").or_else(|_| by_port()).ok()
 }
 
 /// A number from the environment.

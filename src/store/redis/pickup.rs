@@ -15,6 +15,7 @@ use std::{
 
 use deadpool_redis::redis::Value;
 use tokio::{
+    runtime::Handle,
     sync::{Mutex, mpsc, oneshot},
     time::timeout,
 };
@@ -107,8 +108,10 @@ impl LeftNote<'_> {
 impl Drop for LeftNote<'_> {
     fn drop(&mut self) {
         let Some(request) = self.request else { return };
+        // Where a runtime is taken down the note ends by itself.
+        let Ok(runtime) = Handle::try_current() else { return };
         let (store, request) = (self.store.clone(), Reserve { limit: 0, ..request.clone() });
-        self.store.pickups.spawn(async move {
+        let end = async move {
             let mut arrivals = store.arrivals.lock().await;
             match queues::take(&store, &request, Note::Removed).await {
                 Ok(rest) if rest.by_note => {
@@ -119,7 +122,8 @@ impl Drop for LeftNote<'_> {
                 Ok(_) => {}
                 Err(error) => log::debug!("a note of a worker that has gone ends by itself: {error}"),
             }
-        });
+        };
+        self.store.pickups.spawn_on(end, &runtime);
     }
 }
 
