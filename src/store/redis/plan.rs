@@ -128,7 +128,7 @@ impl<'a> Plan<'a> {
         }
         for entry in &change.enqueue {
             let due = entry.due_at.map(|at| ms::point(at).to_string());
-            self.changes.push(entry.queue.rank() as u8 + if due.is_some() { HAS_DUE_TIME } else { 0 });
+            self.changes.push(entry.queue.rank() + if due.is_some() { HAS_DUE_TIME } else { 0 });
             self.texts.extend(due.map(Text::Own));
             self.texts.push(Text::Bytes(&entry.payload));
         }
