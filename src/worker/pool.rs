@@ -34,6 +34,7 @@ pub async fn run(shared: Arc<Shared>, jobs: TaskTracker) {
         };
         let Ok(free) = free else { break };
         drop(free);
+        gather(&slots).await;
         let taken = if idle {
             // What is taken at the moment this is dropped goes back by itself.
             tokio::select! {
@@ -49,13 +50,7 @@ pub async fn run(shared: Arc<Shared>, jobs: TaskTracker) {
             in_doubt = give_back_unknown(&shared).await.is_err();
         }
         match taken {
-            Ok(taken) => {
-                backoff.succeeded();
-                // What was taken begins before more is asked for.
-                if taken > 0 {
-                    tokio::task::yield_now().await;
-                }
-            }
+            Ok(_) => backoff.succeeded(),
             Err(e) => {
                 in_doubt = true;
                 let wait = backoff.failed();
@@ -67,6 +62,17 @@ pub async fn run(shared: Arc<Shared>, jobs: TaskTracker) {
                 }
             }
         }
+    }
+}
+
+/// Lets those jobs begin that were just taken, and those end that are about to. One commit (or one answer of Redis) ends many jobs, and this task is
+/// woken by the first of them: if it asked for that one slot alone, the others would stand free until the
+/// call that takes one job has come back. It costs no time when nothing else wants to run.
+async fn gather(slots: &Semaphore) {
+    let mut free = 0;
+    while slots.available_permits() > free {
+        free = slots.available_permits();
+        tokio::task::yield_now().await;
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) async fn reserve_or_wait(
             () = store.wakeup.wait(longest) => None,
         }
     };
-    note.is_seen_to();
+    note.settle();
     if let Some(arrived) = arrived {
         return by_note(arrived, begun, left_at);
     }
@@ -100,7 +100,7 @@ struct LeftNote<'a> {
 }
 
 impl LeftNote<'_> {
-    fn is_seen_to(mut self) {
+    fn settle(mut self) {
         self.request = None;
     }
 }

@@ -3,7 +3,7 @@
 //! Every write is one transaction, so only a foreign hand or a fault of this program leaves anything to
 //! mend. Numbers are recounted up to [`COUNTED`], so that a piece costs the same however much is stored.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
 use super::{
     indexes,
@@ -144,16 +144,12 @@ fn claims(step: &Step, after: &str, audited: &mut Audited) -> Result<Option<Stag
 }
 
 fn recount_index(step: &Step, index: &IndexName, audited: &mut Audited) -> Result<(), StoreError> {
-    let row: Option<(i64, i64)> = step
-        .sql("SELECT no, entries FROM indexes WHERE name = ?1")?
-        .query_row([index.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let Some((no, counted)) = row else { return Ok(()) };
+    let Some((no, counted)) = indexes::entries(step, index)? else { return Ok(()) };
     let found: i64 = step
         .sql("SELECT count(*) FROM (SELECT 1 FROM index_entries WHERE index_no = ?1 LIMIT ?2)")?
         .query_row([no, COUNTED + 1], |row| row.get(0))?;
     if found <= COUNTED && found != counted {
-        step.sql("UPDATE indexes SET entries = ?2 WHERE no = ?1")?.execute([no, found])?;
+        step.known.count_entries(no, found - counted);
         let name = index.as_str();
         audited.mended.push(format!("{name}: there are {found} entries, {counted} were counted"));
     }

@@ -21,7 +21,9 @@ pub(super) fn apply(step: &Step, change: &Change) -> Result<Outcome, StoreError>
         return Ok(Err(Refusal::Limited(claim)));
     }
     for put in &change.put {
-        documents::put(step, put)?;
+        // What was found absent is inserted without another look, which is what most results are.
+        let absent = change.expect.iter().any(|e| e.revision.is_none() && e.key == put.key);
+        documents::put(step, put, absent)?;
     }
     for key in &change.delete {
         documents::delete(step, key)?;

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::{indexes, step::Step};
-use crate::store::{Doc, DocKey, Put, StoreError};
+use crate::store::{Doc, DocKey, Put, StoreError, UnixMs};
 
 /// The documents under these keys, in the same order.
 pub(super) fn get(step: &Step, keys: &[DocKey]) -> Result<Vec<Option<Doc>>, StoreError> {
@@ -20,9 +20,12 @@ pub(super) fn body(step: &Step, key: &DocKey) -> Result<Option<Vec<u8>>, StoreEr
 }
 
 /// Writes a document and makes its indexes what the put says. A document whose life has ended but
-/// which is not removed yet is simply written over.
-pub(super) fn put(step: &Step, put: &Put) -> Result<(), StoreError> {
+/// which is not removed yet is simply written over. `absent` says that there is likely none.
+pub(super) fn put(step: &Step, put: &Put, absent: bool) -> Result<(), StoreError> {
     let expires_at = put.ttl_ms.map(|ttl_ms| step.after(ttl_ms));
+    if absent && insert(step, put, expires_at)? {
+        return indexes::enter_all(step, step.last_id(), &put.key.id, &put.indexes);
+    }
     match number(step, &put.key)? {
         Some(document) => {
             step.sql("UPDATE documents SET body = ?2, expires_at = ?3 WHERE no = ?1")?
@@ -30,11 +33,19 @@ pub(super) fn put(step: &Step, put: &Put) -> Result<(), StoreError> {
             indexes::stand_in(step, document, &put.key.id, &put.indexes)
         }
         None => {
-            step.sql("INSERT INTO documents (kind, id, body, expires_at) VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![put.key.kind.0, put.key.id, put.body, expires_at])?;
+            insert(step, put, expires_at)?;
             indexes::enter_all(step, step.last_id(), &put.key.id, &put.indexes)
         }
     }
+}
+
+/// Whether the document was not there and now is.
+fn insert(step: &Step, put: &Put, expires_at: Option<UnixMs>) -> Result<bool, StoreError> {
+    let mut insert = step.sql(
+        "INSERT INTO documents (kind, id, body, expires_at) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (kind, id) DO NOTHING",
+    )?;
+    Ok(insert.execute(params![put.key.kind.0, put.key.id, put.body, expires_at])? == 1)
 }
 
 /// Removes a document if it is there.

@@ -59,9 +59,15 @@ pub(super) fn count(step: &Step, index: &IndexName) -> Result<Option<u64>, Store
     if documents::any_dead(step)? {
         return Ok(None);
     }
-    let mut select = step.sql("SELECT entries FROM indexes WHERE name = ?1")?;
-    let entries: Option<i64> = select.query_row([index.as_str()], |row| row.get(0)).optional()?;
-    Ok(Some(entries.unwrap_or(0) as u64))
+    Ok(Some(entries(step, index)?.map_or(0, |(_, entries)| entries as u64)))
+}
+
+/// The number of an index that is there, and of its entries as they are counted.
+pub(super) fn entries(step: &Step, index: &IndexName) -> Result<Option<(i64, i64)>, StoreError> {
+    let mut select = step.sql("SELECT no, entries FROM indexes WHERE name = ?1")?;
+    let found: Option<(i64, i64)> =
+        select.query_row([index.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    Ok(found.map(|(no, written)| (no, written + step.known.counted_entries(no))))
 }
 
 /// One page. It looks at no more entries than asked for, so dead documents make it short, not slow.
@@ -205,23 +211,37 @@ fn entries_of(step: &Step, document: i64) -> Result<Vec<Entry>, StoreError> {
 }
 
 fn enter(step: &Step, document: i64, id: &str, name: &str, at: UnixMs) -> Result<(), StoreError> {
-    let index_no: i64 = step
-        .sql(
-            "INSERT INTO indexes (name, entries) VALUES (?1, 1)
-             ON CONFLICT (name) DO UPDATE SET entries = entries + 1 RETURNING no",
-        )?
-        .query_row([name], |row| row.get(0))?;
+    let index_no = number(step, name)?;
     step.sql("INSERT INTO index_entries (index_no, at, id, document) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![index_no, at, id, document])?;
+    step.known.count_entries(index_no, 1);
     Ok(())
+}
+
+/// The number of an index, which is made if it is not there. Its entries are counted by [`Known`].
+///
+/// [`Known`]: super::known::Known
+fn number(step: &Step, name: &str) -> Result<i64, StoreError> {
+    if let Some(no) = step.known.index(name) {
+        return Ok(no);
+    }
+    let found =
+        step.sql("SELECT no FROM indexes WHERE name = ?1")?.query_row([name], |row| row.get(0)).optional()?;
+    let no = match found {
+        Some(no) => no,
+        None => {
+            step.sql("INSERT INTO indexes (name, entries) VALUES (?1, 0)")?.execute([name])?;
+            step.last_id()
+        }
+    };
+    step.known.note_index(name, no);
+    Ok(no)
 }
 
 /// Takes a document out of one index.
 pub(super) fn leave(step: &Step, document: i64, index_no: i64) -> Result<(), StoreError> {
     step.sql("DELETE FROM index_entries WHERE document = ?1 AND index_no = ?2")?
         .execute([document, index_no])?;
-    step.sql("UPDATE indexes SET entries = entries - 1 WHERE no = ?1")?.execute([index_no])?;
-    // Narrow indexes come and go with what they are named after; an empty one leaves no row behind.
-    step.sql("DELETE FROM indexes WHERE no = ?1 AND entries = 0")?.execute([index_no])?;
+    step.known.count_entries(index_no, -1);
     Ok(())
 }

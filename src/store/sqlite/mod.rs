@@ -74,11 +74,11 @@ impl SqliteStore {
         Ok(Self { location, clock, writer, readers, wakeup, lock: Mutex::new(lock) })
     }
 
-    /// Runs a step that may write.
+    /// Runs a step that may write. It may be run again, after what it did was undone.
     async fn write<T, F>(&self, step: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Step) -> Result<T, StoreError> + Send + 'static,
+        F: Fn(&Step) -> Result<T, StoreError> + Send + 'static,
     {
         self.writer.run(step).await
     }
@@ -87,7 +87,7 @@ impl SqliteStore {
     async fn read<T, F>(&self, step: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Step) -> Result<T, StoreError> + Send + 'static,
+        F: Fn(&Step) -> Result<T, StoreError> + Send + 'static,
     {
         match &self.readers {
             Some(readers) => readers.run(step).await,
@@ -245,9 +245,9 @@ impl Store for SqliteStore {
 
     async fn audit(&self, part: &AuditPart, after: Option<Cursor>) -> Result<Audited, StoreError> {
         let part = part.clone();
-        self.write(move |step| match part {
+        self.write(move |step| match &part {
             AuditPart::Leases => audit::leases(step, after.as_ref()),
-            AuditPart::Index(_, index) => audit::index(step, &index, after.as_ref()),
+            AuditPart::Index(_, index) => audit::index(step, index, after.as_ref()),
         })
         .await
     }
