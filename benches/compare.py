@@ -6,7 +6,7 @@
 RIVALS is a folder of rivals with a harness/bench.py and harness/peers.py, set up in $PEERS_DIR. Sections
 (all if none is named): drain, producer, pickup, backlog, due, memory, workflows, embedded. Rivals and limits are run
 alternately with ours, so that a slow minute meets all of them; figures are medians, ratios are taken
-within the run. Environment: ROUNDS (3), AOF (0; 1 is appendfsync everysec), N (100000), MILLION (1000000).
+within the run. Environment: ROUNDS (3), AOF (0; 1 is appendfsync everysec, always is appendfsync always), N (100000), MILLION (1000000).
 """
 import json
 import os
@@ -34,6 +34,15 @@ def ours(slots, **settings):
     settings = {"SLOTS": slots, **settings}
     return dict(name=f"productforge-{slots}", enqueue=[BENCH, "enqueue"], latency=[BENCH, "latency"],
                 work=[BENCH, "work"], done="zcard:results_index", n=N, env=settings)
+
+
+def always(enter):
+    """The rivals' server with every write on the disk before it is answered."""
+    def entered(server):
+        enter(server)
+        server.r.cmd("CONFIG", "SET", "appendfsync", "always")
+        return server
+    return entered
 
 
 def row(*cells):
@@ -76,7 +85,7 @@ def drain():
             runs.setdefault(c["name"], []).append(bench.drain(c, min(N, c["n"]) if c in contestants else N))
         runs.setdefault("limit-redis batch 32", []).append(limit_drain())
     best = statistics.median(r["jobs_s"] for r in runs["productforge-200"])
-    head(f"Drain, preloaded ({ROUNDS} rounds, AOF {'everysec' if bench.AOF else 'off'})", "row", "jobs/s", "of each round",
+    head(f"Drain, preloaded ({ROUNDS} rounds, AOF {FSYNC})", "row", "jobs/s", "of each round",
          "ours / this", "worker CPU s/1k", "Redis CPU s/1k", "RSS MiB")
     for name, found in runs.items():
         mid = {k: statistics.median(r[k] for r in found) for k in ("jobs_s", "worker_cpu_per_1k", "redis_cpu_per_1k", "peak_rss_mib")}
@@ -129,7 +138,10 @@ def producer():
 
 
 def pickup():
-    """A foreign LPUSH on an idle queue to the first statement of the handler."""
+    """A foreign LPUSH on an idle queue to the first statement of the handler. The pause between two of them is for
+    all what it is for the limit (2 to 20 ms): the longer it is, the colder are the processor's caches."""
+    os.environ.setdefault("LAT_MIN_MS", "2")
+    os.environ.setdefault("LAT_MAX_MS", "20")
     found = {}
     for _ in range(ROUNDS):
         for c in [ours(200)] + rivals(("bullmqrs-c1", "bee-c1")):
@@ -169,6 +181,11 @@ def backlog():
         for _ in range(ROUNDS * (3 if jobs < 100_000 else 1) if jobs < MILLION else 1):
             with bench.cpu_lock(), bench.Server() as server:
                 worker = Worker()
+                # The server has its scripts then: compiling them would be most of a short run.
+                worker.produce("enqueue", 500)
+                with worker:
+                    finished(server, 500)
+                server.r.cmd("FLUSHALL")
                 worker.produce("enqueue", jobs)
                 server.r.cmd("CONFIG", "SET", "slowlog-log-slower-than", "1000")
                 server.r.cmd("SLOWLOG", "RESET")
@@ -268,8 +285,12 @@ if __name__ == "__main__":
     if len(sys.argv) < 2 or "PEERS_DIR" not in os.environ:
         raise SystemExit(__doc__)
     sys.path.insert(0, os.path.join(os.path.abspath(sys.argv[1]), "harness"))
+    FSYNC = {"1": "everysec", "always": "always"}.get(os.environ.get("AOF"), "off")
+    os.environ["AOF"] = "0" if FSYNC == "off" else "1"
     import bench
     import peers
+    if FSYNC == "always":
+        bench.Server.__enter__ = always(bench.Server.__enter__)
     BENCH = os.environ.get("BENCH") or build()
     sections = {f.__name__: f for f in (drain, producer, pickup, backlog, due, memory, workflows, embedded)}
     for name in sys.argv[2:] or sections:
