@@ -2,12 +2,14 @@
 //! named at once, every value remembers where it came from, secrets never show.
 
 mod concurrency;
+mod provider;
 mod reader;
 mod secret;
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 pub use concurrency::ModelConcurrency;
+pub use provider::{ApiStyle, ModelTimeouts, PriceConfig, ProviderConfig};
 pub use reader::{ConfigError, Flags, Setting, Source};
 pub use secret::Secret;
 

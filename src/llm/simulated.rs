@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use serde_json::json;
 
-use super::{ChatAnswer, ChatRequest, ModelError, ModelProvider, Scene, usage};
-use crate::model::{ChatMessage, MessageRole, TemplateRole};
+use super::{ChatAnswer, ChatRequest, Listener, ModelError, ModelProvider, Scene, usage};
+use crate::model::{ChatMessage, MessageRole, TemplateRole, Usd};
 
 /// What every simulated text begins with; the verdict carries it as its `note`.
 pub const NOTICE: &str =
@@ -41,7 +41,7 @@ impl SimulatedProvider {
 
 #[async_trait]
 impl ModelProvider for SimulatedProvider {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         MODEL
     }
 
@@ -53,17 +53,26 @@ impl ModelProvider for SimulatedProvider {
         true
     }
 
-    async fn complete(&self, request: &ChatRequest) -> Result<ChatAnswer, ModelError> {
+    async fn complete(
+        &self,
+        request: &ChatRequest,
+        listener: &dyn Listener,
+    ) -> Result<ChatAnswer, ModelError> {
         let started = Instant::now();
         tokio::time::sleep(self.latency).await;
         let text = play(&request.scene, &request.messages);
+        listener.delta(&text);
         Ok(ChatAnswer {
+            provider: MODEL.to_owned(),
+            simulated: true,
+            cost_usd: Some(Usd::ZERO),
             usage: usage::estimate(&request.messages, &text),
             text,
             model: MODEL.to_owned(),
             finish_reason: Some("stop".to_owned()),
             requests: 1,
             duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            ..ChatAnswer::default()
         })
     }
 }
@@ -222,19 +231,23 @@ fn fit(text: &str, max: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::llm::Deaf;
 
     const BRIEF: &str = "Write a launch plan for the Oslo office\nwith a budget.";
 
     async fn ask(role: Option<TemplateRole>, round: u32, prompt: &str) -> ChatAnswer {
         let request = ChatRequest {
-            model: None,
             messages: vec![ChatMessage::system("You are somebody."), ChatMessage::user(prompt)],
-            max_tokens: None,
             scene: Scene { role, round, agent: "analyzer_bot".to_owned(), brief: BRIEF.to_owned() },
+            ..ChatRequest::default()
         };
         let provider = SimulatedProvider::new(Duration::ZERO);
-        let answer = provider.complete(&request).await.unwrap();
-        assert_eq!(answer.text, provider.complete(&request).await.unwrap().text, "the same every time");
+        let answer = provider.complete(&request, &Deaf).await.unwrap();
+        assert_eq!(
+            answer.text,
+            provider.complete(&request, &Deaf).await.unwrap().text,
+            "the same every time"
+        );
         assert!(answer.text.contains(NOTICE) && answer.usage.estimated, "{}", answer.text);
         answer
     }
@@ -298,9 +311,7 @@ mod tests {
     #[tokio::test]
     async fn it_thinks_as_long_as_it_is_told() {
         let provider = SimulatedProvider::new(Duration::from_millis(60));
-        let request =
-            ChatRequest { model: None, messages: Vec::new(), max_tokens: None, scene: Scene::default() };
-        let answer = provider.complete(&request).await.unwrap();
+        let answer = provider.complete(&ChatRequest::default(), &Deaf).await.unwrap();
         assert!((60..5_000).contains(&answer.duration_ms), "{} ms", answer.duration_ms);
     }
 }

@@ -17,6 +17,7 @@ pub(crate) fn estimate(messages: &[ChatMessage], answer: &str) -> Usage {
         completion_tokens,
         total_tokens: prompt_tokens + completion_tokens,
         estimated: true,
+        ..Usage::default()
     }
 }
 

@@ -91,7 +91,7 @@ pub struct Overview {
     pub workers: Vec<WorkerInfo>,
     /// `sqlite` or `redis`.
     pub store: &'static str,
-    pub provider: &'static str,
+    pub provider: String,
     pub model: String,
     pub simulated: bool,
     pub uptime_seconds: f64,
@@ -280,7 +280,7 @@ impl System {
             dead: store.count(&IndexName::all(records::DEAD_JOB)).await?,
             workers: self.workers().await?,
             store: self.engine().await,
-            provider: self.base.provider.name(),
+            provider: self.base.provider.name().to_owned(),
             model: self.base.provider.default_model().to_owned(),
             simulated: self.base.provider.is_simulated(),
             uptime_seconds: self.uptime().as_secs_f64(),

@@ -62,7 +62,7 @@ struct OverviewPage {
     slots: usize,
     results: u64,
     model: String,
-    provider: &'static str,
+    provider: String,
     store: &'static str,
     uptime: f64,
     recent: Vec<WorkflowRow>,

@@ -96,6 +96,7 @@ fn message(message: &ChatMessage) -> MessageView {
             MessageRole::System => "system",
             MessageRole::User => "user",
             MessageRole::Assistant => "assistant",
+            MessageRole::Tool => "tool",
         },
         content: markdown::shorten(&message.content).0.to_owned(),
     }

@@ -23,7 +23,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{ChatAnswer, ChatRequest, ModelError, ModelErrorKind, ModelProvider};
+use super::{ChatAnswer, ChatRequest, Listener, ModelError, ModelErrorKind, ModelProvider};
 use crate::config::LlmConfig;
 
 pub use retry::RetryPolicy;
@@ -88,7 +88,7 @@ impl OpenAiProvider {
 
 #[async_trait]
 impl ModelProvider for OpenAiProvider {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "openai"
     }
 
@@ -100,9 +100,13 @@ impl ModelProvider for OpenAiProvider {
         false
     }
 
-    async fn complete(&self, request: &ChatRequest) -> Result<ChatAnswer, ModelError> {
+    async fn complete(
+        &self,
+        request: &ChatRequest,
+        _listener: &dyn Listener,
+    ) -> Result<ChatAnswer, ModelError> {
         let started = Instant::now();
-        let model = request.model.as_deref().unwrap_or(&self.default_model);
+        let model = request.models.first().unwrap_or(&self.default_model);
         let max_tokens = request.max_tokens.or(self.max_tokens);
         let body = |field| Bytes::from(wire::request_body(model, &request.messages, max_tokens, field));
         let mut field = self.limit_field();
@@ -114,7 +118,16 @@ impl ModelProvider for OpenAiProvider {
             let Failure { mut error, should_retry } = match self.ask(model, bytes.clone(), request).await {
                 Ok(Completion { text, model, usage, finish_reason }) => {
                     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-                    return Ok(ChatAnswer { text, model, usage, finish_reason, requests, duration_ms });
+                    return Ok(ChatAnswer {
+                        text,
+                        model,
+                        usage,
+                        finish_reason,
+                        requests,
+                        duration_ms,
+                        provider: self.name().to_owned(),
+                        ..ChatAnswer::default()
+                    });
                 }
                 Err(failure) => failure,
             };

@@ -135,7 +135,7 @@ fn usage_of(value: &Value) -> Option<Usage> {
         return None;
     }
     let total_tokens = count("total_tokens").max(prompt_tokens + completion_tokens);
-    Some(Usage { prompt_tokens, completion_tokens, total_tokens, estimated: false })
+    Some(Usage { prompt_tokens, completion_tokens, total_tokens, ..Usage::default() })
 }
 
 fn not_json(body: &[u8], error: &serde_json::Error) -> String {

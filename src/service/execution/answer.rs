@@ -6,8 +6,10 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     engine::{advance::StepOutput, prompt, retry::Failure, templates},
-    llm::{ChatRequest, ModelError, ModelErrorKind, Scene},
-    model::{AttemptOutcome, Call, ChatMessage, DEFAULT_MODEL, FailureClass, JobMode, JobResult},
+    llm::{ChatRequest, Deaf, ModelError, ModelErrorKind, Scene},
+    model::{
+        AttemptOutcome, Call, CallPurpose, ChatMessage, DEFAULT_MODEL, FailureClass, JobMode, JobResult,
+    },
     store::{Change, MAX_BATCH},
 };
 
@@ -86,10 +88,14 @@ impl Execution {
     /// What the model is to be asked.
     pub async fn prepare(&self, running: &Running) -> Result<ChatRequest, ServiceError> {
         Ok(ChatRequest {
-            model: Some(running.agent.model.clone()).filter(|m| m != DEFAULT_MODEL && !m.is_empty()),
+            models: Some(running.agent.model.clone())
+                .filter(|m| m != DEFAULT_MODEL && !m.is_empty())
+                .into_iter()
+                .collect(),
             messages: self.messages(running).await?,
             max_tokens: self.base.max_tokens,
             scene: scene(running),
+            ..ChatRequest::default()
         })
     }
 
@@ -97,16 +103,23 @@ impl Execution {
     pub async fn ask(&self, running: &Running, request: ChatRequest) -> Result<Call, ModelError> {
         let started_at = self.base.clock.now();
         let begun = Instant::now();
-        let answer = self.base.provider.complete(&request).await?;
+        let answer = self.base.provider.complete(&request, &Deaf).await?;
         Ok(Call {
             job_id: running.job.job_id.clone(),
             number: FIRST,
             attempt: running.job.attempts.len() as u32,
-            provider: self.base.provider.name().to_owned(),
+            provider: answer.provider,
             model: answer.model,
-            simulated: self.base.provider.is_simulated(),
+            simulated: answer.simulated,
             messages: request.messages,
             answer: answer.text,
+            tool_calls: answer.tool_calls,
+            tool_outputs: Vec::new(),
+            purpose: CallPurpose::Work,
+            trimmed: false,
+            cost_usd: answer.cost_usd,
+            cost_reported: answer.cost_usd.is_some(),
+            first_token_ms: answer.first_token_ms,
             finish_reason: answer.finish_reason,
             usage: answer.usage,
             duration_ms: answer.duration_ms.max(begun.elapsed().as_millis() as u64),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use productforge::{
-    llm::{ChatAnswer, ChatRequest, ModelError, ModelProvider},
+    llm::{ChatAnswer, ChatRequest, Listener, ModelError, ModelProvider},
     store::{Change, DocKey, Kind, Put},
 };
 use reqwest::Method;
@@ -161,7 +161,7 @@ struct Trap;
 
 #[async_trait]
 impl ModelProvider for Trap {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         panic!("a trap")
     }
 
@@ -173,7 +173,7 @@ impl ModelProvider for Trap {
         false
     }
 
-    async fn complete(&self, _: &ChatRequest) -> Result<ChatAnswer, ModelError> {
+    async fn complete(&self, _: &ChatRequest, _: &dyn Listener) -> Result<ChatAnswer, ModelError> {
         panic!("a trap")
     }
 }

@@ -47,6 +47,7 @@ pub fn fingerprint(messages: &[ChatMessage]) -> u64 {
             MessageRole::System => 0u8,
             MessageRole::User => 1,
             MessageRole::Assistant => 2,
+            MessageRole::Tool => 3,
         };
         (role, message.content.as_str()).hash(&mut hasher);
     }

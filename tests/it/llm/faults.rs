@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use productforge::{
     config::{LlmConfig, Secret},
-    llm::{ModelErrorKind, ModelProvider},
+    llm::{Deaf, ModelErrorKind, ModelProvider},
 };
 
 use super::{error_of, provider, request};
@@ -52,7 +52,7 @@ async fn a_slow_server_times_out() {
     let fake = FakeModel::by(|_, _| Reply::answer("late").held());
     let config = LlmConfig { timeout: Duration::from_millis(80), ..fake.config() };
     let started = Instant::now();
-    let error = provider(&config).complete(&request("hi")).await.unwrap_err();
+    let error = provider(&config).complete(&request("hi"), &Deaf).await.unwrap_err();
     assert_eq!((error.kind, error.requests), (ModelErrorKind::Timeout, 4));
     assert!(started.elapsed() >= Duration::from_millis(4 * 80));
     assert!(error.message.contains("within 0.08 s"), "{error}");
@@ -69,7 +69,7 @@ async fn a_server_that_is_not_there_is_named_without_its_password() {
         base_url: Some(format!("http://somebody:hunter2@{address}/v1?token=hunter2")),
         ..FakeModel::start().config()
     };
-    let error = provider(&config).complete(&request("hi")).await.unwrap_err();
+    let error = provider(&config).complete(&request("hi"), &Deaf).await.unwrap_err();
     assert_eq!((error.kind, error.requests), (ModelErrorKind::Connection, 4));
     assert!(error.message.contains(&format!("http://{address}")), "{error}");
     assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
@@ -87,7 +87,7 @@ async fn a_key_that_the_provider_repeats_does_not_show() {
         ] {
             let fake = FakeModel::by(move |_, _| Reply::raw(401, "text/plain", body.clone()));
             let config = LlmConfig { api_key: Some(Secret::new(key)), ..fake.config() };
-            let error = provider(&config).complete(&request("hi")).await.unwrap_err();
+            let error = provider(&config).complete(&request("hi"), &Deaf).await.unwrap_err();
             let shown = format!("{error} {error:?}");
             assert!(!shown.contains(&key[..4.min(key.len())]), "{shown}");
         }

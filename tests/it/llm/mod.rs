@@ -10,7 +10,7 @@ use std::time::Duration;
 use productforge::{
     config::LlmConfig,
     llm::{
-        ChatAnswer, ChatRequest, ModelError, ModelProvider, Scene,
+        ChatAnswer, ChatRequest, Deaf, ModelError, ModelProvider,
         openai::{OpenAiProvider, RetryPolicy},
     },
     model::ChatMessage,
@@ -32,16 +32,14 @@ fn provider(config: &LlmConfig) -> OpenAiProvider {
 
 fn request(text: &str) -> ChatRequest {
     ChatRequest {
-        model: None,
         messages: vec![ChatMessage::system("Be short."), ChatMessage::user(text)],
-        max_tokens: None,
-        scene: Scene::default(),
+        ..ChatRequest::default()
     }
 }
 
 /// Asks a fake model one question.
 async fn ask(fake: &FakeModel) -> Result<ChatAnswer, ModelError> {
-    provider(&fake.config()).complete(&request("How are you?")).await
+    provider(&fake.config()).complete(&request("How are you?"), &Deaf).await
 }
 
 /// The error of a question to a fake model, which never holds the key.

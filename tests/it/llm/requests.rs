@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use productforge::{
     config::{LlmConfig, Secret},
-    llm::{ChatRequest, ModelProvider, openai::OpenAiProvider},
+    llm::{ChatRequest, Deaf, ModelProvider, openai::OpenAiProvider},
     model::ChatMessage,
 };
 use serde_json::json;
@@ -34,7 +34,7 @@ async fn a_question_goes_out_as_openai_wants_it() {
 async fn a_key_is_not_needed() {
     let fake = FakeModel::start();
     let config = LlmConfig { api_key: None, ..fake.config() };
-    provider(&config).complete(&request("hi")).await.unwrap();
+    provider(&config).complete(&request("hi"), &Deaf).await.unwrap();
     assert_eq!(fake.requests()[0].header("authorization"), None);
 }
 
@@ -42,9 +42,9 @@ async fn a_key_is_not_needed() {
 async fn model_and_limit_are_those_of_the_request_before_those_of_the_configuration() {
     let fake = FakeModel::start();
     let provider = provider(&LlmConfig { max_tokens: Some(900), ..fake.config() });
-    provider.complete(&request("hi")).await.unwrap();
-    let own = ChatRequest { model: Some("big".to_owned()), max_tokens: Some(5), ..request("hi") };
-    provider.complete(&own).await.unwrap();
+    provider.complete(&request("hi"), &Deaf).await.unwrap();
+    let own = ChatRequest { models: vec!["big".to_owned()], max_tokens: Some(5), ..request("hi") };
+    provider.complete(&own, &Deaf).await.unwrap();
     let sent = fake.requests();
     assert_eq!((&sent[0].json["model"], &sent[0].json["max_tokens"]), (&json!("test-default"), &json!(900)));
     assert_eq!((&sent[1].json["model"], &sent[1].json["max_tokens"]), (&json!("big"), &json!(5)));
@@ -60,8 +60,8 @@ async fn a_server_that_wants_the_other_name_for_the_limit_gets_it_from_then_on()
         "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
     )]);
     let provider = provider(&LlmConfig { max_tokens: Some(9), ..fake.config() });
-    assert_eq!(provider.complete(&request("hi")).await.unwrap().requests, 2);
-    assert_eq!(provider.complete(&request("hi")).await.unwrap().requests, 1);
+    assert_eq!(provider.complete(&request("hi"), &Deaf).await.unwrap().requests, 2);
+    assert_eq!(provider.complete(&request("hi"), &Deaf).await.unwrap().requests, 1);
     let sent = fake.requests();
     assert_eq!(sent[0].json["max_tokens"], 9);
     for sent in &sent[1..] {
@@ -105,7 +105,7 @@ async fn connections_are_used_again() {
     let fake = FakeModel::start();
     let provider = provider(&fake.config());
     for _ in 0..3 {
-        provider.complete(&request("hi")).await.unwrap();
+        provider.complete(&request("hi"), &Deaf).await.unwrap();
     }
     assert_eq!((fake.calls(), fake.connections()), (3, 1));
 }
@@ -115,7 +115,7 @@ async fn many_questions_are_asked_at_once() {
     let fake = FakeModel::by(|_, _| Reply::answer("ok").held());
     let provider = provider(&fake.config());
     let question = request("hi");
-    let all = futures_util::future::join_all((0..20).map(|_| provider.complete(&question)));
+    let all = futures_util::future::join_all((0..20).map(|_| provider.complete(&question, &Deaf)));
     let release = async {
         fake.until("20 questions at once", |f| f.in_flight() == 20).await;
         fake.release();
@@ -131,7 +131,7 @@ async fn a_dropped_question_hangs_up() {
     let provider = provider(&fake.config());
     let question = request("hi");
     tokio::select! {
-        _ = provider.complete(&question) => panic!("the answer is held"),
+        _ = provider.complete(&question, &Deaf) => panic!("the answer is held"),
         () = fake.until("the question", |f| f.in_flight() == 1) => {}
     }
     fake.until("the hang-up", |f| f.hang_ups() == 1 && f.in_flight() == 0).await;
@@ -158,7 +158,7 @@ async fn the_fake_plays_a_whole_review() {
     let provider = provider(&fake.config());
     let say = async |system: &str, user: &str| {
         let messages = vec![ChatMessage::system(system), ChatMessage::user(user)];
-        provider.complete(&ChatRequest { messages, ..request("") }).await.unwrap().text
+        provider.complete(&ChatRequest { messages, ..request("") }, &Deaf).await.unwrap().text
     };
     let qa = r#"Answer {"verdict": "approve" or "revise" or "reject"}."#;
     assert!(say("Plan.", "Plan the launch.").await.contains("Plan the launch."));

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use productforge::llm::{
-    ModelErrorKind, ModelProvider,
+    Deaf, ModelErrorKind, ModelProvider,
     openai::{OpenAiProvider, RetryPolicy},
 };
 
@@ -108,7 +108,7 @@ async fn a_date_to_wait_for_is_understood() {
     let fake = FakeModel::scripted([Reply::rate_limited().header("retry-after", &date)]);
     let patient = RetryPolicy { longest_wait: Duration::from_secs(5), ..super::QUICK };
     let provider = OpenAiProvider::new(&fake.config()).unwrap().with_retry(patient);
-    provider.complete(&request("hi")).await.unwrap();
+    provider.complete(&request("hi"), &Deaf).await.unwrap();
     let gap = gaps(&fake)[0].as_millis();
     assert!((700..4_000).contains(&gap), "waited {gap} ms");
 }
@@ -135,7 +135,7 @@ async fn a_wait_ends_with_its_question() {
     let fake = FakeModel::by(|_, _| Reply::rate_limited().header("retry-after", "0.9"));
     let provider = provider(&fake.config());
     let question = request("hi");
-    tokio::time::timeout(Duration::from_millis(200), provider.complete(&question)).await.unwrap_err();
+    tokio::time::timeout(Duration::from_millis(200), provider.complete(&question, &Deaf)).await.unwrap_err();
     tokio::time::sleep(Duration::from_millis(1_000)).await;
     assert_eq!(fake.calls(), 1);
 }

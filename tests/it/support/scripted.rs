@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use productforge::{
-    llm::{ChatAnswer, ChatRequest, ModelError, ModelErrorKind, ModelProvider},
+    llm::{ChatAnswer, ChatRequest, Listener, ModelError, ModelErrorKind, ModelProvider},
     model::{TemplateRole, Usage},
 };
 use tokio::sync::Semaphore;
@@ -67,7 +67,7 @@ pub fn chain(verdict: impl Fn(u32) -> &'static str + Send + Sync + 'static) -> A
 
 #[async_trait]
 impl ModelProvider for Scripted {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "scripted"
     }
 
@@ -79,7 +79,7 @@ impl ModelProvider for Scripted {
         false
     }
 
-    async fn complete(&self, request: &ChatRequest) -> Result<ChatAnswer, ModelError> {
+    async fn complete(&self, request: &ChatRequest, _: &dyn Listener) -> Result<ChatAnswer, ModelError> {
         let n = {
             let mut requests = self.requests.lock().unwrap();
             requests.push(request.clone());
@@ -90,10 +90,17 @@ impl ModelProvider for Scripted {
             Line::Say(text) => Ok(ChatAnswer {
                 text,
                 model: "scripted-1".to_owned(),
-                usage: Usage { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15, estimated: false },
+                usage: Usage {
+                    prompt_tokens: 10,
+                    completion_tokens: 5,
+                    total_tokens: 15,
+                    ..Usage::default()
+                },
                 finish_reason: Some("stop".to_owned()),
                 requests: 1,
                 duration_ms: 1,
+                provider: "scripted".to_owned(),
+                ..ChatAnswer::default()
             }),
             Line::Fail(kind) => Err(ModelError {
                 kind,
