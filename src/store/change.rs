@@ -1,6 +1,6 @@
 //! The one atomic conditional write and its outcome.
 
-use super::{Claim, DocKey, NewEvent, Put, Queue, Revision, Token, UnixMs};
+use super::{Add, Claim, DocKey, NewEvent, Put, Queue, Revision, Token, UnixMs};
 
 /// What must be true of a document for a [`Change`] to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,8 @@ pub struct Enqueue {
     pub due_at: Option<UnixMs>,
 }
 
-/// *If* the lease is held and every expectation holds, *then* make all writes, *else* change nothing.
+/// *If* the lease is held, every expectation holds, every claim can be had and every field added to is below
+/// its bound, *then* make all writes, *else* change nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Change {
     pub lease: Option<LeaseUse>,
@@ -60,6 +61,10 @@ pub struct Change {
     /// under a lease that goes on ([`LeaseEnd::Keep`]); what it holds already it keeps, and a name counts
     /// once. What the revocations of this change free is free for the next change only.
     pub claim: Vec<Claim>,
+    /// What is added to tallies, with a lease or without. All conditions are looked at before anything is
+    /// added, so none of them sees what this change adds. An add is no condition: who repeats a change whose
+    /// answer was lost has to have a lease that ends or an expectation in it that fails the second time.
+    pub add: Vec<Add>,
 }
 
 impl Change {
@@ -109,6 +114,12 @@ impl Change {
         self.claim.push(claim);
         self
     }
+
+    #[expect(clippy::should_implement_trait, reason = "a word like put and delete: changes have no sum")]
+    pub fn add(mut self, add: Add) -> Self {
+        self.add.push(add);
+        self
+    }
 }
 
 /// What a change that was made left behind.
@@ -127,6 +138,8 @@ pub enum Refusal {
     Changed(DocKey),
     /// This claim (the first one in order of `claim`) cannot be had: as many leases hold it as may.
     Limited(Claim),
+    /// This field (the first one in order of `add`) is not below its bound.
+    Exceeded { tally: String, field: String },
 }
 
 /// Made or refused; both are answers, not errors.

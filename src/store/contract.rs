@@ -1,7 +1,7 @@
 //! The storage contract. The doc comments are the semantics; the conformance suite
 //! (`tests/it/store/`) holds both engines to them.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 
@@ -46,8 +46,8 @@ pub struct StoreReport {
 /// Durable state shared by all parts of ProductForge.
 ///
 /// All times are the store's own clock ([`Store::now`]), never a caller's. Every verb is one atomic
-/// step, and a call whose future is dropped either did all of its step or nothing. A document whose
-/// life has ended is absent for every verb from that moment on.
+/// step, and a call whose future is dropped either did all of its step or nothing. A document or
+/// a tally whose life has ended is absent for every verb from that moment on.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// The store's time.
@@ -70,14 +70,18 @@ pub trait Store: Send + Sync {
     /// How many live documents stand in an index. Cost does not grow with the number.
     async fn count(&self, index: &IndexName) -> Result<u64, StoreError>;
 
+    /// The fields of these tallies, in the same order, as they are at one moment; none where there is no such
+    /// tally. Names: at most [`MAX_BATCH`].
+    async fn tallies(&self, names: &[String]) -> Result<Vec<BTreeMap<String, i64>>, StoreError>;
+
     /// The one write. See [`Change`]: all of it or nothing, and which condition failed. The lease is
-    /// looked at first, then the expectations in order, then the claims; writes are made in the order
-    /// put, delete, enqueue, events, revocations, claims, lease end. Once it answers, the change is as
+    /// looked at first, then the expectations in order, then the claims, then the bounds of the adds; writes
+    /// are made in the order put, delete, enqueue, events, adds, revocations, claims, lease end. Once it answers, the change is as
     /// durable as the engine can make it. A lease that has run out but was not swept yet is still held.
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError>;
 
-    /// Removes about `limit` documents whose life has ended from all indexes, and old events; whether
-    /// more are left. To be called from time to time.
+    /// Removes about `limit` documents whose life has ended from all indexes, as many such tallies, and old
+    /// events; whether more are left. To be called from time to time.
     async fn expire(&self, limit: usize) -> Result<bool, StoreError>;
 
     // --- queues and leases -----------------------------------------------------------------

@@ -1,9 +1,12 @@
 //! The limits of the contract, looked at in one place, before an engine touches anything.
 
 use super::{
-    ALL_EVENTS, Change, LeaseEnd, LeaseUse, MAX_BATCH, MAX_CLAIM_LIMIT, MAX_DOCUMENT_BYTES,
-    MAX_PAYLOAD_BYTES, StoreError,
+    ALL_EVENTS, Add, Change, LeaseEnd, LeaseUse, MAX_BATCH, MAX_CLAIM_LIMIT, MAX_DOCUMENT_BYTES,
+    MAX_PAYLOAD_BYTES, MAX_TALLY, StoreError,
 };
+
+/// The longest name of a tally or of one of its fields.
+const MAX_TALLY_NAME_BYTES: usize = 256;
 
 /// At most [`MAX_BATCH`] of something.
 pub(crate) fn check_batch(what: &str, number: usize) -> Result<(), StoreError> {
@@ -27,6 +30,7 @@ pub(crate) fn check_change(change: &Change) -> Result<(), StoreError> {
     check_batch("events", change.events.len())?;
     check_batch("revocations", change.revoke.len())?;
     check_claims(change)?;
+    check_adds(&change.add)?;
     for put in &change.put {
         at_most("bytes of a document", put.body.len(), MAX_DOCUMENT_BYTES)?;
         check_batch("indexes of a document", put.indexes.len())?;
@@ -61,6 +65,22 @@ fn check_claims(change: &Change) -> Result<(), StoreError> {
         }
         at_most("bytes of a claim's name", claim.name.len(), 256)?;
         at_most("leases that hold one claim", claim.limit as usize, MAX_CLAIM_LIMIT as usize)?;
+    }
+    Ok(())
+}
+
+fn check_adds(adds: &[Add]) -> Result<(), StoreError> {
+    check_batch("adds", adds.len())?;
+    for add in adds {
+        if add.tally.is_empty() || add.field.is_empty() {
+            return Err(StoreError::Invalid("an add needs the name of a tally and of a field".to_owned()));
+        }
+        at_most("bytes of a tally's name", add.tally.len(), MAX_TALLY_NAME_BYTES)?;
+        at_most("bytes of a field's name", add.field.len(), MAX_TALLY_NAME_BYTES)?;
+        if add.by.unsigned_abs() > MAX_TALLY.unsigned_abs() {
+            let why = format!("{} cannot be added: it is further from 0 than {MAX_TALLY}", add.by);
+            return Err(StoreError::Invalid(why));
+        }
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Storage: a narrow waist. One contract, two engines (embedded SQLite, Redis) behind it.
 //!
-//! The contract knows documents, indexes, queues, leases and events; it knows no noun of the
+//! The contract knows documents, indexes, queues, leases, events and tallies; it knows no noun of the
 //! product. A new noun is a new [`Kind`] and costs the engines nothing.
 
 mod change;
@@ -12,6 +12,7 @@ mod limits;
 mod queue;
 pub mod redis;
 pub mod sqlite;
+mod tally;
 
 pub use change::{Applied, Change, Enqueue, Expectation, LeaseEnd, LeaseUse, Outcome, Refusal};
 pub use contract::{
@@ -25,3 +26,4 @@ pub use queue::{
     AuditPart, Audited, Claim, Delivery, LeaseInfo, MAX_CLAIM_LIMIT, Promoted, Queue, QueueDepth, Reserve,
     Swept, Token,
 };
+pub use tally::{Add, MAX_TALLY};

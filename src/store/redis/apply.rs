@@ -166,6 +166,7 @@ fn take_batch(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
         }
         entries += change.expect.len() + change.put.len() + change.delete.len();
         entries += change.enqueue.len() + change.events.len() + change.revoke.len() + change.claim.len();
+        entries += change.add.len();
         size += bytes(change);
         batch.push(next);
     }
@@ -245,6 +246,10 @@ fn read(change: &Change, reply: &mut Reply) -> Result<Outcome, StoreError> {
         2 => {
             let refused = change.claim.get(nth(reply.number()?)?).ok_or_else(|| unexpected("apply"))?;
             Ok(Err(Refusal::Limited(refused.clone())))
+        }
+        3 => {
+            let refused = change.add.get(nth(reply.number()?)?).ok_or_else(|| unexpected("apply"))?;
+            Ok(Err(Refusal::Exceeded { tally: refused.tally.clone(), field: refused.field.clone() }))
         }
         _ => {
             let mut misfit = reply.array()?;

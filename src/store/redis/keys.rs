@@ -20,6 +20,7 @@
 //! | `pf:parked_count` | string | ours | how much is parked in all | for ever |
 //! | `pf:events:{stream}` | stream | ours | events `<id>-0`: `t` ms, `b` body | trimmed, `PEXPIRE` after the last event |
 //! | `pf:events:all` | stream | ours | a copy of all, with `s` the stream | trimmed, for ever |
+//! | `pf:tally:{name}` | hash | ours | field → value, a whole number | for ever, or `PEXPIREAT` |
 //! | `pf:expiring` | zset | ours | keys (msgpack) → when the janitor is to look whether they are gone, in ms | until then |
 //! | `pf:indexed` | hash | ours | a document's key → its narrower indexes (msgpack); the main one needs no record | as its document |
 //!
@@ -81,6 +82,10 @@ impl Keys {
 
     pub fn wanted(&self, worker: &str) -> String {
         format!("{}pf:wanted:{worker}", self.prefix)
+    }
+
+    pub fn tally(&self, name: &str) -> String {
+        format!("{}pf:tally:{name}", self.prefix)
     }
 
     pub fn events(&self, stream: &str) -> String {

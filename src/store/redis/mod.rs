@@ -6,7 +6,7 @@
 //!   alive, `read` for documents, so that an export of large results never stands in front of a renewal.
 //!   deadpool-redis brings the client; `link` says why neither its pool nor the client's
 //!   `ConnectionManager` carries the traffic
-//! - `apply`: the write and its group commit · `queues`, `documents`: the other verbs · `wakeup`: waiting ·
+//! - `apply`: the write and its group commit · `queues`, `documents`, `tallies`: the other verbs · `wakeup`: waiting ·
 //!   `pickup`: waiting and taking · `event_watch`: waiting for events · `check`: is this Redis set up for work? · `audit`: mending
 
 mod apply;
@@ -24,9 +24,11 @@ mod queues;
 mod reply;
 mod script;
 mod standing;
+mod tallies;
 mod wakeup;
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -158,6 +160,10 @@ impl Store for RedisStore {
 
     async fn count(&self, index: &IndexName) -> Result<u64, StoreError> {
         documents::count(self.opened()?, index).await
+    }
+
+    async fn tallies(&self, names: &[String]) -> Result<Vec<BTreeMap<String, i64>>, StoreError> {
+        tallies::tallies(self.opened()?, names).await
     }
 
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {

@@ -7,7 +7,7 @@ use deadpool_redis::redis::Cmd;
 
 use super::{keys::Keys, ms, standing};
 use crate::store::{
-    Change, DocKey, EVENT_RETENTION_MS, IndexName, LeaseEnd, LeaseUse, MAX_EVENTS_PER_STREAM, Token,
+    Change, DocKey, EVENT_RETENTION_MS, IndexName, LeaseEnd, LeaseUse, MAX_EVENTS_PER_STREAM, Token, tally,
 };
 
 /// More than this many documents cannot be put in one call: each names its standing in one byte.
@@ -88,6 +88,7 @@ impl<'a> Plan<'a> {
             change.events.len(),
             change.revoke.len(),
             change.claim.len(),
+            tally::by_tally(&change.add).count(),
         ];
         self.changes.push(end);
         // Each is at most MAX_BATCH: `limits` has looked.
@@ -110,6 +111,14 @@ impl<'a> Plan<'a> {
                 self.texts.push(Text::Bytes(revision.as_str().as_bytes()));
             }
             self.changes.extend(number.to_be_bytes());
+        }
+        for run in tally::by_tally(&change.add) {
+            self.changes.push(run.len() as u8);
+            self.texts.push(Text::Bytes(run[0].tally.as_bytes()));
+            self.texts.push(or_nothing(tally::life(run).map(ms::span)));
+            self.texts.extend(run.iter().map(|add| Text::Bytes(add.field.as_bytes())));
+            self.texts.extend(run.iter().map(|add| Text::Own(add.by.to_string())));
+            self.texts.extend(run.iter().map(|add| or_nothing(add.below)));
         }
         for put in &change.put {
             let next = standings.len() as u8;
@@ -183,6 +192,11 @@ impl<'a> Plan<'a> {
             };
         }
     }
+}
+
+/// A number that may not be said.
+fn or_nothing(number: Option<i64>) -> Text<'static> {
+    Text::Own(number.map_or(String::new(), |number| number.to_string()))
 }
 
 /// Which of the documents that a change puts this is.

@@ -36,7 +36,8 @@ macro_rules! scripts {
 
 scripts! {
     Writes APPLY = "scripts/prelude.lua" "scripts/apply/look.lua" "scripts/apply/note.lua"
-        "scripts/apply/documents.lua" "scripts/apply/ends.lua" "scripts/apply/make.lua";
+        "scripts/apply/documents.lua" "scripts/apply/ends.lua"
+        "scripts/apply/tallies.lua" "scripts/apply/make.lua";
     Writes AUDIT_CLAIMS = "scripts/prelude.lua" "scripts/audit_claims.lua";
     Writes AUDIT_INDEX = "scripts/prelude.lua" "scripts/audit_index.lua";
     Writes AUDIT_LEASES = "scripts/prelude.lua" "scripts/audit_leases.lua";
@@ -51,6 +52,7 @@ scripts! {
     Writes RENEW = "scripts/prelude.lua" "scripts/renew.lua";
     Writes RESERVE = "scripts/prelude.lua" "scripts/reserve.lua";
     Writes SWEEP = "scripts/prelude.lua" "scripts/sweep.lua";
+    Reads TALLIES = "scripts/tallies.lua";
 }
 
 impl Script {

@@ -1,6 +1,6 @@
 //! The one write: conditions first, then everything.
 
-use super::{claims, documents, events, leases, queues, step::Step};
+use super::{claims, documents, events, leases, queues, step::Step, tallies};
 use crate::store::{Applied, Change, Expectation, LeaseEnd, Outcome, Refusal, Revision, StoreError};
 
 /// Makes the change or says which condition failed. It writes nothing before all conditions hold.
@@ -20,6 +20,10 @@ pub(super) fn apply(step: &Step, change: &Change) -> Result<Outcome, StoreError>
     {
         return Ok(Err(Refusal::Limited(claim)));
     }
+    if let Some(add) = tallies::first_refused(step, &change.add)? {
+        let (tally, field) = (add.tally.clone(), add.field.clone());
+        return Ok(Err(Refusal::Exceeded { tally, field }));
+    }
     for put in &change.put {
         // What was found absent is inserted without another look, which is what most results are.
         let absent = change.expect.iter().any(|e| e.revision.is_none() && e.key == put.key);
@@ -35,6 +39,7 @@ pub(super) fn apply(step: &Step, change: &Change) -> Result<Outcome, StoreError>
     for event in &change.events {
         event_ids.push(events::append(step, event)?);
     }
+    tallies::add(step, &change.add)?;
     for token in &change.revoke {
         leases::finish(step, *token)?;
     }

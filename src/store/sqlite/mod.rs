@@ -3,7 +3,7 @@
 //! `open` opens files, `writer` and `readers` run steps, `schema` and `migrations/` say what the
 //! tables are, `known` what the writer need not ask them, `wakeup` who waits. The steps themselves are
 //! plain functions over a [`step::Step`], one file per noun of the contract: `documents`, `indexes`,
-//! `change`, `queues`, `leases`, `claims`, `events`, `audit`.
+//! `change`, `queues`, `leases`, `claims`, `events`, `tallies`, `audit`.
 
 mod audit;
 mod change;
@@ -20,11 +20,13 @@ mod queues;
 mod readers;
 mod schema;
 mod step;
+mod tallies;
 mod values;
 mod wakeup;
 mod writer;
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -129,6 +131,12 @@ impl Store for SqliteStore {
         }
     }
 
+    async fn tallies(&self, names: &[String]) -> Result<Vec<BTreeMap<String, i64>>, StoreError> {
+        check_batch("tallies", names.len())?;
+        let names = names.to_vec();
+        self.read(move |step| tallies::read(step, &names)).await
+    }
+
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {
         check_change(&change)?;
         self.write(move |step| change::apply(step, &change)).await
@@ -138,7 +146,8 @@ impl Store for SqliteStore {
         check_batch("documents to expire", limit)?;
         self.write(move |step| {
             events::drop_old(step)?;
-            Ok(documents::expire(step, limit)? == limit)
+            let (documents, tallies) = (documents::expire(step, limit)?, tallies::expire(step, limit)?);
+            Ok(documents == limit || tallies == limit)
         })
         .await
     }

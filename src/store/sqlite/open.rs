@@ -19,7 +19,7 @@ pub enum Location {
     File(PathBuf),
 }
 
-/// Statements that a connection keeps prepared; there are about eighty in all.
+/// Statements that a connection keeps prepared; there are about ninety in all.
 const PREPARED: usize = 128;
 
 /// The right to use a database file, held by one process at a time until it is dropped.

@@ -5,8 +5,11 @@ use rusqlite::Connection;
 use crate::store::StoreError;
 
 /// In order; the first takes a new file to version 1. Never edit one that was released.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_start.sql"), include_str!("migrations/0002_pauses_and_claims.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_start.sql"),
+    include_str!("migrations/0002_pauses_and_claims.sql"),
+    include_str!("migrations/0003_tallies.sql"),
+];
 
 /// Brings the database to the newest version, each migration whole or not at all.
 pub(super) fn migrate(conn: &mut Connection) -> Result<(), StoreError> {

@@ -9,67 +9,7 @@ use std::{
 use async_trait::async_trait;
 use productforge::store::*;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    None,
-    IgnoresTheTokenOnFinish,
-    RenewsAnything,
-    ForgetsACrash,
-    RequeuesToTheBack,
-    LeavesAnIndexBehind,
-    IgnoresExpectations,
-    NamesTheLastBrokenExpectation,
-    WritesTheFirstPutOfARefusedChange,
-    LosesTheLastEventOfTwo,
-    GivesDelayedWorkAtOnce,
-    PutsTheUrgentBehindTheRest,
-    KeepsDocumentsForEver,
-    CountsTheDead,
-    ListsTheOldestFirst,
-    LosesOneAtThePageBorder,
-    SweepsBeforeTime,
-    ForgetsToFreeAClaim,
-    GrantsOneClaimTooMany,
-    NamesTheLastRefusedClaim,
-    GivesTheFirstClaimOfARefusedChange,
-    LosesWhatIsParked,
-    LeavesARevokedLease,
-    RevokesInARefusedChange,
-    TakesFromAPausedQueue,
-    TakesInStrictOrderAlways,
-    ShowsTheLastFirst,
-}
-
-impl Fault {
-    pub const ALL: [Fault; 26] = [
-        Fault::IgnoresTheTokenOnFinish,
-        Fault::RenewsAnything,
-        Fault::ForgetsACrash,
-        Fault::RequeuesToTheBack,
-        Fault::LeavesAnIndexBehind,
-        Fault::IgnoresExpectations,
-        Fault::NamesTheLastBrokenExpectation,
-        Fault::WritesTheFirstPutOfARefusedChange,
-        Fault::LosesTheLastEventOfTwo,
-        Fault::GivesDelayedWorkAtOnce,
-        Fault::PutsTheUrgentBehindTheRest,
-        Fault::KeepsDocumentsForEver,
-        Fault::CountsTheDead,
-        Fault::ListsTheOldestFirst,
-        Fault::LosesOneAtThePageBorder,
-        Fault::SweepsBeforeTime,
-        Fault::ForgetsToFreeAClaim,
-        Fault::GrantsOneClaimTooMany,
-        Fault::NamesTheLastRefusedClaim,
-        Fault::GivesTheFirstClaimOfARefusedChange,
-        Fault::LosesWhatIsParked,
-        Fault::LeavesARevokedLease,
-        Fault::RevokesInARefusedChange,
-        Fault::TakesFromAPausedQueue,
-        Fault::TakesInStrictOrderAlways,
-        Fault::ShowsTheLastFirst,
-    ];
-}
+use super::fault::Fault;
 
 pub struct FaultyStore {
     sound: Arc<dyn Store>,
@@ -146,6 +86,14 @@ impl FaultyStore {
                 }
             }
             Fault::LeavesARevokedLease => change.revoke.clear(),
+            Fault::IgnoresTheBoundOfAnAdd => change.add.iter_mut().for_each(|add| add.below = None),
+            Fault::AddsAtTheBound => {
+                change.add.iter_mut().for_each(|add| add.below = add.below.map(|below| below + 1))
+            }
+            Fault::CountsEarlierAddsIntoABound => count_earlier_adds(&mut change.add),
+            Fault::NamesTheLastExceededField => change.add.reverse(),
+            Fault::LosesTheLastAddOfTwo if change.add.len() > 1 => _ = change.add.pop(),
+            Fault::KeepsTalliesForEver => change.add.iter_mut().for_each(|add| add.keep_ms = None),
             _ => {}
         }
         Ok(change)
@@ -168,6 +116,11 @@ impl FaultyStore {
             (Fault::RevokesInARefusedChange, Err(_)) => {
                 change.revoke.into_iter().fold(Change::new(), Change::revoke)
             }
+            (Fault::MakesTheAddsOfARefusedChange, Err(_)) => unbounded(change.add),
+            (Fault::MakesTheAddsOfAnExceededChangeTwice, Err(Refusal::Exceeded { .. })) => {
+                let twice = change.add.iter().chain(&change.add).cloned();
+                unbounded(twice.collect())
+            }
             (Fault::GivesTheFirstClaimOfARefusedChange, Err(Refusal::Limited(_))) => {
                 let first = change.claim.into_iter().take(1);
                 first.fold(Change { lease: change.lease, ..Change::new() }, Change::claim)
@@ -189,6 +142,22 @@ impl FaultyStore {
             .find(|claim| !claimed.contains(&(token, claim.name.clone())) && holders(claim) >= claim.limit);
         refused.cloned()
     }
+}
+
+/// Makes each bound look at its field as the adds before it in the same change leave it.
+fn count_earlier_adds(adds: &mut [Add]) {
+    for number in 0..adds.len() {
+        let (earlier, rest) = adds.split_at_mut(number);
+        let same = |add: &&Add| (&add.tally, &add.field) == (&rest[0].tally, &rest[0].field);
+        let added: i64 = earlier.iter().filter(same).map(|add| add.by).sum();
+        rest[0].below = rest[0].below.map(|below| below - added);
+    }
+}
+
+/// These adds and nothing else, on no condition.
+fn unbounded(adds: Vec<Add>) -> Change {
+    let adds = adds.into_iter().map(|add| Add { below: None, ..add });
+    adds.fold(Change::new(), Change::add)
 }
 
 #[async_trait]
@@ -225,6 +194,14 @@ impl Store for FaultyStore {
         let highest = counted.entry(index.clone()).or_default();
         *highest = count.max(*highest);
         Ok(*highest)
+    }
+
+    async fn tallies(&self, names: &[String]) -> Result<Vec<BTreeMap<String, i64>>, StoreError> {
+        let mut tallies = self.sound.tallies(names).await?;
+        if self.has(Fault::ShowsTalliesInAnotherOrder) {
+            tallies.reverse();
+        }
+        Ok(tallies)
     }
 
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {

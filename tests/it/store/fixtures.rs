@@ -1,6 +1,10 @@
 //! Short words for what nearly every body does.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use productforge::store::{
     Applied, Change, Claim, Cursor, Delivery, Doc, DocKey, Enqueue, IndexName, Kind, LeaseEnd, ListQuery,
@@ -54,6 +58,25 @@ pub async fn made(store: &dyn Store, change: Change) -> Applied {
     store.apply(change).await.unwrap().expect("the change is made")
 }
 
+/// Makes these changes all at once; whether each was made. Nothing but a bound may refuse one.
+pub async fn at_once(store: &Arc<dyn Store>, changes: Vec<Change>) -> Vec<bool> {
+    let tasks = changes.into_iter().map(|change| {
+        let store = store.clone();
+        tokio::spawn(async move { store.apply(change).await.unwrap() })
+    });
+    let outcomes = futures_util::future::join_all(tasks.collect::<Vec<_>>()).await;
+    let outcomes = outcomes.into_iter().map(Result::unwrap);
+    outcomes
+        .map(|outcome| match outcome {
+            Ok(_) => true,
+            Err(refusal) => {
+                assert!(matches!(refusal, Refusal::Exceeded { .. }), "{refusal:?}");
+                false
+            }
+        })
+        .collect()
+}
+
 /// Tries a change that must be refused.
 pub async fn refused(store: &dyn Store, change: Change) -> Refusal {
     store.apply(change).await.unwrap().expect_err("the change is refused")
@@ -73,6 +96,20 @@ pub async fn doc(store: &dyn Store, id: &str) -> Option<Doc> {
 /// The body of a note as text.
 pub async fn body(store: &dyn Store, id: &str) -> Option<String> {
     doc(store, id).await.map(|doc| String::from_utf8(doc.body).unwrap())
+}
+
+/// The fields of one tally.
+pub async fn tally(store: &dyn Store, name: &str) -> BTreeMap<String, i64> {
+    store.tallies(&[name.to_owned()]).await.unwrap().remove(0)
+}
+
+/// The refusal of an add to this field.
+pub fn exceeded(tally: &str, field: &str) -> Refusal {
+    Refusal::Exceeded { tally: tally.into(), field: field.into() }
+}
+
+pub fn fields(fields: &[(&str, i64)]) -> BTreeMap<String, i64> {
+    fields.iter().map(|(field, value)| ((*field).to_owned(), *value)).collect()
 }
 
 /// Takes up to `limit` payloads for [`LEASE_MS`].

@@ -1,8 +1,8 @@
 //! The limits of the contract: what breaks one is invalid and writes nothing.
 
 use productforge::store::{
-    ALL_EVENTS, Change, Claim, DocKey, Enqueue, LeaseEnd, ListQuery, MAX_BATCH, MAX_CLAIM_LIMIT,
-    MAX_DOCUMENT_BYTES, MAX_PAYLOAD_BYTES, Put, Queue, Reserve, Store, StoreError, Token,
+    ALL_EVENTS, Add, Change, Claim, DocKey, Enqueue, LeaseEnd, ListQuery, MAX_BATCH, MAX_CLAIM_LIMIT,
+    MAX_DOCUMENT_BYTES, MAX_PAYLOAD_BYTES, MAX_TALLY, Put, Queue, Reserve, Store, StoreError, Token,
 };
 
 use super::{fixtures::*, harness::Harness};
@@ -17,6 +17,7 @@ on_every_store!(
     nothing_is_appended_to_the_stream_of_all_events_by_name,
     a_claim_has_a_name_and_a_limit_within_bounds,
     a_claim_needs_a_lease_that_goes_on,
+    an_add_has_names_and_a_number_within_bounds,
 );
 
 /// The change is invalid, and nothing of it was written: it also puts `witness`, a job and an event.
@@ -52,13 +53,14 @@ async fn a_document_may_be_as_large_as_the_limit_and_no_larger(h: &mut dyn Harne
 async fn a_change_may_hold_as_many_entries_as_the_limit_and_no_more(h: &mut dyn Harness) {
     let store = h.store();
     let fill = |add: fn(Change, usize) -> Change, count: usize| (0..count).fold(Change::new(), add);
-    let kinds: [fn(Change, usize) -> Change; 6] = [
+    let kinds: [fn(Change, usize) -> Change; 7] = [
         |change, n| change.expect(note(&n.to_string()), None),
         |change, n| change.put(put(&n.to_string(), "")),
         |change, n| change.delete(note(&n.to_string())),
         |change, n| change.enqueue(job(Queue::Low, &n.to_string())),
         |change, n| change.event("run", n.to_string().into_bytes()),
         |change, n| change.revoke(Token(n as u64)),
+        |change, n| change.add(Add::new(n.to_string(), "x", 1)),
     ];
     for add in kinds {
         is_invalid(&*store, fill(add, MAX_BATCH + 1)).await;
@@ -78,6 +80,9 @@ async fn reading_more_than_the_limit_is_invalid(h: &mut dyn Harness) {
     assert!(matches!(store.events("run", 0, MAX_BATCH + 1).await, Err(StoreError::Invalid(_))));
     assert!(matches!(store.leases(MAX_BATCH + 1).await, Err(StoreError::Invalid(_))));
     assert!(matches!(store.waiting(Queue::Low, MAX_BATCH + 1).await, Err(StoreError::Invalid(_))));
+    let names: Vec<String> = (0..=MAX_BATCH).map(|n| n.to_string()).collect();
+    assert!(matches!(store.tallies(&names).await, Err(StoreError::Invalid(_))));
+    assert_eq!(store.tallies(&names[1..]).await.unwrap().len(), MAX_BATCH);
 }
 
 async fn taking_or_moving_more_than_the_limit_is_invalid(h: &mut dyn Harness) {
@@ -145,4 +150,27 @@ async fn a_claim_needs_a_lease_that_goes_on(h: &mut dyn Harness) {
         is_invalid(&*store, Change::new().under(lease.token, end).claim(claim("agent", 1))).await;
     }
     assert_eq!(store.renew(&[lease.token], LEASE_MS).await.unwrap(), [true]);
+}
+
+async fn an_add_has_names_and_a_number_within_bounds(h: &mut dyn Harness) {
+    let store = h.store();
+    let long = "n".repeat(256);
+    let add = |tally: &str, field: &str, by: i64| Change::new().add(Add::new(tally, field, by));
+    let broken = [
+        add("", "x", 1),
+        add("a", "", 1),
+        add(&format!("{long}n"), "x", 1),
+        add("a", &format!("{long}n"), 1),
+        add("a", "x", MAX_TALLY + 1),
+        add("a", "x", -MAX_TALLY - 1),
+        add("a", "x", i64::MAX),
+        add("a", "x", i64::MIN),
+    ];
+    for broken in broken {
+        is_invalid(&*store, broken.add(Add::new("a", "sound", 1))).await;
+    }
+    assert_eq!(tally(&*store, "a").await, fields(&[]));
+    made(&*store, add(&long, &long, MAX_TALLY)).await;
+    made(&*store, add(&long, "x", -MAX_TALLY)).await;
+    assert_eq!(tally(&*store, &long).await, fields(&[(&long, MAX_TALLY), ("x", -MAX_TALLY)]));
 }

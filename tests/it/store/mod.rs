@@ -42,6 +42,7 @@ macro_rules! on_every_store {
     ($($body:ident),* $(,)?) => { on_every_store!(@engines open ($($body),*)); };
 }
 
+mod fault;
 mod faulty_store;
 mod fixtures;
 mod harness;
@@ -50,6 +51,7 @@ mod operations;
 mod playing;
 mod redis_harness;
 mod sqlite_harness;
+mod tally_model;
 
 mod audits;
 mod claims;
@@ -74,6 +76,9 @@ mod races;
 mod reopening;
 mod revoking;
 mod sqlite_files;
+mod tallies;
+mod tally_bounds;
+mod tally_lives;
 mod waiting;
 
 mod redis_audits;
@@ -81,4 +86,5 @@ mod redis_only;
 mod redis_outages;
 mod redis_pickup;
 mod redis_refusals;
+mod redis_tallies;
 mod redis_wakeups;

@@ -11,6 +11,8 @@ use productforge::store::{
     Swept, Token,
 };
 
+use super::tally_model::Tallies;
+
 #[derive(Default)]
 pub struct Model {
     /// The model's time: milliseconds since the run began. Only ageing moves it.
@@ -27,6 +29,7 @@ pub struct Model {
     pub ended: Vec<Token>,
     highest_token: Option<Token>,
     pub events: Vec<PastEvent>,
+    pub tallies: Tallies,
 }
 
 #[derive(Debug, Clone)]
@@ -108,6 +111,9 @@ impl Model {
         if let Some(claim) = self.first_refused(change) {
             return Err(Refusal::Limited(claim));
         }
+        if let Some(refusal) = self.tallies.first_refused(&change.add, self.now) {
+            return Err(refusal);
+        }
         for put in &change.put {
             let document = Document {
                 body: put.body.clone(),
@@ -129,6 +135,7 @@ impl Model {
                 }
             }
         }
+        self.tallies.add(&change.add, self.now);
         let mut front = Front::new();
         for token in &change.revoke {
             self.end_lease(*token, &mut front);

@@ -4,7 +4,7 @@
 //! held then", "document 3 as it is then". So any operation can be taken out of a list and the rest
 //! still means something, which is what shrinking needs.
 
-use productforge::store::{Claim, IndexName, LeaseEnd, Queue};
+use productforge::store::{Claim, IndexName, LeaseEnd, MAX_TALLY, Queue};
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 
 use super::fixtures::{NOTE, claim};
@@ -15,10 +15,12 @@ pub const UNIT_MS: u64 = 600_000;
 
 pub const DOCUMENTS: usize = 8;
 pub const STREAMS: usize = 3;
+pub const TALLIES: usize = 2;
+const FIELDS: usize = 2;
 
 #[derive(Debug, Clone)]
 pub enum Operation {
-    Apply(Plan),
+    Apply(Box<Plan>),
     Reserve {
         limit: usize,
         units: u64,
@@ -75,6 +77,7 @@ pub struct Plan {
     pub revoke: Vec<Pick>,
     /// None under a lease that does not go on: that is invalid.
     pub claim: Vec<Claim>,
+    pub add: Vec<PlannedAdd>,
 }
 
 #[derive(Debug, Clone)]
@@ -85,6 +88,16 @@ pub struct PlannedPut {
     pub life: Option<u64>,
     /// Index and time; few times, so that many are equal.
     pub indexes: Vec<(usize, i64)>,
+}
+
+/// Few names, fields and low numbers, so that many bounds are reached.
+#[derive(Debug, Clone)]
+pub struct PlannedAdd {
+    pub tally: usize,
+    pub field: usize,
+    pub by: i64,
+    pub below: Option<i64>,
+    pub life: Option<u64>,
 }
 
 /// What is expected of a document.
@@ -111,7 +124,7 @@ impl Operation {
         let mut simpler = Vec::new();
         let mut without = |there: bool, clear: fn(&mut Plan)| {
             if there {
-                let mut less = plan.clone();
+                let mut less = Plan::clone(plan);
                 clear(&mut less);
                 simpler.push(less);
             }
@@ -123,11 +136,12 @@ impl Operation {
         without(!plan.revoke.is_empty(), |plan| plan.revoke.clear());
         without(!plan.enqueue.is_empty(), |plan| _ = plan.enqueue.pop());
         without(!plan.claim.is_empty(), |plan| _ = plan.claim.pop());
+        without(!plan.add.is_empty(), |plan| _ = plan.add.pop());
         if let Some((Pick::Held(FEW_LEASES..), end)) = &plan.lease {
             let first = (0..FEW_LEASES).map(|n| Some((Pick::Held(n), end.clone())));
-            simpler.extend(first.map(|lease| Plan { lease, ..plan.clone() }));
+            simpler.extend(first.map(|lease| Plan { lease, ..Plan::clone(plan) }));
         }
-        simpler.into_iter().map(Operation::Apply).collect()
+        simpler.into_iter().map(|plan| Operation::Apply(Box::new(plan))).collect()
     }
 }
 
@@ -147,7 +161,7 @@ pub fn generate(seed: u64, steps: usize) -> Vec<Operation> {
 
 fn operation(rng: &mut impl Rng) -> Operation {
     match rng.random_range(0..100) {
-        0..48 => Operation::Apply(plan(rng)),
+        0..48 => Operation::Apply(Box::new(plan(rng))),
         48..61 => Operation::Reserve {
             limit: rng.random_range(1..5),
             units: rng.random_range(0..4),
@@ -194,6 +208,9 @@ fn plan(rng: &mut impl Rng) -> Plan {
         (queue(rng), later)
     });
     plan.events = some(rng, 0..3, |rng| rng.random_range(0..STREAMS));
+    if rng.random_bool(0.4) {
+        plan.add = some(rng, 1..5, planned_add);
+    }
     plan
 }
 
@@ -220,6 +237,21 @@ fn planned_put(rng: &mut impl Rng) -> PlannedPut {
         body: rng.random_range(0..4),
         life: rng.random_bool(0.4).then(|| rng.random_range(0..4)),
         indexes: some(rng, 0..4, |rng| (rng.random_range(0..3), rng.random_range(0..4))),
+    }
+}
+
+fn planned_add(rng: &mut impl Rng) -> PlannedAdd {
+    PlannedAdd {
+        tally: rng.random_range(0..TALLIES),
+        field: rng.random_range(0..FIELDS),
+        // Seldom so much that hardly a bound is of interest any more.
+        by: match rng.random_range(0..100) {
+            0 => MAX_TALLY,
+            1 => -MAX_TALLY,
+            _ => rng.random_range(-2..4),
+        },
+        below: rng.random_bool(0.4).then(|| rng.random_range(0..8)),
+        life: rng.random_bool(0.3).then(|| rng.random_range(0..4)),
     }
 }
 

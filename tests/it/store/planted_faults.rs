@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use productforge::store::Store;
 
 use super::{
-    faulty_store::{Fault, FaultyStore},
+    fault::Fault,
+    faulty_store::FaultyStore,
     harness::Harness,
     model_based::{SEEDS, STEPS, search},
     sqlite_harness,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use productforge::store::{
-    ALL_EVENTS, Change, DocKey, Enqueue, Event, IndexName, ListQuery, MAX_BATCH, NewEvent, Put, Queue,
+    ALL_EVENTS, Add, Change, DocKey, Enqueue, Event, IndexName, ListQuery, MAX_BATCH, NewEvent, Put, Queue,
     Reserve, Revision, Store, StoreError, Token,
 };
 
@@ -11,7 +11,7 @@ use super::{
     fixtures::{NOTE, note},
     harness::Harness,
     model::{Model, PastEvent},
-    operations::{DOCUMENTS, Expect, Operation, Pick, Plan, UNIT_MS, indexes},
+    operations::{DOCUMENTS, Expect, Operation, Pick, Plan, TALLIES, UNIT_MS, indexes},
 };
 
 /// How far two readings of one moment may lie apart on an engine whose clock runs by itself.
@@ -144,6 +144,11 @@ impl Player<'_> {
             let body = format!("event {}", self.next_serial()).into_bytes();
             change.events.push(NewEvent { stream: stream_name(*stream), body });
         }
+        for planned in &plan.add {
+            let mut add = Add::new(tally_name(planned.tally), planned.field.to_string(), planned.by);
+            (add.below, add.keep_ms) = (planned.below, planned.life.map(between_units));
+            change = change.add(add);
+        }
         Ok((change, due_in))
     }
 
@@ -175,6 +180,10 @@ impl Player<'_> {
         let expected =
             keys.iter().map(|key| Some((key.clone(), self.model.living(key)?.body.clone()))).collect();
         same("documents", got, expected)?;
+        let names: Vec<String> = (0..TALLIES).map(tally_name).collect();
+        let got = store.tallies(&names).await.map_err(error)?;
+        let expected = names.iter().map(|name| self.model.tallies.fields(name, self.model.now)).collect();
+        same("tallies", got, expected)?;
         for index in indexes() {
             let got = store.count(&index).await.map_err(error)?;
             same(&format!("the count of {}", index.as_str()), got, self.model.listed(&index).len() as u64)?;
@@ -287,6 +296,10 @@ fn key(document: usize) -> DocKey {
 
 fn body(number: usize) -> Vec<u8> {
     format!(r#"{{"body":{number}}}"#).into_bytes()
+}
+
+fn tally_name(tally: usize) -> String {
+    format!("tally-{tally}")
 }
 
 fn stream_name(stream: usize) -> String {

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use deadpool_redis::redis::{AsyncCommands, FromRedisValue, aio::MultiplexedConnection, cmd};
-use productforge::store::{Change, IndexName, LeaseEnd, ListQuery, Queue, Store, StoreReport, redis};
+use productforge::store::{Add, Change, IndexName, LeaseEnd, ListQuery, Queue, Store, StoreReport, redis};
 
 use super::{
     fixtures::*,
@@ -73,7 +73,8 @@ async fn every_key_stands_behind_the_prefix() {
         .enqueue(job(Queue::Normal, "crashes"))
         .enqueue(job(Queue::Normal, "held"))
         .enqueue(job_at(Queue::Low, "later", later))
-        .event("run", b"{}".to_vec());
+        .event("run", b"{}".to_vec())
+        .add(Add::new("spent", "tokens", 1));
     made(&*store, change).await;
     take_for(&*store, "w", 1, 0).await;
     take(&*store, 1).await;
@@ -94,6 +95,7 @@ async fn every_key_stands_behind_the_prefix() {
         "pf:indexed",
         "pf:inflight",
         "pf:leases",
+        "pf:tally:spent",
         "pf:token",
         "queue",
     ]

@@ -2,7 +2,7 @@
 //! payload is lost.
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
-use productforge::store::{Change, IndexName, LeaseEnd, Queue, StoreError};
+use productforge::store::{Add, Change, IndexName, LeaseEnd, Queue, StoreError};
 
 use super::{
     fixtures::*,
@@ -47,6 +47,7 @@ async fn a_key_of_another_type_stops_a_change_before_its_first_write() {
         "pf:events:run",
         "pf:expiring",
         "pf:indexed",
+        "pf:tally:spent",
     ] {
         let (_server, store, mut foreign) = setup().await;
         enqueue(&*store, &["held"]).await;
@@ -59,7 +60,8 @@ async fn a_key_of_another_type_stops_a_change_before_its_first_write() {
             .put(put("a", "").indexed(1).index(IndexName::by(NOTE, "agent", "x"), 1).ttl_ms(1_000_000))
             .enqueue(job(Queue::Low, "1"))
             .enqueue(job_at(Queue::Low, "2", i64::MAX))
-            .event("run", Vec::new());
+            .event("run", Vec::new())
+            .add(Add::new("spent", "tokens", 1));
         is_corrupt(store.apply(change).await);
         assert_eq!(keys(&mut foreign).await, before, "{key}");
     }

@@ -1,6 +1,8 @@
 //! Closing and opening again: everything that was answered is still there, and goes on.
 
-use productforge::store::{ALL_EVENTS, Change, IndexName, LeaseEnd, Queue, QueueDepth, Refusal, StoreError};
+use productforge::store::{
+    ALL_EVENTS, Add, Change, IndexName, LeaseEnd, Queue, QueueDepth, Refusal, StoreError,
+};
 
 use super::{fixtures::*, harness::Harness};
 
@@ -8,6 +10,7 @@ on_every_store!(
     documents_indexes_and_counts_outlive_a_close,
     queues_leases_and_due_times_outlive_a_close,
     pauses_claims_and_what_is_parked_outlive_a_close,
+    tallies_outlive_a_close,
     tokens_and_event_ids_go_on_rising_after_a_close,
     lives_run_on_while_the_store_is_closed,
     a_closed_store_is_not_available,
@@ -77,6 +80,27 @@ async fn pauses_claims_and_what_is_parked_outlive_a_close(h: &mut dyn Harness) {
     made(&*store, claiming(late.token, &[agent])).await;
     store.pause(Queue::Low, false).await.unwrap();
     assert_eq!(payloads(&take(&*store, 9).await), ["low"]);
+}
+
+async fn tallies_outlive_a_close(h: &mut dyn Harness) {
+    let counted = |name: &str, by: i64| Add::new(name, "tokens", by);
+    let change = Change::new().add(counted("for ever", 5)).add(counted("a while", 6).keep_ms(3 * LEASE_MS));
+    made(&*h.store(), change).await;
+    h.age(LEASE_MS).await;
+    if !h.reopen().await {
+        return;
+    }
+    let store = h.store();
+    assert_eq!(tally(&*store, "for ever").await, fields(&[("tokens", 5)]));
+    assert_eq!(tally(&*store, "a while").await, fields(&[("tokens", 6)]));
+    let exceeded = exceeded("for ever", "tokens");
+    assert_eq!(refused(&*store, Change::new().add(counted("for ever", 1).below(5))).await, exceeded);
+    made(&*store, Change::new().add(counted("for ever", 1)).add(counted("a while", 1))).await;
+    h.age(2 * LEASE_MS + 30_000).await;
+    assert!(h.reopen().await);
+    let store = h.store();
+    assert_eq!(tally(&*store, "for ever").await, fields(&[("tokens", 6)]));
+    assert_eq!(tally(&*store, "a while").await, fields(&[]));
 }
 
 async fn tokens_and_event_ids_go_on_rising_after_a_close(h: &mut dyn Harness) {

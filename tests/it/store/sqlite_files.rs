@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use productforge::{
     clock::SystemClock,
     store::{
-        AuditPart, Change, Delivery, LeaseEnd, Queue, QueueDepth, Store, StoreError,
+        Add, AuditPart, Change, Delivery, LeaseEnd, Queue, QueueDepth, Store, StoreError,
         sqlite::{Location, SqliteStore},
     },
 };
@@ -95,11 +95,33 @@ async fn a_file_of_an_older_program_is_brought_up_to_date_with_all_that_is_in_it
     assert_eq!(take_and_park(&store, &claim("agent", 1)).await.crashes, 2);
     made(&store, Change::new().under(old.token, LeaseEnd::Finish)).await;
     assert_eq!(take_one(&store).await.crashes, 2);
+    made(&store, Change::new().add(Add::new("spent", "tokens", 5))).await;
+    assert_eq!(tally(&store, "spent").await, fields(&[("tokens", 5)]));
     for part in [AuditPart::Leases, AuditPart::Index(NOTE, all_notes())] {
         assert_eq!(audit(&store, &part).await.2, [""; 0]);
     }
     store.close().await;
     open(&file).unwrap().close().await;
+}
+
+#[tokio::test]
+async fn the_janitor_leaves_no_row_of_a_tally_whose_life_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("store.db");
+    let store = open(&file).unwrap();
+    for n in 0..5 {
+        let ended = Add::new(n.to_string(), "tokens", 5).keep_ms(0);
+        made(&store, Change::new().add(Add::new("stays", "tokens", 5)).add(ended)).await;
+    }
+    assert!(store.expire(2).await.unwrap());
+    assert!(store.expire(2).await.unwrap());
+    assert!(!store.expire(2).await.unwrap());
+    store.close().await;
+    let conn = Connection::open(&file).unwrap();
+    for table in ["tallies", "tally_fields"] {
+        let rows = conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0));
+        assert_eq!(rows.unwrap(), 1, "{table}");
+    }
 }
 
 /// Puts a foreign hand to a store's file between a close and the next opening.

@@ -2,6 +2,7 @@
 //! nothing, as when its machine is gone.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -89,6 +90,10 @@ impl Store for SleepyStore {
 
     async fn count(&self, index: &IndexName) -> Result<u64, StoreError> {
         self.awake()?.count(index).await
+    }
+
+    async fn tallies(&self, names: &[String]) -> Result<Vec<BTreeMap<String, i64>>, StoreError> {
+        self.awake()?.tallies(names).await
     }
 
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {

@@ -8,10 +8,13 @@
 --          keys put, keys deleted, standings, and the texts of the changes, change by change
 -- plan     numbers of two bytes: tokens, absent keys, keys put, keys deleted, standings, enqueues, events;
 --          then for each change
---            8 bytes: end of the lease (0 keep, 1 finish, 2 requeue, 3 park, 4 there is none) and how many of
---                     each follow: expectations, puts, deletes, enqueues, events, revocations, claims
+--            9 bytes: end of the lease (0 keep, 1 finish, 2 requeue, 3 park, 4 there is none) and how many of
+--                     each follow: expectations, puts, deletes, enqueues, events, revocations, claims, runs
+--                     of adds that have to do with one tally
 --            2 bytes: how many texts it has
 --            expectation: 2 bytes, which of the keys, and 32768 more with a text: sha1 of the body
+--            run of adds: 1 byte, how many; texts: tally, life in ms or '', their fields, by how much each, and
+--                         below what each or ''
 --            put:         1 byte, which standing; text: body
 --            delete:      texts: id, main index
 --            enqueue:     1 byte, rank, and 4 more with a text: due in ms; text: payload
@@ -25,6 +28,7 @@
 --            0, 0                          refused: the lease is not held
 --            0, n                          refused: expectation n does not hold
 --            2, n                          refused: claim n cannot be had
+--            3, n                          refused: the field of add n is not below its bound
 --            -1, {key, error}              nothing written: a key is of the wrong type
 --
 -- Most of a script's time is the number of its calls, of its texts and of its tables. Hence the form: what

@@ -67,7 +67,7 @@ end
 
 -- Makes the change whose items are at plan[p], tokens at ARGV[t], keys put at ARGV[k], keys deleted at ARGV[d]
 -- and texts at ARGV[x], the first behind which comes at ARGV[beyond]; its two numbers.
-local function make(p, t, k, d, x, beyond, ends, expects, puts, deletes, enqueues, events, revokes, claims)
+local function make(p, t, k, d, x, beyond, ends, expects, puts, deletes, enqueues, events, revokes, claims, runs)
   local token
   if ends < 4 then
     token = ARGV[t]
@@ -97,6 +97,14 @@ local function make(p, t, k, d, x, beyond, ends, expects, puts, deletes, enqueue
     local refused = first_refused(token, claims_at, claims)
     if refused == -1 then return -1, misfit end
     if refused then return 2, refused end
+  end
+  local adds_p, adds_x
+  if runs > 0 then
+    local behind, refused = look_at_adds(p, x, runs)
+    if refused then return 3, refused end
+    if not behind then return -1, misfit end
+    adds_p, adds_x = p, x
+    p, x = p + runs, behind
   end
   if ends > 0 and not lease_can_end(token, ends, name)
     or revokes > 0 and not (fits('ZCARD', KEYS[4]) and fits('HLEN', KEYS[5]))
@@ -128,6 +136,7 @@ local function make(p, t, k, d, x, beyond, ends, expects, puts, deletes, enqueue
     append(ARGV[x], ARGV[x + 1])
     x = x + 2
   end
+  if adds_p then add(adds_p, adds_x, runs) end
   local still_held = token ~= nil
   for i = t, t + revokes - 1 do
     if held[i - first_token + 1] then
@@ -144,12 +153,12 @@ local replies = {}
 do
   local n, p, t, k, d, x = 0, 15, first_token, first_put, first_delete, first_text
   while p <= #plan do
-    local ends, expects, puts, deletes, enqueues, events, revokes, claims, high, low = byte(plan, p, p + 9)
+    local ends, expects, puts, deletes, enqueues, events, revokes, claims, runs, high, low = byte(plan, p, p + 10)
     local beyond = x + high * 256 + low
     replies[n + 1], replies[n + 2] =
-      make(p + 10, t, k, d, x, beyond, ends, expects, puts, deletes, enqueues, events, revokes, claims)
+      make(p + 11, t, k, d, x, beyond, ends, expects, puts, deletes, enqueues, events, revokes, claims, runs)
     n = n + 2
-    p = p + 10 + 2 * expects + puts + enqueues
+    p = p + 11 + 2 * expects + runs + puts + enqueues
     t = t + revokes + (ends < 4 and 1 or 0)
     k, d, x = k + puts, d + deletes, beyond
   end
