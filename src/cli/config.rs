@@ -4,13 +4,14 @@ use std::{fmt::Write, process::ExitCode};
 
 use anyhow::Context;
 
-use crate::config::{Setting, Source};
+use crate::config::{PricesConfig, Setting, Source};
 
-use super::{Failure, load, say};
+use super::{Failure, FromFile, load, say};
 
 const EXAMPLES: &str = "\
-A value comes from a flag, else from the environment variable of that name, else from its default.
-Secrets are shown as ***. Exits with 2 and names every problem if the configuration is not usable.
+A value comes from a flag, else from the environment variable of that name, else from the file,
+else from its default. Secrets are shown as ***. Exits with 2 and names every problem if the
+configuration is not usable.
 
 Examples:
   productforge config
@@ -23,16 +24,31 @@ pub(super) struct Args {
     /// As JSON: a list of {name, value, source}
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    from: FromFile,
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
-    let settings = load([])?.settings;
+    let config = load(args.from, [])?;
     if args.json {
-        say(&serde_json::to_string_pretty(&settings).context("the settings cannot be written as JSON")?);
+        let json = serde_json::to_string_pretty(&config.settings);
+        say(&json.context("the settings cannot be written as JSON")?);
     } else {
-        say(table(&settings).trim_end());
+        say(table(&config.settings).trim_end());
+        say(&format!("\n{}", prices(&config.prices)));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where prices come from: of a table one has to know how old it is.
+fn prices(prices: &PricesConfig) -> String {
+    let PricesConfig { as_of, source, models, file } = prices;
+    let table = match file {
+        Some(file) => file.display().to_string(),
+        None => "the built-in table".to_owned(),
+    };
+    let source = if source.is_empty() { String::new() } else { format!(" ({source})") };
+    format!("Prices: {table}, {} models, as of {as_of}{source}", models.len())
 }
 
 fn table(settings: &[Setting]) -> String {
@@ -43,6 +59,7 @@ fn table(settings: &[Setting]) -> String {
         let source = match source {
             Source::Flag => "flag",
             Source::Environment => "environment",
+            Source::File => "file",
             Source::Default => "default",
             Source::Unset => "not set",
         };

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, bail};
 use reqwest::Url;
 
-use super::{Failure, load, say};
+use super::{Failure, FromFile, load, say};
 
 /// The most that connecting and answering may take, each.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -29,13 +29,15 @@ pub(super) struct Args {
     /// What to ask [default: /system/ping of the configured HOST and PORT]
     #[arg(long)]
     url: Option<String>,
+    #[command(flatten)]
+    from: FromFile,
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
     let url = match args.url {
         Some(url) => url,
         None => {
-            let http = load([])?.http;
+            let http = load(args.from, [])?.http;
             format!("http://{}/system/ping", SocketAddr::new(reachable(http.host), http.port))
         }
     };

@@ -34,9 +34,10 @@ Examples:
   REDIS_URL=redis://cache:6379 productforge worker --workers 16
   productforge jobs list --state dead       what failed for good at a running server
 
-Settings come from flags, then from the environment: `productforge config` lists them all.
-Without OPENAI_API_KEY or OPENAI_BASE_URL answers are simulated; without REDIS_URL everything is
-kept in one file in the folder WORKSPACE_DIR.";
+Settings come from flags, then from the environment, then from productforge.toml:
+`productforge config` lists them all. Without OPENAI_API_KEY, OPENAI_BASE_URL or a provider in the
+file answers are simulated; without REDIS_URL everything is kept in one file in the folder
+WORKSPACE_DIR.";
 
 /// Turns a brief into reviewed work: a durable team of agents behind one executable.
 #[derive(Debug, Parser)]
@@ -115,9 +116,22 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Where the configuration is read from, for the commands that need it.
+#[derive(Debug, clap::Args)]
+struct FromFile {
+    /// The configuration file [default: CONFIG_FILE, else productforge.toml if there is one]
+    #[arg(long = "config", value_name = "FILE")]
+    file: Option<String>,
+}
+
 /// Reads the configuration; flags that were not given are left out.
-fn load<const N: usize>(flags: [(&'static str, Option<String>); N]) -> Result<Config, ConfigError> {
-    let flags: Flags = flags.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+fn load<const N: usize>(
+    from: FromFile,
+    flags: [(&'static str, Option<String>); N],
+) -> Result<Config, ConfigError> {
+    let file = [("CONFIG_FILE", from.file)];
+    let flags: Flags =
+        flags.into_iter().chain(file).filter_map(|(name, value)| Some((name, value?))).collect();
     Config::load(&flags)
 }
 

@@ -37,17 +37,17 @@ pub(super) async fn announce(app: &App) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The model and whose it is; `None` when answers are simulated. An address can hold a password,
-/// so only its host is told.
+/// The models and whose they are; `None` when answers are simulated. An address can hold a password, so only
+/// its host is told.
 fn model(llm: &LlmConfig) -> Option<String> {
-    if llm.is_simulated() {
-        return None;
+    let default = llm.default_provider()?;
+    let mut text = format!("{} at {}", default.model, default.host());
+    let others: Vec<_> =
+        llm.providers.iter().map(|p| p.name.as_str()).filter(|n| *n != default.name).collect();
+    if !others.is_empty() {
+        text.push_str(&format!("; also configured: {}", others.join(", ")));
     }
-    let host = llm.base_url.as_deref().and_then(|url| {
-        let url = reqwest::Url::parse(url).ok()?;
-        Some(url.host_str()?.to_owned())
-    });
-    Some(format!("{} at {}", llm.model, host.as_deref().unwrap_or("api.openai.com")))
+    Some(text)
 }
 
 /// SIGTERM (the platform) and SIGINT (Ctrl-C) both ask the process to stop.

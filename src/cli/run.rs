@@ -18,7 +18,7 @@ use crate::{
 };
 
 use super::{
-    Failure, complain, load, note,
+    Failure, FromFile, complain, load, note,
     process::{StopSignals, runtime},
     progress::Progress,
     say,
@@ -59,6 +59,8 @@ pub(super) struct Args {
     /// Jobs run at once [default: WORKERS, 4]
     #[arg(long, value_name = "N")]
     workers: Option<String>,
+    #[command(flatten)]
+    from: FromFile,
 }
 
 /// What `--json` prints.
@@ -70,7 +72,7 @@ struct Answer<'a> {
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
-    let config = load([("WORKERS", args.workers.clone())])?;
+    let config = load(args.from, [("WORKERS", args.workers.clone())])?;
     if config.worker.slots == 0 {
         return Err(Failure::Usage("nobody would work on it: set --workers to 1 or more".to_owned()));
     }

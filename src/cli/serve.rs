@@ -21,7 +21,7 @@ use crate::{
 };
 
 use super::{
-    Failure, load, note,
+    Failure, FromFile, load, note,
     process::{StopSignals, announce, runtime},
 };
 
@@ -54,15 +54,20 @@ pub(super) struct Args {
     /// Let everybody in, also from other machines, if API_KEY is not set
     #[arg(long)]
     open: bool,
+    #[command(flatten)]
+    from: FromFile,
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
-    let config = load([
-        ("HOST", args.host),
-        ("PORT", args.port),
-        ("WORKERS", args.workers),
-        ("OPEN", args.open.then(|| "true".to_owned())),
-    ])?;
+    let config = load(
+        args.from,
+        [
+            ("HOST", args.host),
+            ("PORT", args.port),
+            ("WORKERS", args.workers),
+            ("OPEN", args.open.then(|| "true".to_owned())),
+        ],
+    )?;
     telemetry::init(&config.log, &telemetry::log_folder(&config))?;
     runtime()?.block_on(serve(config))?;
     Ok(ExitCode::SUCCESS)

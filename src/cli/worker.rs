@@ -7,7 +7,7 @@ use anyhow::Context;
 use crate::{app::App, config::Config, telemetry};
 
 use super::{
-    Failure, load,
+    Failure, FromFile, load,
     process::{StopSignals, announce, runtime},
 };
 
@@ -31,10 +31,12 @@ pub(super) struct Args {
     /// Jobs run at once [default: WORKERS, 4]
     #[arg(long, value_name = "N")]
     workers: Option<String>,
+    #[command(flatten)]
+    from: FromFile,
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
-    let config = load([("WORKERS", args.workers)])?;
+    let config = load(args.from, [("WORKERS", args.workers)])?;
     if config.store.redis_url.is_none() {
         return Err(Failure::Usage(NO_REDIS.to_owned()));
     }

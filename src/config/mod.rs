@@ -1,18 +1,38 @@
-//! Configuration: flags win over environment variables, those over defaults. Every problem is
-//! named at once, every value remembers where it came from, secrets never show.
+//! Configuration: flags win over environment variables, those over the file, that over defaults.
+//!
+//! Every problem is named at once, every value remembers where it came from, secrets never show.
 
+mod budget;
 mod concurrency;
+mod file;
+mod llm;
+mod mcp;
+mod mcp_servers;
+mod preset;
+mod prices;
 mod provider;
+mod providers;
+#[cfg(test)]
+mod providers_tests;
 mod reader;
 mod secret;
+mod section;
+#[cfg(test)]
+mod tests;
+mod values;
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
+pub use budget::BudgetConfig;
 pub use concurrency::ModelConcurrency;
+pub use llm::LlmConfig;
+pub use mcp::{McpConfig, McpTransport, inherited_environment};
+pub use prices::PricesConfig;
 pub use provider::{ApiStyle, ModelTimeouts, PriceConfig, ProviderConfig};
 pub use reader::{ConfigError, Flags, Setting, Source};
 pub use secret::Secret;
 
+use file::ConfigFile;
 use reader::Reader;
 
 /// How the HTTP server listens and whom it lets in.
@@ -41,30 +61,6 @@ pub struct StoreConfig {
     pub workspace: PathBuf,
     /// `RESULT_TTL` (seconds): how long results are kept.
     pub result_ttl: Duration,
-}
-
-/// Which model does the work.
-#[derive(Debug, Clone)]
-pub struct LlmConfig {
-    /// `OPENAI_API_KEY`.
-    pub api_key: Option<Secret>,
-    /// `OPENAI_BASE_URL`. Alone it is enough (Ollama, vLLM, llama.cpp).
-    pub base_url: Option<String>,
-    /// `OPENAI_MODEL`: the default model.
-    pub model: String,
-    /// `MODEL_TIMEOUT` (seconds): the most one request may take.
-    pub timeout: Duration,
-    /// `MODEL_MAX_TOKENS`: the most tokens an answer may have.
-    pub max_tokens: Option<u32>,
-    /// `SIMULATED_LATENCY_MS`: how long the simulated model "thinks".
-    pub simulated_latency: Duration,
-}
-
-impl LlmConfig {
-    /// Whether no model is configured, so that answers are simulated.
-    pub fn is_simulated(&self) -> bool {
-        self.api_key.is_none() && self.base_url.is_none()
-    }
 }
 
 /// In which order a worker looks into the queues.
@@ -112,6 +108,12 @@ pub struct Config {
     pub http: HttpConfig,
     pub store: StoreConfig,
     pub llm: LlmConfig,
+    /// The table of prices: `PRICES_FILE`, else the built-in one.
+    pub prices: PricesConfig,
+    /// What may be used in a day.
+    pub budget: BudgetConfig,
+    /// The MCP servers whose tools agents may use, by name.
+    pub mcp: Vec<McpConfig>,
     pub worker: WorkerConfig,
     pub log: LogConfig,
     /// `MAX_UPLOAD_SIZE` in bytes.
@@ -126,15 +128,57 @@ pub struct Config {
 
 const DEFAULT_CORS: &str = "http://localhost:3000,https://*.netlify.app";
 
+/// The file that is read when none is named.
+const DEFAULT_FILE: &str = "productforge.toml";
+
 impl Config {
-    /// Reads flags and the process environment.
+    /// Reads flags, the process environment and the file: the one that `--config` or `CONFIG_FILE` names,
+    /// else `productforge.toml` in the current folder if there is one.
     pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
-        Self::from_parts(flags, |name| std::env::var(name).ok())
+        let env = |name: &str| std::env::var(name).ok();
+        let named = flags.get(reader::FILE).cloned().or_else(|| env(reader::FILE));
+        let named = named.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+        let name = named.as_deref().unwrap_or(DEFAULT_FILE);
+        match std::fs::read_to_string(name) {
+            Ok(text) => Self::read(flags, &env, Some((name, &text)), None),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
+                Self::read(flags, &env, None, None)
+            }
+            Err(e) => {
+                let problem = format!("the configuration file {name} cannot be read: {e}");
+                Self::read(flags, &env, None, Some(problem))
+            }
+        }
     }
 
-    /// Reads flags and any environment; an empty variable counts as not set.
+    /// Reads flags and any environment, and no file; an empty variable counts as not set.
     pub fn from_parts(flags: &Flags, env: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut r = Reader::new(flags, &env);
+        Self::read(flags, &env, None, None)
+    }
+
+    /// The same with the text of a file; `name` is what problems call it.
+    pub fn from_file_text(
+        flags: &Flags,
+        env: impl Fn(&str) -> Option<String>,
+        name: &str,
+        text: &str,
+    ) -> Result<Self, ConfigError> {
+        Self::read(flags, &env, Some((name, text)), None)
+    }
+
+    /// `problem`: what is wrong already.
+    fn read(
+        flags: &Flags,
+        env: &dyn Fn(&str) -> Option<String>,
+        file: Option<(&str, &str)>,
+        problem: Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let (file, problems) = file.map(|(name, text)| ConfigFile::parse(name, text)).unzip();
+        let mut r = Reader::new(flags, env, file.as_ref());
+        for problem in problem.into_iter().chain(problems.into_iter().flatten()) {
+            r.complain(problem);
+        }
+        r.note_file();
         let railway = r.optional("RAILWAY_ENVIRONMENT", Ok).is_some();
         let default_host = if railway { "0.0.0.0" } else { "127.0.0.1" };
         let http = HttpConfig {
@@ -142,7 +186,7 @@ impl Config {
                 let v = if v == "localhost" { "127.0.0.1".to_owned() } else { v };
                 v.parse().map_err(|_| "must be an IP address such as 127.0.0.1 or 0.0.0.0".to_owned())
             }),
-            port: r.value("PORT", "8000", reader::number(0, 65_535)),
+            port: r.value("PORT", "8000", values::number(0, 65_535)),
             api_key: r.secret("API_KEY", |key| {
                 if key.len() < 8 {
                     return Err("must have at least 8 characters".to_owned());
@@ -152,58 +196,57 @@ impl Config {
                 }
                 Ok(key)
             }),
-            open: r.value("OPEN", "false", reader::boolean),
-            cors_origins: r.value("CORS_ORIGINS", DEFAULT_CORS, reader::origins),
+            open: r.value("OPEN", "false", values::boolean),
+            cors_origins: r.value("CORS_ORIGINS", DEFAULT_CORS, values::origins),
         };
         let store = StoreConfig {
-            redis_url: r.secret("REDIS_URL", reader::redis_url),
-            redis_prefix: r.value("REDIS_PREFIX", "", reader::key_prefix),
+            redis_url: r.secret("REDIS_URL", values::redis_url),
+            redis_prefix: r.value("REDIS_PREFIX", "", values::key_prefix),
             workspace: r.value("WORKSPACE_DIR", "workspace", |v| Ok(PathBuf::from(v))),
-            result_ttl: r.value("RESULT_TTL", "3600", reader::seconds(1, 10 * 365 * 86_400)),
+            result_ttl: r.value("RESULT_TTL", "3600", values::seconds(1, 10 * 365 * 86_400)),
         };
-        let llm = LlmConfig {
-            api_key: r.secret("OPENAI_API_KEY", |key| {
-                if key.bytes().all(|b| (0x21..0x7f).contains(&b)) {
-                    Ok(key)
-                } else {
-                    Err("must be visible ASCII without spaces, to fit into a header".to_owned())
-                }
-            }),
-            base_url: r.optional("OPENAI_BASE_URL", reader::http_url),
-            model: r.value("OPENAI_MODEL", "gpt-4o-mini", Ok),
-            timeout: r.value("MODEL_TIMEOUT", "600", reader::seconds(1, 86_400)),
-            max_tokens: r.optional("MODEL_MAX_TOKENS", reader::number(1, 10_000_000)),
-            simulated_latency: Duration::from_millis(r.value(
-                "SIMULATED_LATENCY_MS",
-                "0",
-                reader::number(0, 3_600_000),
-            )),
-        };
+        let llm = LlmConfig::read(&mut r);
+        let prices = r.optional("PRICES_FILE", PricesConfig::read).unwrap_or_else(PricesConfig::built_in);
+        let budget = budget::read(&mut r);
+        let mcp = mcp_servers::read(&mut r);
         let worker = WorkerConfig {
-            slots: r.value("WORKERS", "4", reader::number(0, 10_000)),
-            lease: r.value("LEASE_SECONDS", "30", reader::seconds(1, 3_600)),
-            max_attempts: r.value("JOB_MAX_ATTEMPTS", "4", reader::number(1, 100)),
-            retry_base: r.value("RETRY_BASE_SECONDS", "2", reader::seconds(0, 3_600)),
-            job_timeout: r.value("JOB_TIMEOUT", "3600", reader::seconds(1, 86_400)),
+            slots: r.value("WORKERS", "4", values::number(0, 10_000)),
+            lease: r.value("LEASE_SECONDS", "30", values::seconds(1, 3_600)),
+            max_attempts: r.value("JOB_MAX_ATTEMPTS", "4", values::number(1, 100)),
+            retry_base: r.value("RETRY_BASE_SECONDS", "2", values::seconds(0, 3_600)),
+            job_timeout: r.value("JOB_TIMEOUT", "3600", values::seconds(1, 86_400)),
             model_concurrency: r.optional("MODEL_CONCURRENCY", concurrency::parse).unwrap_or_default(),
             queue_order: r.value("QUEUE_ORDER", "strict", |v| match v.as_str() {
                 "strict" => Ok(QueueOrder::Strict),
                 "weighted" => Ok(QueueOrder::Weighted),
                 _ => Err("must be strict or weighted".to_owned()),
             }),
-            drain: r.value("DRAIN_SECONDS", "25", reader::seconds(0, 3_600)),
+            drain: r.value("DRAIN_SECONDS", "25", values::seconds(0, 3_600)),
         };
         let log = LogConfig {
-            filter: r.value("LOG_LEVEL", "info", reader::log_filter),
+            filter: r.value("LOG_LEVEL", "info", values::log_filter),
             json: r.value("LOG_FORMAT", "text", |v| match v.as_str() {
                 "text" => Ok(false),
                 "json" => Ok(true),
                 _ => Err("must be text or json".to_owned()),
             }),
         };
-        let max_upload_size = r.value("MAX_UPLOAD_SIZE", "52428800", reader::number(1, 1 << 40));
-        let upload_ttl = r.value("UPLOAD_TTL", "604800", reader::seconds(1, 10 * 365 * 86_400));
+        let max_upload_size = r.value("MAX_UPLOAD_SIZE", "52428800", values::number(1, 1 << 40));
+        let upload_ttl = r.value("UPLOAD_TTL", "604800", values::seconds(1, 10 * 365 * 86_400));
         let settings = r.finish()?;
-        Ok(Self { http, store, llm, worker, log, max_upload_size, upload_ttl, railway, settings })
+        Ok(Self {
+            http,
+            store,
+            llm,
+            prices,
+            budget,
+            mcp,
+            worker,
+            log,
+            max_upload_size,
+            upload_ttl,
+            railway,
+            settings,
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::Secret;
+use super::{Secret, preset};
 
 /// Which of OpenAI's two interfaces a provider is asked through.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -12,6 +12,15 @@ pub enum ApiStyle {
     Chat,
     /// `POST {base}/responses`.
     Responses,
+}
+
+impl ApiStyle {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Responses => "responses",
+        }
+    }
 }
 
 /// How long a request may take.
@@ -71,4 +80,19 @@ pub struct ProviderConfig {
     pub concurrency: Option<u32>,
     /// Prices by model, before those of the built-in table; `*` for every model.
     pub prices: BTreeMap<String, PriceConfig>,
+}
+
+impl ProviderConfig {
+    /// The host that is asked, with its port: an address can hold a password, so it is not told as a whole.
+    pub fn host(&self) -> String {
+        preset::host(&self.base_url)
+    }
+
+    /// Whose service it is, by its address: `openai` for whatever is called by any name and asks OpenAI.
+    /// `None` for a server that nobody knows.
+    pub fn vendor(&self) -> Option<&'static str> {
+        let host = self.host();
+        let known = preset::all().iter().filter(|preset| preset.needs_key);
+        known.filter(|preset| preset::host(preset.base_url) == host).map(|preset| preset.name).next()
+    }
 }

@@ -1,11 +1,22 @@
 //! Reads one setting after the other, remembers its source and gathers the problems.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap};
 
-use super::Secret;
+use super::{
+    Secret,
+    file::{ConfigFile, nearest, scalar},
+    section::{NamedTable, Section, named},
+    values::without_password,
+};
 
 /// Values given on the command line, by the name of the variable they override.
 pub type Flags = BTreeMap<&'static str, String>;
+
+/// The keys of the file that hold tables.
+pub(super) const SECTIONS: [&str; 2] = ["providers", "mcp"];
+
+/// Other names that settings have in the file.
+const ALIASES: [(&str, &str); 1] = [("OPENAI_MODEL", "default_model")];
 
 /// Where a value came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -13,6 +24,7 @@ pub type Flags = BTreeMap<&'static str, String>;
 pub enum Source {
     Flag,
     Environment,
+    File,
     Default,
     /// An optional value that nobody gave.
     Unset,
@@ -21,7 +33,8 @@ pub enum Source {
 /// One effective value, with secrets masked.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Setting {
-    pub name: &'static str,
+    /// The name of the variable; `providers.groq` for a section of the file.
+    pub name: Cow<'static, str>,
     pub value: String,
     pub source: Source,
 }
@@ -34,28 +47,83 @@ pub struct ConfigError {
     pub problems: Vec<String>,
 }
 
+/// A value as it was found.
+struct Found {
+    text: String,
+    source: Source,
+    /// What problems call it: `PORT`, or `productforge.toml:3: port`.
+    called: String,
+}
+
 pub(super) struct Reader<'a> {
     flags: &'a Flags,
     env: &'a dyn Fn(&str) -> Option<String>,
+    file: Option<&'a ConfigFile<'a>>,
     problems: Vec<String>,
     settings: Vec<Setting>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(flags: &'a Flags, env: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { flags, env, problems: Vec::new(), settings: Vec::new() }
+    pub(super) fn new(
+        flags: &'a Flags,
+        env: &'a dyn Fn(&str) -> Option<String>,
+        file: Option<&'a ConfigFile<'a>>,
+    ) -> Self {
+        Self { flags, env, file, problems: Vec::new(), settings: Vec::new() }
     }
 
-    fn find(&self, name: &'static str) -> Option<(String, Source)> {
+    fn find(&mut self, name: &'static str) -> Option<Found> {
         if let Some(value) = self.flags.get(name) {
-            return Some((value.clone(), Source::Flag));
+            return Some(Found { text: value.clone(), source: Source::Flag, called: name.to_owned() });
         }
-        let value = (self.env)(name)?.trim().to_owned();
-        (!value.is_empty()).then_some((value, Source::Environment))
+        let text = (self.env)(name).map(|value| value.trim().to_owned()).unwrap_or_default();
+        if !text.is_empty() {
+            return Some(Found { text, source: Source::Environment, called: name.to_owned() });
+        }
+        self.find_in_file(name)
     }
 
-    fn note(&mut self, name: &'static str, value: &str, source: Source) {
-        self.settings.push(Setting { name, value: value.to_owned(), source });
+    fn find_in_file(&mut self, name: &'static str) -> Option<Found> {
+        let file = self.file?;
+        let mut given = keys_of(name).filter_map(|key| file.table().get(key.as_ref()).map(|v| (key, v)));
+        let (key, value) = given.next()?;
+        let called = format!("{}: {key}", file.place(&value.span()));
+        if let Some((other, _)) = given.next() {
+            self.problems.push(format!("{called} and {other} are the same setting; one is enough"));
+        }
+        let Some(text) = scalar(value) else {
+            self.problems.push(format!("{called} must be a text, a number, true or false"));
+            return None;
+        };
+        (!text.is_empty()).then_some(Found { text, source: Source::File, called })
+    }
+
+    /// Shows which file is read, if one is.
+    pub(super) fn note_file(&mut self) {
+        let named = self.flags.contains_key(FILE).then_some(Source::Flag);
+        let in_env = || (self.env)(FILE).filter(|name| !name.trim().is_empty()).map(|_| Source::Environment);
+        match self.file {
+            Some(file) => {
+                let source = named.or_else(in_env).unwrap_or(Source::Default);
+                self.note(FILE, file.name(), source);
+            }
+            None => self.note(FILE, "", Source::Unset),
+        }
+    }
+
+    /// Adds an effective value that is shown beside the settings.
+    pub(super) fn note(&mut self, name: impl Into<Cow<'static, str>>, value: &str, source: Source) {
+        self.settings.push(Setting { name: name.into(), value: value.to_owned(), source });
+    }
+
+    /// Adds a problem.
+    pub(super) fn complain(&mut self, problem: impl Into<String>) {
+        self.problems.push(problem.into());
+    }
+
+    /// Where a setting that was read came from.
+    pub(super) fn source(&self, name: &str) -> Source {
+        self.settings.iter().find(|setting| setting.name == name).map_or(Source::Unset, |s| s.source)
     }
 
     /// A value with a default.
@@ -65,12 +133,16 @@ impl<'a> Reader<'a> {
         default: &str,
         parse: impl Fn(String) -> Result<T, String>,
     ) -> T {
-        let (text, source) = self.find(name).unwrap_or((default.to_owned(), Source::Default));
+        let Found { text, source, called } = self.find(name).unwrap_or_else(|| Found {
+            text: default.to_owned(),
+            source: Source::Default,
+            called: name.to_owned(),
+        });
         self.note(name, &text, source);
         match parse(text.clone()) {
             Ok(value) => value,
             Err(why) => {
-                self.problems.push(format!("{name} {why} (it is '{text}')"));
+                self.problems.push(format!("{called} {why} (it is '{text}')"));
                 parse(default.to_owned()).unwrap_or_else(|e| panic!("the default of {name} {e}"))
             }
         }
@@ -82,13 +154,13 @@ impl<'a> Reader<'a> {
         name: &'static str,
         parse: impl Fn(String) -> Result<T, String>,
     ) -> Option<T> {
-        let Some((text, source)) = self.find(name) else {
+        let Some(Found { text, source, called }) = self.find(name) else {
             self.note(name, "", Source::Unset);
             return None;
         };
         let shown = without_password(&text);
         self.note(name, &shown, source);
-        parse(text).map_err(|why| self.problems.push(format!("{name} {why} (it is '{shown}')"))).ok()
+        parse(text).map_err(|why| self.problems.push(format!("{called} {why} (it is '{shown}')"))).ok()
     }
 
     /// A secret that may be missing. Neither settings nor problems show it.
@@ -97,121 +169,67 @@ impl<'a> Reader<'a> {
         name: &'static str,
         parse: impl Fn(String) -> Result<String, String>,
     ) -> Option<Secret> {
-        let Some((text, source)) = self.find(name) else {
+        let Some(Found { text, source, called }) = self.find(name) else {
             self.note(name, "", Source::Unset);
             return None;
         };
         self.note(name, "***", source);
-        parse(text).map(Secret::new).map_err(|why| self.problems.push(format!("{name} {why}"))).ok()
+        parse(text).map(Secret::new).map_err(|why| self.problems.push(format!("{called} {why}"))).ok()
     }
 
-    pub(super) fn finish(self) -> Result<Vec<Setting>, ConfigError> {
+    /// The tables below a key of the file, such as `[providers.*]`, each read by `read`.
+    pub(super) fn sections<T>(
+        &mut self,
+        key: &str,
+        mut read: impl FnMut(&str, &mut Section<'_>) -> Option<T>,
+    ) -> Vec<(String, T)> {
+        let Some(file) = self.file else { return Vec::new() };
+        let mut found = Vec::new();
+        for NamedTable { name, place, table } in named(file, key, &mut self.problems) {
+            let path = format!("{key}.{name}");
+            let mut section = Section::new(path, place, table, file, self.env, &mut self.problems);
+            found.extend(read(name, &mut section).map(|read| (name.to_owned(), read)));
+            section.finish();
+        }
+        found
+    }
+
+    /// The settings, if nothing is wrong. To be called when all have been read: keys of the file that
+    /// are none of them are problems.
+    pub(super) fn finish(mut self) -> Result<Vec<Setting>, ConfigError> {
+        self.name_unknown_keys();
         if self.problems.is_empty() {
             Ok(self.settings)
         } else {
             Err(ConfigError { problems: self.problems })
         }
     }
-}
 
-/// A value as it may be shown: an address keeps its host and path, but not the user and password
-/// before them nor the query after them.
-fn without_password(text: &str) -> String {
-    let Some(scheme) = text.find("://") else { return text.to_owned() };
-    let (address, query) = text.split_once('?').map_or((text, ""), |(address, _)| (address, "?***"));
-    match address.rfind('@') {
-        Some(at) if scheme < at => format!("{}***{}{query}", &address[..scheme + 3], &address[at..]),
-        _ => format!("{address}{query}"),
-    }
-}
-
-/// A whole number within bounds.
-pub(super) fn number<T: TryFrom<u64>>(min: u64, max: u64) -> impl Fn(String) -> Result<T, String> {
-    move |text| {
-        let problem = || format!("must be a whole number from {min} to {max}");
-        let number: u64 = text.parse().map_err(|_| problem())?;
-        if number < min || number > max {
-            return Err(problem());
-        }
-        T::try_from(number).map_err(|_| problem())
-    }
-}
-
-/// A number of seconds; fractions are allowed.
-pub(super) fn seconds(min: u64, max: u64) -> impl Fn(String) -> Result<Duration, String> {
-    move |text| {
-        let problem = || format!("must be a number of seconds from {min} to {max}");
-        let seconds: f64 = text.parse().map_err(|_| problem())?;
-        if !(seconds >= min as f64 && seconds <= max as f64) {
-            return Err(problem());
-        }
-        Duration::try_from_secs_f64(seconds).map_err(|_| problem())
-    }
-}
-
-pub(super) fn boolean(text: String) -> Result<bool, String> {
-    match text.to_lowercase().as_str() {
-        "1" | "true" | "yes" | "on" => Ok(true),
-        "0" | "false" | "no" | "off" => Ok(false),
-        _ => Err("must be true or false".to_owned()),
-    }
-}
-
-/// A level, or an env_logger filter: `info,productforge::store=debug`.
-pub(super) fn log_filter(text: String) -> Result<String, String> {
-    let is_level = |word: &str| word.parse::<log::LevelFilter>().is_ok();
-    let text = text.to_lowercase();
-    let fits = text.split(',').map(str::trim).all(|directive| match directive.split_once('=') {
-        Some((target, level)) => !target.trim().is_empty() && is_level(level.trim()),
-        None => is_level(directive),
-    });
-    if fits {
-        Ok(text)
-    } else {
-        Err("must be off, error, warn, info, debug or trace, or a list such as info,productforge::store=debug"
-            .to_owned())
-    }
-}
-
-pub(super) fn redis_url(text: String) -> Result<String, String> {
-    if ["redis://", "rediss://", "redis+unix://", "unix://"].iter().any(|s| text.starts_with(s)) {
-        Ok(text)
-    } else {
-        Err("must begin with redis:// or rediss://".to_owned())
-    }
-}
-
-pub(super) fn key_prefix(text: String) -> Result<String, String> {
-    if text.len() <= 64 && text.bytes().all(|b| (0x21..0x7f).contains(&b)) {
-        Ok(text)
-    } else {
-        Err("must be at most 64 visible ASCII characters".to_owned())
-    }
-}
-
-/// A base URL, without a slash at its end.
-pub(super) fn http_url(text: String) -> Result<String, String> {
-    match reqwest::Url::parse(&text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
-            Ok(text.trim_end_matches('/').to_owned())
-        }
-        _ => Err("must be an http:// or https:// address such as http://127.0.0.1:11434/v1".to_owned()),
-    }
-}
-
-pub(super) fn origins(text: String) -> Result<Vec<String>, String> {
-    text.split(',')
-        .map(str::trim)
-        .filter(|o| !o.is_empty())
-        .map(|origin| {
-            let rest = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-            match rest {
-                Some(host) if !host.is_empty() && !host.contains('/') => Ok(origin.to_lowercase()),
-                _ => {
-                    Err("must be a comma-separated list of origins such as https://app.example.com"
-                        .to_owned())
-                }
+    fn name_unknown_keys(&mut self) {
+        let Some(file) = self.file else { return };
+        let names = self.settings.iter().filter_map(|setting| match &setting.name {
+            Cow::Borrowed(name) => Some(*name),
+            Cow::Owned(_) => None,
+        });
+        let mut known: Vec<Cow<'static, str>> =
+            names.filter(|name| *name != FILE).flat_map(keys_of).collect();
+        known.extend(SECTIONS.map(Cow::Borrowed));
+        for (key, _) in file.table() {
+            let name = key.get_ref().as_ref();
+            if known.iter().all(|known| known != name) {
+                let near = nearest(name, known.iter().map(Cow::as_ref)).unwrap_or_default();
+                let place = file.place(&key.span());
+                self.problems.push(format!("{place}: {name} is no setting; the nearest known one is {near}"));
             }
-        })
-        .collect()
+        }
+    }
+}
+
+/// The setting that names the file, and cannot stand in it.
+pub(super) const FILE: &str = "CONFIG_FILE";
+
+/// The names that a setting has in the file.
+fn keys_of(name: &'static str) -> impl Iterator<Item = Cow<'static, str>> {
+    let aliases = ALIASES.iter().filter(move |(of, _)| *of == name).map(|(_, alias)| Cow::Borrowed(*alias));
+    std::iter::once(Cow::Owned(name.to_lowercase())).chain(aliases)
 }
