@@ -55,6 +55,20 @@ impl ModelErrorKind {
     }
 }
 
+impl ModelError {
+    /// An error that no answer of a provider stands behind.
+    pub fn new(kind: ModelErrorKind, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { kind, message, status: None, code: None, retry_after: None, requests: 1, context_limit: None }
+    }
+
+    /// How long the request has to wait, where that is all that is wrong: the provider said so, or
+    /// whoever paces did not let it begin.
+    pub fn asks_to_wait(&self) -> Option<Duration> {
+        self.retry_after.filter(|_| self.requests == 0 || self.kind == ModelErrorKind::RateLimited)
+    }
+}
+
 /// A model call that did not end in an answer.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
@@ -69,4 +83,6 @@ pub struct ModelError {
     pub retry_after: Option<Duration>,
     /// How many requests were made.
     pub requests: u32,
+    /// How many tokens the model can read, where the provider says so.
+    pub context_limit: Option<u64>,
 }

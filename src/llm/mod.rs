@@ -1,8 +1,12 @@
-//! The model client: one interface, an OpenAI-compatible provider and a simulated one.
+//! The model client: one interface, an OpenAI-compatible provider, a simulated one, and a router that
+//! makes one of several.
 
 mod error;
 pub mod openai;
 pub mod pacing;
+pub mod router;
+#[cfg(test)]
+mod router_tests;
 pub mod simulated;
 mod usage;
 
@@ -83,10 +87,12 @@ pub struct ChatAnswer {
 impl ChatAnswer {
     /// Whether the answer ends before its end, because it may not be longer.
     pub fn is_cut(&self) -> bool {
-        matches!(
-            self.finish_reason.as_deref(),
-            Some("length" | "max_tokens" | "max_output_tokens" | "model_length")
-        )
+        Self::is_cut_by(self.finish_reason.as_deref())
+    }
+
+    /// The same of a recorded reason.
+    pub fn is_cut_by(finish_reason: Option<&str>) -> bool {
+        matches!(finish_reason, Some("length" | "max_tokens" | "max_output_tokens" | "model_length"))
     }
 }
 
@@ -109,12 +115,14 @@ impl Listener for Deaf {
 }
 
 /// Who would answer a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Route {
     /// The name of the provider.
     pub provider: String,
     /// The model as that provider knows it.
     pub model: String,
+    /// The most tokens that its answers have, where that is configured.
+    pub max_tokens: Option<u32>,
 }
 
 /// Someone who answers questions.
@@ -134,6 +142,7 @@ pub trait ModelProvider: Send + Sync {
         Route {
             provider: self.name().to_owned(),
             model: model.unwrap_or_else(|| self.default_model()).to_owned(),
+            max_tokens: None,
         }
     }
 

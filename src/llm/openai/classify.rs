@@ -139,7 +139,38 @@ fn error(status: u16, hints: &Hints, said: &Said) -> ModelError {
         code,
         retry_after,
         requests: 1,
+        context_limit: if kind == ContextTooLong { context_limit(&words) } else { None },
     }
+}
+
+/// How many tokens the model can read, where a complaint about a long prompt says so.
+pub(super) fn context_limit(words: &str) -> Option<u64> {
+    let leads = [
+        "maximum context length is ",
+        "context length is ",
+        "maximum context length of ",
+        "max context length of ",
+        "context length of only ",
+        "context length of ",
+        "context window of ",
+        "available context size (",
+        "\"n_ctx\":",
+        "n_ctx: ",
+        "n_ctx = ",
+        "limit of ",
+        "limit is ",
+        "maximum of ",
+        "must have less than ",
+    ];
+    let number = |lead: &&str| {
+        let (_, rest) = words.split_once(*lead)?;
+        let rest = rest.trim_start();
+        let digits: String =
+            rest.chars().take_while(|c| c.is_ascii_digit() || matches!(c, ',' | '_')).collect();
+        digits.replace([',', '_'], "").parse::<u64>().ok()
+    };
+    // A model that reads less than this is none; a number larger than this is no limit.
+    leads.iter().find_map(number).filter(|limit| (64..100_000_000).contains(limit))
 }
 
 fn kind(status: u16, hints: &Hints, said: &Said, words: &str) -> ModelErrorKind {

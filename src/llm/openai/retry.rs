@@ -35,6 +35,9 @@ impl Default for RetryPolicy {
 /// request that cost nothing.
 const MAX_REQUESTS_FOR_AN_ANSWER: u32 = 2;
 
+/// How much later than asked for a request comes at the most.
+const LATEST_AFTER_ASKED: Duration = Duration::from_millis(50);
+
 /// No provider means it when it asks for more.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(86_400);
 
@@ -58,7 +61,7 @@ impl RetryPolicy {
         match error.retry_after {
             Some(asked) if asked > self.longest_wait => None,
             // A little later than asked for: everybody who was refused now was told the same moment.
-            Some(asked) => Some(asked.mul_f64(1.0 + random / 10.0)),
+            Some(asked) => Some(asked + LATEST_AFTER_ASKED.min(asked / 10).mul_f64(random)),
             None => {
                 let doubled = self.base.saturating_mul(1u32.checked_shl(requests - 1).unwrap_or(u32::MAX));
                 Some(doubled.min(self.cap).mul_f64(random))
@@ -87,6 +90,8 @@ pub(super) struct Hints {
     pub should_retry: Option<bool>,
     /// Whether a limit per minute is shown to be used up, which tells a full minute from an empty account.
     pub minute_limit: bool,
+    /// How many requests are allowed still, and how long it takes until that is refilled.
+    pub remaining: Option<(u64, Duration)>,
     /// `x-request-id`, by which the provider's support finds the request.
     pub request_id: Option<String>,
 }
@@ -111,6 +116,10 @@ impl Hints {
                 _ => None,
             },
             minute_limit: exhausted("requests") || exhausted("tokens"),
+            remaining: get("x-ratelimit-remaining-requests")
+                .and_then(|number| number.parse().ok())
+                .zip(get("x-ratelimit-reset-requests").and_then(span))
+                .map(|(number, reset)| (number, reset.min(LONGEST_RETRY_AFTER))),
             request_id: get("x-request-id").map(str::to_owned),
         }
     }
@@ -176,7 +185,7 @@ mod tests {
     }
 
     fn error(kind: ModelErrorKind, retry_after: Option<Duration>) -> ModelError {
-        ModelError { kind, message: String::new(), status: None, code: None, retry_after, requests: 1 }
+        ModelError { retry_after, ..ModelError::new(kind, "") }
     }
 
     #[test]
@@ -224,7 +233,7 @@ mod tests {
         let policy = RetryPolicy::default();
         let limited = |s| error(ModelErrorKind::RateLimited, Some(Duration::from_secs(s)));
         assert_eq!(policy.wait(&limited(20), None, 1, 0.0), Some(Duration::from_secs(20)));
-        assert_eq!(policy.wait(&limited(10), None, 1, 1.0), Some(Duration::from_secs(11)));
+        assert_eq!(policy.wait(&limited(10), None, 1, 1.0), Some(Duration::from_millis(10_050)));
         assert_eq!(policy.wait(&limited(21), None, 1, 0.0), None);
     }
 

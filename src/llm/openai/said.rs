@@ -68,6 +68,10 @@ impl Said {
         if said.message.is_empty() {
             said.message = value.to_string();
         }
+        // llama.cpp says beside its words how much its model can read.
+        if let Some(limit) = inner["n_ctx"].as_u64() {
+            said.message = format!("{} (n_ctx: {limit})", said.message);
+        }
         said
     }
 

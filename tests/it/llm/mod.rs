@@ -1,9 +1,12 @@
 //! The model client, over real HTTP: what it sends, what it bears, what it gives back.
 
+mod cassettes;
 mod faults;
 mod requests;
 mod retries;
+mod schema;
 mod small_model;
+mod streams;
 
 use std::time::Duration;
 

@@ -26,7 +26,7 @@ async fn a_question_goes_out_as_openai_wants_it() {
         json!({"model": "test-default", "messages": [
             {"role": "system", "content": "Be short."},
             {"role": "user", "content": "How are you?"},
-        ]})
+        ], "stream": true, "stream_options": {"include_usage": true}})
     );
 }
 

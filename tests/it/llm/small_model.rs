@@ -30,3 +30,63 @@ async fn a_real_model_answers_and_refuses() {
     assert_eq!(error.kind, ModelErrorKind::BadRequest);
     assert!(error.message.contains("OPENAI_BASE_URL"), "{error}");
 }
+
+/// The form of a verdict, through the ladder of forms, streamed and not.
+#[tokio::test]
+async fn a_real_model_streams_and_keeps_to_a_form() {
+    use productforge::{
+        engine::verdict::{parse_verdict, schema},
+        llm::{ChatRequest, OutputSchema},
+        model::{ChatMessage, VerdictKind},
+    };
+
+    let model = SmallModel::start();
+    let form = OutputSchema { name: schema::NAME.to_owned(), schema: schema::SCHEMA.clone() };
+    let question = ChatRequest {
+        messages: vec![
+            ChatMessage::system("You review work. Answer with one JSON object."),
+            ChatMessage::user("The work: 'A brick can hold a door open.' Approve it."),
+        ],
+        max_tokens: Some(160),
+        schema: Some(std::sync::Arc::new(form)),
+        ..ChatRequest::default()
+    };
+    for stream in [true, false] {
+        let config = LlmConfig { stream, max_tokens: None, ..model.config() };
+        let answer = provider(&config).complete(&question, &Deaf).await.unwrap();
+        assert_eq!(answer.first_token_ms.is_some(), stream);
+        assert!(!answer.usage.estimated && answer.usage.completion_tokens > 0, "{answer:?}");
+        // What it thinks of bricks is its own affair; that it is a verdict is not.
+        let verdict = parse_verdict(&answer.text);
+        assert_ne!(verdict.verdict, VerdictKind::Unstructured, "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_real_server_answers_through_the_newer_interface_too() {
+    use productforge::{
+        config::{ApiStyle, ProviderConfig},
+        llm::{openai::OpenAiProvider, pacing::Unpaced},
+    };
+
+    let model = SmallModel::start();
+    for stream in [true, false] {
+        let config = ProviderConfig {
+            name: "small".to_owned(),
+            base_url: model.base_url(),
+            key: None,
+            api: ApiStyle::Responses,
+            model: "smollm2-135m-instruct".to_owned(),
+            headers: Vec::new(),
+            max_tokens: Some(24),
+            stream,
+            timeouts: Default::default(),
+            requests_per_minute: None,
+            concurrency: None,
+            prices: Default::default(),
+        };
+        let provider = OpenAiProvider::from_config(config, std::sync::Arc::new(Unpaced)).unwrap();
+        let answer = provider.complete(&request("Say hello."), &Deaf).await.unwrap();
+        assert!(!answer.text.trim().is_empty() && answer.usage.completion_tokens > 0, "{answer:?}");
+    }
+}

@@ -5,13 +5,19 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use productforge::{
     llm::{ChatAnswer, ChatRequest, Listener, ModelError, ModelErrorKind, ModelProvider},
-    model::{TemplateRole, Usage},
+    model::{TemplateRole, ToolCall, Usage},
 };
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 /// What the rule says to the n-th call (the first is 1).
 pub enum Line {
     Say(String),
+    /// Asks for a tool with these arguments.
+    Tool(&'static str, Value),
+    /// Answers with this reason to stop.
+    End(String, &'static str),
+    Error(ModelError),
     Fail(ModelErrorKind),
     Panic,
 }
@@ -86,31 +92,28 @@ impl ModelProvider for Scripted {
             requests.len()
         };
         self.gate.acquire().await.unwrap().forget();
-        match (self.rule)(request, n) {
-            Line::Say(text) => Ok(ChatAnswer {
-                text,
-                model: "scripted-1".to_owned(),
-                usage: Usage {
-                    prompt_tokens: 10,
-                    completion_tokens: 5,
-                    total_tokens: 15,
-                    ..Usage::default()
-                },
-                finish_reason: Some("stop".to_owned()),
-                requests: 1,
-                duration_ms: 1,
-                provider: "scripted".to_owned(),
-                ..ChatAnswer::default()
-            }),
-            Line::Fail(kind) => Err(ModelError {
-                kind,
-                message: format!("scripted {}", kind.as_str()),
-                status: None,
-                code: None,
-                retry_after: None,
-                requests: 1,
-            }),
+        let (text, tool_calls, finish_reason) = match (self.rule)(request, n) {
+            Line::Say(text) => (text, Vec::new(), "stop"),
+            Line::End(text, reason) => (text, Vec::new(), reason),
+            Line::Tool(name, arguments) => {
+                let (id, name) = (format!("call_{n}"), name.to_owned());
+                let call = ToolCall { id, name, arguments: arguments.to_string() };
+                (String::new(), vec![call], "tool_calls")
+            }
+            Line::Error(error) => return Err(error),
+            Line::Fail(kind) => return Err(ModelError::new(kind, format!("scripted {}", kind.as_str()))),
             Line::Panic => panic!("scripted panic"),
-        }
+        };
+        Ok(ChatAnswer {
+            text,
+            tool_calls,
+            model: "scripted-1".to_owned(),
+            usage: Usage { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15, ..Usage::default() },
+            finish_reason: Some(finish_reason.to_owned()),
+            requests: 1,
+            duration_ms: 1,
+            provider: "scripted".to_owned(),
+            ..ChatAnswer::default()
+        })
     }
 }

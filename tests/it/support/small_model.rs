@@ -86,7 +86,12 @@ impl SmallModel {
             model: "smollm2-135m-instruct".to_owned(),
             timeout: Duration::from_secs(120),
             max_tokens: Some(48),
+            stream: true,
+            record: None,
+            replay: None,
             simulated_latency: Duration::ZERO,
+            providers: Vec::new(),
+            default_provider: String::new(),
         }
     }
 }

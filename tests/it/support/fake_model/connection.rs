@@ -21,7 +21,7 @@ pub(super) async fn serve(mut stream: TcpStream, state: Arc<State>) {
             state.note_hang_up();
             return;
         }
-        if !write(&mut stream, &reply).await || close {
+        if !write(&mut stream, &reply, &state).await || close {
             return;
         }
     }
@@ -54,7 +54,7 @@ async fn read_request(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<As
     }
     let json = serde_json::from_slice(&unread[head_end..head_end + length]).unwrap_or_default();
     unread.drain(..head_end + length);
-    Some(Ask { method, path, headers, json, at: Instant::now() })
+    Some(Ask { method, path, headers, json, nth: 0, at: Instant::now() })
 }
 
 /// Waits as long as the reply asks for. False: the client has gone meanwhile.
@@ -73,8 +73,41 @@ async fn wait(stream: &mut TcpStream, running: &mut Running, reply: &Reply) -> b
     }
 }
 
+/// Writes a reply piece by piece, the last of which ends the connection.
+async fn write_pieces(stream: &mut TcpStream, reply: &Reply, state: &State) -> bool {
+    let mut head = format!("HTTP/1.1 {} Fake\r\nconnection: close\r\n", reply.status);
+    for (name, value) in &reply.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if stream.write_all(format!("{head}\r\n").as_bytes()).await.is_err() {
+        return false;
+    }
+    for (wait, piece) in &reply.pieces {
+        let mut byte = [0u8; 1];
+        // A client that waits for more sends nothing: readable means that it hung up.
+        let gone = tokio::select! {
+            () = tokio::time::sleep(*wait) => false,
+            read = stream.peek(&mut byte) => matches!(read, Ok(0) | Err(_)),
+        };
+        if gone {
+            state.note_hang_up();
+            return false;
+        }
+        if stream.write_all(piece).await.is_err() || stream.flush().await.is_err() {
+            return false;
+        }
+    }
+    if reply.delivery == Delivery::Reset {
+        let _ = stream.set_zero_linger();
+    }
+    false
+}
+
 /// Writes the reply. False: the connection is of no more use.
-async fn write(stream: &mut TcpStream, reply: &Reply) -> bool {
+async fn write(stream: &mut TcpStream, reply: &Reply, state: &State) -> bool {
+    if !reply.pieces.is_empty() {
+        return write_pieces(stream, reply, state).await;
+    }
     let sent = match reply.delivery {
         Delivery::Whole => reply.body.len(),
         Delivery::CutAfter(n) | Delivery::ResetAfter(n) => n.min(reply.body.len()),

@@ -9,7 +9,10 @@ mod reply;
 use std::{
     collections::VecDeque,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard, RwLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -31,6 +34,8 @@ pub struct Ask {
     pub headers: Vec<(String, String)>,
     /// The body as JSON, null when it is none.
     pub json: Value,
+    /// Which request to this server it is; the first is 1.
+    pub nth: usize,
     /// When it had arrived.
     pub at: Instant,
 }
@@ -77,7 +82,7 @@ type Rule = Box<dyn Fn(&Ask, usize) -> Reply + Send + Sync>;
 
 struct State {
     queue: Mutex<VecDeque<Reply>>,
-    rule: Rule,
+    rule: RwLock<Rule>,
     tally: Mutex<Tally>,
     /// How often `release` was called.
     releases: watch::Sender<u64>,
@@ -109,12 +114,13 @@ impl State {
     }
 
     /// Records a request and finds its answer.
-    fn begin(self: &Arc<Self>, ask: Ask) -> (Reply, Running) {
+    fn begin(self: &Arc<Self>, mut ask: Ask) -> (Reply, Running) {
         let releases = self.releases.subscribe();
         let verdicts = {
             let mut tally = self.tally();
             tally.in_flight += 1;
             tally.most_in_flight = tally.most_in_flight.max(tally.in_flight);
+            ask.nth = tally.asks.len() + 1;
             tally.asks.push(ask.clone());
             let before = tally.verdicts;
             tally.verdicts += usize::from(ask.asks_for_verdict());
@@ -122,7 +128,8 @@ impl State {
         };
         let scripted = self.queue.lock().unwrap().pop_front();
         let running = Running { state: self.clone(), releases };
-        (scripted.unwrap_or_else(|| (self.rule)(&ask, verdicts)), running)
+        let reply = scripted.unwrap_or_else(|| (self.rule.read().unwrap())(&ask, verdicts));
+        (reply.formed_for(&ask), running)
     }
 
     fn note_hang_up(&self) {
@@ -155,7 +162,7 @@ impl FakeModel {
     pub fn by(rule: impl Fn(&Ask, usize) -> Reply + Send + Sync + 'static) -> Self {
         let state = Arc::new(State {
             queue: Mutex::default(),
-            rule: Box::new(rule),
+            rule: RwLock::new(Box::new(rule)),
             tally: Mutex::default(),
             releases: watch::Sender::new(0),
         });
@@ -201,6 +208,31 @@ impl FakeModel {
         })
     }
 
+    /// Answers by another rule from now on.
+    pub fn by_from_now_on(&self, rule: impl Fn(&Ask, usize) -> Reply + Send + Sync + 'static) {
+        *self.state.rule.write().unwrap() = Box::new(rule);
+    }
+
+    /// Answers at most so many requests in any second, and refuses the others with the time that they have
+    /// to wait; counts those in `refused`.
+    pub fn limited(per_second: usize, takes: Duration, refused: Arc<AtomicUsize>) -> Self {
+        let window: Mutex<VecDeque<Instant>> = Mutex::default();
+        Self::by(move |ask, _| {
+            let mut window = window.lock().unwrap();
+            let second = Duration::from_secs(1);
+            while window.front().is_some_and(|first| ask.at - *first >= second) {
+                window.pop_front();
+            }
+            if window.len() < per_second {
+                window.push_back(ask.at);
+                return Reply::answer("done").after(takes);
+            }
+            refused.fetch_add(1, Ordering::Relaxed);
+            let wait = second - (ask.at - window[0]);
+            Reply::rate_limited().header("retry-after-ms", &(wait.as_millis() + 1).to_string())
+        })
+    }
+
     /// Queues a reply; queued replies come before everything else.
     pub fn push(&self, reply: Reply) {
         self.state.queue.lock().unwrap().push_back(reply);
@@ -218,7 +250,12 @@ impl FakeModel {
             model: "test-default".to_owned(),
             timeout: Duration::from_secs(10),
             max_tokens: None,
+            stream: true,
+            record: None,
+            replay: None,
             simulated_latency: Duration::ZERO,
+            providers: Vec::new(),
+            default_provider: String::new(),
         }
     }
 

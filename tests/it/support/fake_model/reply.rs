@@ -30,6 +30,8 @@ pub struct Reply {
     pub delay: Duration,
     /// Whether the answer waits until `FakeModel::release` is called.
     pub held: bool,
+    /// What is sent instead of the body, each piece after its wait; then the connection is closed.
+    pub pieces: Vec<(Duration, Vec<u8>)>,
 }
 
 impl Reply {
@@ -77,7 +79,82 @@ impl Reply {
             delivery: Delivery::Whole,
             delay: Duration::ZERO,
             held: false,
+            pieces: Vec::new(),
         }
+    }
+
+    /// Asks for tools: names and arguments.
+    pub fn tools(calls: &[(&str, Value)]) -> Self {
+        let call = |(n, (name, arguments)): (usize, &(&str, Value))| {
+            json!({"id": format!("call_{n}"), "type": "function",
+                "function": {"name": name, "arguments": arguments.to_string()}})
+        };
+        let calls: Vec<Value> = calls.iter().enumerate().map(call).collect();
+        Self::completion(
+            json!({"role": "assistant", "content": null, "refusal": null, "tool_calls": calls}),
+            "tool_calls",
+        )
+    }
+
+    /// A stream of these frames, each after its wait. Nothing is added to them.
+    pub fn stream(frames: impl IntoIterator<Item = (Duration, String)>) -> Self {
+        let pieces = frames.into_iter().map(|(wait, frame)| (wait, frame.into_bytes()));
+        Self { pieces: pieces.collect(), ..Self::raw(200, "text/event-stream", "") }
+    }
+
+    /// One frame of a stream with a piece of the text.
+    pub fn delta(text: &str) -> String {
+        Self::chunk(json!({"content": text}), None, None)
+    }
+
+    /// One frame of a stream of chat completions.
+    pub fn chunk(delta: Value, finish_reason: Option<&str>, usage: Option<&Value>) -> String {
+        let choices = match usage {
+            None => json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason}]),
+            Some(_) => json!([]),
+        };
+        let frame = json!({"id": "chatcmpl-fake", "object": "chat.completion.chunk", "created": 1_790_000_000,
+            "model": "fake-model-1", "choices": choices, "usage": usage});
+        format!("data: {frame}\n\n")
+    }
+
+    /// The same answer as a stream, where one was asked for and it is a completion.
+    pub(super) fn formed_for(mut self, ask: &super::Ask) -> Self {
+        let Ok(body) = serde_json::from_slice::<Value>(&self.body) else { return self };
+        let message = &body["choices"][0]["message"];
+        // Only what this file makes: odd bodies are sent as they are.
+        let is_ours = body["object"] == "chat.completion"
+            && self.headers.iter().any(|(_, value)| value == "application/json");
+        let is_completion =
+            self.status == 200 && is_ours && message.is_object() && body.get("error").is_none();
+        if ask.json["stream"] != true || !is_completion || !self.pieces.is_empty() {
+            return self;
+        }
+        let mut frames = vec![Self::chunk(json!({"role": "assistant", "content": ""}), None, None)];
+        if let Some(text) = message["content"].as_str() {
+            let characters: Vec<char> = text.chars().collect();
+            frames.extend(characters.chunks(7).map(|part| Self::delta(&part.iter().collect::<String>())));
+        }
+        if let Some(refusal) = message["refusal"].as_str() {
+            frames.push(Self::chunk(json!({"refusal": refusal}), None, None));
+        }
+        for (n, call) in message["tool_calls"].as_array().into_iter().flatten().enumerate() {
+            let mut call = call.clone();
+            call["index"] = n.into();
+            frames.push(Self::chunk(json!({"tool_calls": [call]}), None, None));
+        }
+        frames.push(Self::chunk(json!({}), body["choices"][0]["finish_reason"].as_str(), None));
+        if ask.json["stream_options"]["include_usage"] == true && body["usage"].is_object() {
+            frames.push(Self::chunk(json!({}), None, Some(&body["usage"])));
+        }
+        frames.push("data: [DONE]\n\n".to_owned());
+        self.body = frames.concat().into_bytes();
+        for (name, value) in &mut self.headers {
+            if name == "content-type" {
+                *value = "text/event-stream".to_owned();
+            }
+        }
+        self
     }
 
     /// No answer: the connection is reset.
