@@ -6,17 +6,31 @@ use anyhow::Context;
 
 use crate::{
     clock::{Clock, SystemClock},
-    config::Config,
-    engine::retry::RetryPolicy,
-    llm::{ModelProvider, openai::OpenAiProvider, simulated::SimulatedProvider},
-    service::{Foundation, Services},
+    config::{Config, PriceConfig},
+    engine::{
+        prices::{PriceTable, ProviderPrices},
+        retry::RetryPolicy,
+    },
+    llm::{
+        ModelProvider,
+        openai::{Cassette, OpenAiProvider},
+        pacing::Pacer,
+        router::Router,
+        simulated::SimulatedProvider,
+    },
+    model::{Budget, Price, Usd},
+    service::{Budgets, Foundation, ProviderInfo, Services, pacing::StorePacer},
     store::{
         MAX_BATCH, Store, StoreError,
         redis::{RedisOptions, RedisStore},
         sqlite::{Location, SqliteStore},
     },
+    tools::Registry,
     worker::{self, WorkerHandle, WorkerOptions},
 };
+
+/// What the key of `API_KEY` is called in records.
+const DEFAULT_KEY: &str = "default";
 
 /// A process's parts, put together.
 pub struct App {
@@ -30,11 +44,7 @@ impl App {
     pub async fn open(config: Config) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = open_store(&config, clock.clone()).await?;
-        let provider: Arc<dyn ModelProvider> = if config.llm.is_simulated() {
-            Arc::new(SimulatedProvider::new(config.llm.simulated_latency))
-        } else {
-            Arc::new(OpenAiProvider::new(&config.llm).context("the model client cannot be set up")?)
-        };
+        let provider = open_providers(&config, store.clone())?;
         Ok(Self::assemble(config, store, provider, clock))
     }
 
@@ -48,14 +58,20 @@ impl App {
         let services = Services::new(Foundation {
             store: store.clone(),
             provider,
-            clock,
+            clock: clock.clone(),
             result_ttl: config.store.result_ttl,
             retry: RetryPolicy { max_attempts: config.worker.max_attempts, base: config.worker.retry_base },
             job_timeout: config.worker.job_timeout,
             model_concurrency: config.worker.model_concurrency.clone(),
-            max_tokens: config.llm.max_tokens,
+            prices: Arc::new(price_table(&config)),
+            // A provider knows its own limit, which may be another one than that of MODEL_MAX_TOKENS.
+            max_tokens: config.llm.max_tokens.filter(|_| config.llm.providers.is_empty()),
             log_folder: log_folder(&config),
-            key_configured: config.llm.api_key.is_some(),
+            api_key: config.http.api_key.is_some().then(|| DEFAULT_KEY.to_owned()),
+            key_configured: config.llm.providers.iter().any(|provider| provider.key.is_some()),
+            providers: providers_shown(&config),
+            budgets: budgets(&config),
+            tools: Arc::new(Registry::new(clock.clone(), config.mcp.clone())),
         });
         Self { config: Arc::new(config), services, store }
     }
@@ -69,6 +85,76 @@ impl App {
         };
         worker::start(self.services.clone(), options)
     }
+}
+
+/// All configured providers behind one router; the simulated one stands beside them, or alone.
+fn open_providers(config: &Config, store: Arc<dyn Store>) -> anyhow::Result<Arc<dyn ModelProvider>> {
+    let pacer: Arc<dyn Pacer> = Arc::new(StorePacer::new(store));
+    let cassette = match (&config.llm.replay, &config.llm.record) {
+        (Some(file), _) => Some(Arc::new(Cassette::replay(file)?)),
+        (None, Some(file)) => Some(Arc::new(Cassette::record(file)?)),
+        (None, None) => None,
+    };
+    let simulated: Arc<dyn ModelProvider> = Arc::new(SimulatedProvider::new(config.llm.simulated_latency));
+    let mut others = Vec::new();
+    let mut default = None;
+    for provider in &config.llm.providers {
+        let mut opened = OpenAiProvider::from_config(provider.clone(), pacer.clone())
+            .with_context(|| format!("the client of the provider {} cannot be set up", provider.name))?;
+        if let Some(cassette) = &cassette {
+            opened = opened.with_cassette(cassette.clone());
+        }
+        let opened: Arc<dyn ModelProvider> = Arc::new(opened);
+        match provider.name == config.llm.default_provider {
+            true => default = Some(opened),
+            false => others.push(opened),
+        }
+    }
+    let router = match default {
+        Some(default) => {
+            others.push(simulated);
+            Router::new(default, others)
+        }
+        None => Router::new(simulated, others),
+    };
+    Ok(Arc::new(router))
+}
+
+fn providers_shown(config: &Config) -> Arc<[ProviderInfo]> {
+    let shown = config.llm.providers.iter().map(|provider| ProviderInfo {
+        name: provider.name.clone(),
+        host: provider.host(),
+        api: provider.api.as_str().to_owned(),
+        model: Some(provider.model.clone()).filter(|model| !model.is_empty()),
+        key_set: provider.key.is_some(),
+        default: provider.name == config.llm.default_provider,
+    });
+    shown.collect()
+}
+
+/// The budgets that hold for everybody.
+fn budgets(config: &Config) -> Budgets {
+    let budget = |tokens, usd: Option<f64>| Budget { tokens, usd: usd.and_then(Usd::from_dollars) };
+    let said = &config.budget;
+    Budgets { day: budget(said.day_tokens, said.day_usd), key: budget(said.key_tokens, said.key_usd) }
+}
+
+/// The table, and what the configuration says of each provider's prices.
+fn price_table(config: &Config) -> PriceTable {
+    let price = |price: &PriceConfig| Price {
+        input: price.input,
+        cached_input: price.cached_input,
+        output: price.output,
+    };
+    let table = PriceTable::new(config.prices.models.iter().map(|(name, row)| (name.clone(), price(row))));
+    config.llm.providers.iter().fold(table, |table, provider| {
+        // A row of the operator's own table means the provider of that name, one of the built-in table
+        // the service of that name.
+        let by_name = config.prices.file.as_ref().map(|_| provider.name.clone());
+        let listed_as = by_name.into_iter().chain(provider.vendor().map(str::to_owned)).collect();
+        let own = provider.prices.iter().map(|(model, row)| (model.clone(), price(row))).collect();
+        table.with_provider(provider.name.clone(), ProviderPrices { own, listed_as })
+    })
 }
 
 /// Where the log file is.

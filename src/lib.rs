@@ -3,7 +3,7 @@
 //! Layers, imports only downward (`tests/it/architecture.rs` checks it):
 //!
 //! ```text
-//! main → cli → app (composition root) → { http, worker } → service → { engine (pure), store, llm } → model
+//! main → cli → app (composition root) → { http, worker } → service → { engine (pure), store, llm, tools } → model
 //! leaves that any layer may use and that import nothing above them: config, clock, telemetry
 //! ```
 //!
@@ -11,6 +11,7 @@
 //! - [`engine`]: pure decisions: what follows from what happened
 //! - [`store`]: one storage contract, two engines (embedded SQLite, Redis)
 //! - [`llm`]: one model client, OpenAI-compatible or simulated
+//! - [`tools`]: what agents may have done: built-in tools, MCP servers
 //! - [`service`]: the verbs of the product
 //! - [`worker`]: the roles of a worker process
 //! - [`http`]: the API, the documents and the dashboard
@@ -27,4 +28,5 @@ pub mod model;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+pub mod tools;
 pub mod worker;

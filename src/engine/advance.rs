@@ -7,6 +7,7 @@
 //!               └──────────── skipped ◀────────────────┘ (the workflow ended first, or not needed)
 //!               └──────────── cancelled ◀── somebody cancelled it (the workflow ends with it)
 //! workflow:  running ──every step ended──▶ completed        running ──a step failed──▶ failed
+//!            running ──a budget is used up──▶ paused ──it is raised──▶ running (or as from running)
 //!            running ──a step was cancelled──▶ cancelled     failed ──somebody retries──▶ running
 //! review:    QA says revise, rounds left, something changed ──▶ one more round of specialist and QA
 //!            anything else ──▶ the closing report
@@ -17,8 +18,8 @@
 //! Every function may be called twice for the same happening; the second call changes nothing.
 
 use crate::model::{
-    ReviewOutcome, RunEventKind, Step, StepStatus, TemplateRole, Timestamp, Usage, Verdict, VerdictKind,
-    Workflow, WorkflowStatus,
+    Pause, ReviewOutcome, RunEventKind, Spending, Step, StepStatus, TemplateRole, Timestamp, Verdict,
+    VerdictKind, Workflow, WorkflowStatus,
 };
 
 use super::{
@@ -29,6 +30,9 @@ use super::{
 /// How many characters of an output a workflow document carries, as in the legacy system.
 const PREVIEW_CHARS: usize = 300;
 
+/// The reason of a pause for which a budget is to be raised.
+pub const BUDGET_EXCEEDED: &str = "budget_exceeded";
+
 /// What a step produced.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepOutput {
@@ -37,8 +41,11 @@ pub struct StepOutput {
     pub digest: String,
     /// QA's verdict, for a review step.
     pub verdict: Option<Verdict>,
+    /// The output ends early, because the answer reached its limit of tokens.
+    pub truncated: bool,
     pub model: String,
-    pub usage: Usage,
+    /// Of all model calls that it took.
+    pub spending: Spending,
     pub simulated: bool,
     /// Seconds of the last attempt.
     pub execution_time: f64,
@@ -73,6 +80,58 @@ pub fn back_to_queue(workflow: &mut Workflow, job: &str, why: &str, now: Timesta
     effects
 }
 
+/// A step waits for its provider. Only the first time is told: it may look again many times.
+pub fn put_off(workflow: &mut Workflow, job: &str, why: &str, first: bool, now: Timestamp) -> Effects {
+    let mut effects = Effects::default();
+    let id = workflow.workflow_id.clone();
+    let Some(step) = open_step(workflow, job) else { return effects };
+    step.status = StepStatus::Queued;
+    step.reason = Some(format!("Put off: {why}"));
+    if first {
+        effects.tell_step(RunEventKind::StepPostponed, &id, step, why, now);
+    }
+    effects
+}
+
+/// A step cannot begin, because a budget is used up: the workflow waits for somebody to raise it.
+pub fn paused(workflow: &mut Workflow, job: &str, why: &str, now: Timestamp) -> Effects {
+    let mut effects = Effects::default();
+    let id = workflow.workflow_id.clone();
+    let Some(step) = open_step(workflow, job) else { return effects };
+    step.status = StepStatus::Queued;
+    step.reason = Some(why.to_owned());
+    if workflow.status == WorkflowStatus::Running {
+        workflow.status = WorkflowStatus::Paused;
+        workflow.pause =
+            Some(Pause { reason: BUDGET_EXCEEDED.to_owned(), detail: why.to_owned(), since: now });
+        let step = workflow.step(job).cloned();
+        if let Some(step) = step {
+            effects.tell_step(RunEventKind::BudgetExceeded, &id, &step, why, now);
+        }
+    }
+    effects
+}
+
+/// A paused workflow goes on.
+pub fn resumed(workflow: &mut Workflow, why: &str, now: Timestamp) -> Effects {
+    let mut effects = Effects::default();
+    if workflow.status == WorkflowStatus::Paused {
+        workflow.status = WorkflowStatus::Running;
+        workflow.pause = None;
+        effects.tell(RunEventKind::WorkflowResumed, &workflow.workflow_id, why, now);
+    }
+    effects
+}
+
+/// Adds up what model calls have used.
+fn spend(workflow: &mut Workflow, spending: Spending) {
+    workflow.usage += spending.usage;
+    workflow.unpriced_calls += spending.unpriced_calls;
+    if let Some(cost) = spending.known_cost() {
+        workflow.cost_usd = Some(workflow.cost_usd.unwrap_or_default() + cost);
+    }
+}
+
 /// A step's job ended without a run: nobody needs the step any more.
 pub fn skipped(workflow: &mut Workflow, job: &str, why: &str, now: Timestamp) -> Effects {
     let mut effects = Effects::default();
@@ -95,7 +154,7 @@ pub fn completed(workflow: &mut Workflow, job: &str, output: StepOutput, now: Ti
     if matches!(step.status, StepStatus::Completed | StepStatus::Failed | StepStatus::Cancelled) {
         return effects;
     }
-    let (role, round, usage, simulated) = (step.role, step.round, output.usage, output.simulated);
+    let (role, round, spending, simulated) = (step.role, step.round, output.spending, output.simulated);
     let verdict = output.verdict.clone();
     step.status = StepStatus::Completed;
     step.output = Some(output.text.chars().take(PREVIEW_CHARS).collect());
@@ -104,16 +163,23 @@ pub fn completed(workflow: &mut Workflow, job: &str, output: StepOutput, now: Ti
     step.confidence_score = output.verdict.as_ref().and_then(|v| v.score);
     step.verdict = output.verdict;
     step.model = Some(output.model);
-    step.usage = Some(output.usage);
+    step.usage = Some(spending.usage);
+    step.cost_usd = spending.known_cost();
+    step.unpriced_calls = spending.unpriced_calls;
+    step.calls = spending.calls.max(1);
+    step.truncated = output.truncated;
     step.attempts = output.attempts;
     step.reason = None;
     step.completed_at = Some(now);
     let message = match &verdict {
         Some(v) => format!("{} answered: {}.", step.agent, v.verdict.as_str()),
+        None if step.truncated => {
+            format!("{} has finished; the answer was cut at its limit of tokens.", step.agent)
+        }
         None => format!("{} has finished.", step.agent),
     };
     effects.tell_step(RunEventKind::StepCompleted, &id, step, message, now);
-    workflow.usage += usage;
+    spend(workflow, spending);
     workflow.simulated |= simulated;
     if over {
         return effects;
@@ -133,7 +199,14 @@ pub fn completed(workflow: &mut Workflow, job: &str, output: StepOutput, now: Ti
 }
 
 /// A step failed for good, and its workflow with it.
-pub fn failed(workflow: &mut Workflow, job: &str, reason: &str, attempts: u32, now: Timestamp) -> Effects {
+pub fn failed(
+    workflow: &mut Workflow,
+    job: &str,
+    reason: &str,
+    attempts: u32,
+    spending: Spending,
+    now: Timestamp,
+) -> Effects {
     let mut effects = Effects::default();
     let id = workflow.workflow_id.clone();
     let over = workflow.is_over();
@@ -146,7 +219,11 @@ pub fn failed(workflow: &mut Workflow, job: &str, reason: &str, attempts: u32, n
     step.attempts = attempts;
     step.completed_at = Some(now);
     let name = step.step.clone();
+    step.usage = Some(spending.usage).filter(|_| spending.calls > 0);
+    step.cost_usd = spending.known_cost();
+    step.calls = spending.calls.max(1);
     effects.tell_step(RunEventKind::StepFailed, &id, step, reason, now);
+    spend(workflow, spending);
     if over {
         return effects;
     }
@@ -160,6 +237,7 @@ pub fn failed(workflow: &mut Workflow, job: &str, reason: &str, attempts: u32, n
         }
     }
     workflow.status = WorkflowStatus::Failed;
+    workflow.pause = None;
     workflow.error = Some(error.clone());
     workflow.completed_at = Some(now);
     effects.tell(RunEventKind::WorkflowFailed, &id, error, now);
@@ -321,6 +399,7 @@ fn end_when_done(workflow: &mut Workflow, effects: &mut Effects, now: Timestamp)
         return;
     }
     workflow.status = WorkflowStatus::Completed;
+    workflow.pause = None;
     workflow.completed_at = Some(now);
     workflow.report_job_id = workflow
         .steps

@@ -10,8 +10,8 @@ use super::{
     prompt, templates,
 };
 use crate::model::{
-    Finding, Priority, ReviewOutcome, StepStatus, TemplateRole, Timestamp, Usage, Verdict, VerdictKind,
-    Workflow, WorkflowStatus,
+    Finding, Priority, ReviewOutcome, Spending, StepStatus, TemplateRole, Timestamp, Usage, Verdict,
+    VerdictKind, Workflow, WorkflowStatus,
 };
 
 fn chain(with_qa: bool, max_revisions: u32, specialists: &[&str]) -> (Workflow, Effects) {
@@ -27,6 +27,8 @@ fn chain(with_qa: bool, max_revisions: u32, specialists: &[&str]) -> (Workflow, 
             metadata: None,
             run_at: None,
             step_timeout_seconds: None,
+            budget: None,
+            api_key: None,
         },
         Timestamp::default(),
     )
@@ -43,7 +45,8 @@ fn output(text: &str, verdict: Option<VerdictKind>) -> StepOutput {
             must_fix: vec![],
         }),
         model: "m".into(),
-        usage: Usage { total_tokens: 1, ..Usage::default() },
+        truncated: false,
+        spending: Spending::of(Usage { total_tokens: 1, ..Usage::default() }, None),
         simulated: false,
         execution_time: 0.1,
         attempts: 1,
@@ -155,11 +158,11 @@ fn specialists_work_side_by_side_and_qa_waits_for_all() {
 fn a_failed_step_fails_the_workflow_with_its_reason() {
     let (mut w, effects) = chain(true, 2, &["a"]);
     let job = effects.enqueue[0].clone();
-    advance::failed(&mut w, &job, "the key is wrong", 1, Timestamp::default());
+    advance::failed(&mut w, &job, "the key is wrong", 1, Spending::default(), Timestamp::default());
     assert_eq!(w.status, WorkflowStatus::Failed);
     assert_eq!(w.error.as_deref(), Some("admin_analysis failed: the key is wrong"));
     assert!(w.steps[1..].iter().all(|s| s.status == StepStatus::Skipped && s.reason.is_some()));
-    let twice = advance::failed(&mut w, &job, "again", 1, Timestamp::default());
+    let twice = advance::failed(&mut w, &job, "again", 1, Spending::default(), Timestamp::default());
     assert_eq!(twice, Effects::default());
 }
 
@@ -187,7 +190,7 @@ proptest! {
             advance::started(&mut w, &job, 1, now);
             let role = w.step(&job).unwrap().role;
             let effects = if choice == 0 {
-                advance::failed(&mut w, &job, "x", 1, now)
+                advance::failed(&mut w, &job, "x", 1, Spending::default(), now)
             } else {
                 let verdict = (role == TemplateRole::Qa).then_some(match choice {
                     1 => VerdictKind::Approve,

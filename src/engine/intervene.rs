@@ -34,6 +34,7 @@ pub fn cancelled(workflow: &mut Workflow, job: &str, why: &str, now: Timestamp) 
     }
     let error = format!("{name} was cancelled: {why}");
     workflow.status = WorkflowStatus::Cancelled;
+    workflow.pause = None;
     workflow.error = Some(error.clone());
     workflow.completed_at = Some(now);
     effects.tell(RunEventKind::WorkflowCancelled, &id, error, now);

@@ -9,7 +9,7 @@ use super::{
     templates,
 };
 use crate::model::{
-    Priority, ReviewOutcome, RunEventKind, StepStatus, Timestamp, Usage, Verdict, VerdictKind, Workflow,
+    Priority, ReviewOutcome, RunEventKind, Spending, StepStatus, Timestamp, Verdict, VerdictKind, Workflow,
     WorkflowStatus,
 };
 
@@ -27,6 +27,8 @@ fn chain(specialists: &[&str]) -> Workflow {
         metadata: None,
         run_at: None,
         step_timeout_seconds: None,
+        budget: None,
+        api_key: None,
     };
     plan::create(plan, NOW).0
 }
@@ -41,7 +43,8 @@ fn finish(w: &mut Workflow, job: &str, text: &str, verdict: Option<VerdictKind>)
         digest: text.into(),
         verdict: verdict.map(|verdict| Verdict { verdict, score: None, findings: vec![], must_fix: vec![] }),
         model: "m".into(),
-        usage: Usage::default(),
+        truncated: false,
+        spending: Spending::default(),
         simulated: false,
         execution_time: 0.1,
         attempts: 1,
@@ -79,7 +82,7 @@ fn to_cancel_a_step_ends_its_workflow() {
 fn a_retried_step_lets_its_workflow_go_on_to_its_end() {
     let mut w = chain(&["a"]);
     let admin = job(&w, "admin_analysis", 0);
-    let _ = advance::failed(&mut w, &admin, "no money", 1, NOW);
+    let _ = advance::failed(&mut w, &admin, "no money", 1, Spending::default(), NOW);
     assert_eq!(statuses(&w), ["failed", "skipped", "skipped", "skipped"]);
     let effects = intervene::reopened(&mut w, |_| false, NOW);
     assert_eq!(effects.enqueue, [admin.as_str()]);
@@ -106,8 +109,8 @@ fn all_that_failed_is_retried_and_what_is_queued_still_is_not_queued_twice() {
     let jobs: Vec<_> = (0..3).map(|place| job(&w, "specialist_execution", place)).collect();
     let _ = advance::started(&mut w, &jobs[0], 1, NOW);
     let _ = advance::started(&mut w, &jobs[1], 1, NOW);
-    let _ = advance::failed(&mut w, &jobs[0], "x", 4, NOW);
-    let _ = advance::failed(&mut w, &jobs[1], "y", 4, NOW);
+    let _ = advance::failed(&mut w, &jobs[0], "x", 4, Spending::default(), NOW);
+    let _ = advance::failed(&mut w, &jobs[1], "y", 4, Spending::default(), NOW);
     assert_eq!(statuses(&w)[1..4], ["failed", "failed", "skipped"]);
     let queued = jobs[2].clone();
     let effects = intervene::reopened(&mut w.clone(), |job| job == queued, NOW);
@@ -133,7 +136,7 @@ fn a_review_that_was_not_needed_stays_skipped() {
     finish(&mut w, &second, "the same", None);
     assert_eq!(w.review, Some(ReviewOutcome::NoProgress));
     let feedback = job(&w, "admin_feedback", 0);
-    let _ = advance::failed(&mut w, &feedback, "x", 1, NOW);
+    let _ = advance::failed(&mut w, &feedback, "x", 1, Spending::default(), NOW);
     let effects = intervene::reopened(&mut w, |_| false, NOW);
     assert_eq!(effects.enqueue, [feedback.as_str()]);
     assert_eq!(

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::model::{
-    Priority, RunEventKind, Step, StepStatus, Template, TemplateRole, Timestamp, Usage, Workflow,
+    Budget, Priority, RunEventKind, Step, StepStatus, Template, TemplateRole, Timestamp, Usage, Workflow,
     WorkflowStatus, derived_id, iso,
 };
 
@@ -24,6 +24,8 @@ pub struct Plan<'a> {
     /// Not before this time; `None`: at once.
     pub run_at: Option<Timestamp>,
     pub step_timeout_seconds: Option<u32>,
+    pub budget: Option<Budget>,
+    pub api_key: Option<String>,
 }
 
 /// The job id of a step: fixed by the workflow and the step's place in it, so that a step which is
@@ -72,6 +74,11 @@ pub fn create(plan: Plan<'_>, now: Timestamp) -> (Workflow, Effects) {
         error: None,
         simulated: false,
         usage: Usage::default(),
+        cost_usd: None,
+        unpriced_calls: 0,
+        budget: plan.budget,
+        pause: None,
+        api_key: plan.api_key,
         report_job_id: None,
         run_at: plan.run_at,
         step_timeout_seconds: plan.step_timeout_seconds,
@@ -119,6 +126,10 @@ pub(super) fn new_step(
         verdict: None,
         model: None,
         usage: None,
+        cost_usd: None,
+        unpriced_calls: 0,
+        calls: 1,
+        truncated: false,
         attempts: 0,
         output_digest: None,
         queued_at: None,

@@ -1,11 +1,88 @@
 //! What an agent is told: who it is, the brief, and the outputs its step depends on.
+//!
+//! A prompt that is longer than the model can read is cut by fixed rules: the longest sections lose their
+//! middles first, and every cut says so where it is.
 
 use crate::model::{
-    Agent, ChatMessage, ReviewOutcome, Step, StepStatus, TemplateRole, Verdict, VerdictKind, Workflow,
+    Agent, ChatMessage, MessageRole, ReviewOutcome, Step, StepStatus, TemplateRole, Verdict, VerdictKind,
+    Workflow,
 };
 
-/// The most characters of one input that go into a prompt; the cut is visible in the prompt.
-const MAX_INPUT_CHARS: usize = 48_000;
+/// The most characters of one section of a prompt.
+const MAX_SECTION_CHARS: usize = 48_000;
+
+/// However little room there is, so much of a section is left.
+const MIN_SECTION_CHARS: usize = 200;
+
+/// A prompt before it is put together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// Who the agent is and what it is to do.
+    system: String,
+    /// What it works on: headings (or none) and texts.
+    sections: Vec<(Option<String>, String)>,
+}
+
+impl Prompt {
+    fn new(agent: &Agent, instructions: &str) -> Self {
+        Self { system: persona(agent, instructions), sections: Vec::new() }
+    }
+
+    fn section(mut self, title: &str, text: &str) -> Self {
+        self.sections.push((Some(title.to_owned()), text.trim().to_owned()));
+        self
+    }
+
+    /// How many characters it has when nothing is cut.
+    pub fn chars(&self) -> usize {
+        self.system.chars().count()
+            + self.sections.iter().map(|(_, text)| text.chars().count()).sum::<usize>()
+    }
+
+    /// The messages, with at most about `room` characters in their sections.
+    pub fn messages(&self, room: Option<usize>) -> Vec<ChatMessage> {
+        let lengths: Vec<usize> = self.sections.iter().map(|(_, text)| text.chars().count()).collect();
+        let cap = room.map_or(MAX_SECTION_CHARS, |room| share(&lengths, room).min(MAX_SECTION_CHARS));
+        let user: String = self
+            .sections
+            .iter()
+            .map(|(title, text)| match title {
+                Some(title) => format!("## {title}\n\n{}\n\n", cut(text, cap)),
+                None => cut(text, cap),
+            })
+            .collect();
+        vec![ChatMessage::system(&self.system), ChatMessage::user(user.trim_end())]
+    }
+}
+
+/// The same for a conversation that has gone on: everything but the system message may lose its middle.
+pub fn fit(messages: &[ChatMessage], room: usize) -> Vec<ChatMessage> {
+    let may_be_cut = |m: &ChatMessage| m.role != MessageRole::System;
+    let lengths: Vec<usize> =
+        messages.iter().filter(|m| may_be_cut(m)).map(|m| m.content.chars().count()).collect();
+    let cap = share(&lengths, room);
+    let fitted = messages.iter().map(|m| match may_be_cut(m) {
+        true => ChatMessage { content: cut(&m.content, cap), ..m.clone() },
+        false => m.clone(),
+    });
+    fitted.collect()
+}
+
+/// The longest that any of the texts may be so that all of them fit: short ones stay whole, and what they
+/// leave is shared by the long ones.
+fn share(lengths: &[usize], room: usize) -> usize {
+    let mut sorted = lengths.to_vec();
+    sorted.sort_unstable();
+    let mut left = room;
+    for (n, length) in sorted.iter().enumerate() {
+        let each = left / (sorted.len() - n);
+        if *length > each {
+            return each.max(MIN_SECTION_CHARS);
+        }
+        left -= length;
+    }
+    usize::MAX
+}
 
 /// One earlier output that belongs into the prompt of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,42 +149,39 @@ pub fn step(
     agent: &Agent,
     instructions: &str,
     materials: &[(Input, String)],
-) -> Vec<ChatMessage> {
-    let mut user = section("Brief", &workflow.original_task);
+) -> Prompt {
+    let mut prompt = Prompt::new(agent, instructions).section("Brief", &workflow.original_task);
     for (input, text) in materials {
         let text = match workflow.step(&input.job_id).and_then(|s| s.verdict.as_ref()) {
             Some(verdict) => findings(verdict, text),
             None => text.clone(),
         };
-        user.push_str(&section(&input.title, &text));
+        prompt = prompt.section(&input.title, &text);
     }
-    if step.role == TemplateRole::Feedback
-        && let Some(outcome) = workflow.review
-    {
-        user.push_str(&section("How the review ended", review_sentence(outcome)));
+    match workflow.review {
+        Some(outcome) if step.role == TemplateRole::Feedback => {
+            prompt.section("How the review ended", review_sentence(outcome))
+        }
+        _ => prompt,
     }
-    vec![ChatMessage::system(persona(agent, instructions)), ChatMessage::user(user.trim_end())]
 }
 
 /// The prompt of a task asked of one agent.
-pub fn task(task: &str, agent: &Agent) -> Vec<ChatMessage> {
-    let instructions = "Do what you are asked, completely, and answer in Markdown.";
-    vec![ChatMessage::system(persona(agent, instructions)), ChatMessage::user(cut(task))]
+pub fn task(task: &str, agent: &Agent) -> Prompt {
+    let mut prompt = Prompt::new(agent, "Do what you are asked, completely, and answer in Markdown.");
+    prompt.sections.push((None, task.to_owned()));
+    prompt
 }
 
 /// The prompt of a review that `/admin_review` asks for. `work` is the reviewed job's task and
 /// output, where they still exist.
-pub fn review(request: &str, work: Option<(&str, &str)>, agent: &Agent) -> Vec<ChatMessage> {
+pub fn review(request: &str, work: Option<(&str, &str)>, agent: &Agent) -> Prompt {
     let instructions = "Review the work below. Say what is good, what is wrong and what has to change.";
-    let mut user = section("Request", request);
+    let prompt = Prompt::new(agent, instructions).section("Request", request);
     match work {
-        Some((task, output)) => {
-            user.push_str(&section("What was asked for", task));
-            user.push_str(&section("The work", output));
-        }
-        None => user.push_str(&section("The work", "No result of that job is stored (any more).")),
+        Some((task, output)) => prompt.section("What was asked for", task).section("The work", output),
+        None => prompt.section("The work", "No result of that job is stored (any more)."),
     }
-    vec![ChatMessage::system(persona(agent, instructions)), ChatMessage::user(user.trim_end())]
 }
 
 /// Who the agent is and what it is to do now.
@@ -129,18 +203,17 @@ fn persona(agent: &Agent, instructions: &str) -> String {
     text
 }
 
-fn section(title: &str, text: &str) -> String {
-    format!("## {title}\n\n{}\n\n", cut(text.trim()))
-}
-
-/// Cuts a text that is too long for a prompt, and says so in it.
-fn cut(text: &str) -> String {
+/// Takes the middle out of a text that is too long, and says so there: beginnings say what a text is
+/// about, and ends what it comes to.
+fn cut(text: &str, cap: usize) -> String {
     let length = text.chars().count();
-    if length <= MAX_INPUT_CHARS {
+    if length <= cap {
         return text.to_owned();
     }
-    let kept: String = text.chars().take(MAX_INPUT_CHARS).collect();
-    format!("{kept}\n\n[Cut here: {MAX_INPUT_CHARS} of {length} characters are shown.]")
+    let beginning = cap * 2 / 3;
+    let head: String = text.chars().take(beginning).collect();
+    let tail: String = text.chars().skip(length - (cap - beginning)).collect();
+    format!("{head}\n\n[Cut here: {cap} of {length} characters are shown.]\n\n{tail}")
 }
 
 /// A verdict as a list to work through; QA's own text where no verdict could be read from it.
@@ -182,5 +255,41 @@ fn review_sentence(outcome: ReviewOutcome) -> &'static str {
             "The last revision changed nothing, so the review was stopped; nothing was approved."
         }
         ReviewOutcome::Unstructured => "QA's answer held no verdict; nothing was approved.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_texts_stay_whole_and_long_ones_share_what_is_left() {
+        assert_eq!(share(&[10, 20, 30], 60), usize::MAX);
+        assert_eq!(share(&[100, 5_000, 9_000], 6_100), 3_000);
+        assert_eq!(share(&[5_000, 5_000], 2), MIN_SECTION_CHARS);
+        assert_eq!(share(&[], 0), usize::MAX);
+    }
+
+    #[test]
+    fn a_cut_text_keeps_its_beginning_and_its_end_and_says_so() {
+        let text: String = (0..2_000).map(|n| char::from(b'a' + (n % 26) as u8)).collect();
+        let shown = cut(&text, 300);
+        assert!(shown.starts_with(&text[..200]) && shown.ends_with(&text[1_900..]), "{shown}");
+        assert!(shown.contains("[Cut here: 300 of 2000 characters are shown.]"), "{shown}");
+        assert_eq!(cut("short", 300), "short");
+    }
+
+    #[test]
+    fn a_conversation_that_is_too_long_loses_middles_but_no_message() {
+        let messages = [
+            ChatMessage::system("x".repeat(9_000)),
+            ChatMessage::user("y".repeat(9_000)),
+            ChatMessage::assistant("short", Vec::new()),
+        ];
+        let fitted = fit(&messages, 1_005);
+        assert_eq!(fitted[0], messages[0]);
+        assert_eq!(fitted[2], messages[2]);
+        assert!(fitted[1].content.chars().count() < 1_100 && fitted[1].content.contains("1000 of 9000"));
+        assert_eq!(fit(&messages, 1_005), fitted, "the same every time");
     }
 }

@@ -75,11 +75,9 @@ mod tests {
             NewAgent {
                 name: name.into(),
                 role: role.into(),
-                description: None,
                 skills: skills.iter().map(|s| s.to_string()).collect(),
                 model: "m".into(),
-                prompt: None,
-                max_concurrency: None,
+                ..NewAgent::default()
             },
             now,
         ));

@@ -17,7 +17,11 @@ pub enum Shape {
     Range(u64, u64),
     /// A number of seconds from 0 to this; fractions are allowed.
     Seconds(u64),
+    /// A number of dollars from 0 to this; fractions are allowed.
+    Dollars(u64),
     Object,
+    /// An object with these fields.
+    Parts(&'static [Field]),
     OneOf(&'static [&'static str]),
     /// Known, but not built yet. Passing over it in silence would promise what is not kept.
     NotYet,
@@ -59,18 +63,22 @@ pub fn check(body: &Value, fields: &[Field]) -> Result<(), Vec<FieldError>> {
         return Err(vec![FieldError::new("model_attributes_type", vec![json!("body")], msg)]);
     }
     let mut errors = Vec::new();
+    check_fields(body, fields, &[json!("body")], &mut errors);
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+fn check_fields(body: &Value, fields: &[Field], place: &[Value], errors: &mut Vec<FieldError>) {
     for field in fields {
-        let loc = || vec![json!("body"), json!(field.name)];
+        let loc = || [place, &[json!(field.name)]].concat();
         match body.get(field.name) {
             None if field.required => {
                 errors.push(FieldError::new("missing", loc(), "Field required").input(body.clone()));
             }
             None => {}
             Some(Value::Null) if field.nullable => {}
-            Some(value) => check_value(value, field.shape, &loc, &mut errors),
+            Some(value) => check_value(value, field.shape, &loc, errors),
         }
     }
-    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 fn check_value(value: &Value, shape: Shape, loc: &dyn Fn() -> Vec<Value>, errors: &mut Vec<FieldError>) {
@@ -79,9 +87,11 @@ fn check_value(value: &Value, shape: Shape, loc: &dyn Fn() -> Vec<Value>, errors
         Shape::Text if !value.is_string() => complain("string_type", "Input should be a valid string"),
         Shape::Flag if !value.is_boolean() => complain("bool_type", "Input should be a valid boolean"),
         Shape::Object if !value.is_object() => complain("dict_type", "Input should be a valid dictionary"),
+        Shape::Parts(_) if !value.is_object() => complain("dict_type", "Input should be a valid dictionary"),
+        Shape::Parts(fields) => check_fields(value, fields, &loc(), errors),
         Shape::Whole(max) => whole(value, 0, max, &mut complain),
         Shape::Range(min, max) => whole(value, min, max, &mut complain),
-        Shape::Seconds(max) => match value.as_f64() {
+        Shape::Seconds(max) | Shape::Dollars(max) => match value.as_f64() {
             Some(number) if number < 0.0 => {
                 complain("greater_than_equal", "Input should be greater than or equal to 0");
             }
@@ -132,6 +142,7 @@ mod tests {
         Field::defaulted("skills", Shape::Texts),
         Field::optional("priority", PRIORITIES),
         Field::optional("rounds", Shape::Whole(10)),
+        Field::optional("budget", Shape::Parts(&[Field::optional("usd", Shape::Dollars(9))])),
     ];
 
     fn complaints(body: Value) -> Vec<(String, Value)> {
@@ -156,6 +167,15 @@ mod tests {
             ("greater_than_equal", json!(["rounds"])),
         ];
         assert_eq!(found, expected.map(|(kind, loc)| (kind.to_owned(), loc)));
+    }
+
+    #[test]
+    fn fields_inside_an_object_are_named_with_their_way() {
+        let found = |budget: Value| complaints(json!({"name": "", "role": "", "budget": budget}));
+        assert_eq!(found(json!({"usd": 0.5})), []);
+        assert_eq!(found(json!({"usd": "1"})), [("float_type".to_owned(), json!(["budget", "usd"]))]);
+        assert_eq!(found(json!({"usd": 10})), [("less_than_equal".to_owned(), json!(["budget", "usd"]))]);
+        assert_eq!(found(json!(1)), [("dict_type".to_owned(), json!(["budget"]))]);
     }
 
     #[test]

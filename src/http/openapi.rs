@@ -12,7 +12,9 @@ use utoipa::{
 };
 
 use super::{
-    api::{agents, jobs, queues, results, reviews, root, system, tasks, workers, workflows},
+    api::{
+        agents, jobs, providers, queues, results, reviews, root, system, tasks, usage, workers, workflows,
+    },
     error::{FieldError, PROBLEM_JSON, ProblemBody},
     middleware::auth,
 };
@@ -29,10 +31,11 @@ use super::{
     paths(
         root::index,
         system::ping, system::health, system::status, system::verify,
+        usage::get, providers::list, providers::reset,
         workers::list, queues::list, queues::pause, queues::resume,
-        jobs::list, jobs::get, jobs::cancel, jobs::retry, jobs::delete, jobs::bulk::bulk,
+        jobs::list, jobs::get, jobs::partial, jobs::cancel, jobs::retry, jobs::delete, jobs::bulk::bulk,
         agents::ping, agents::list, agents::register, agents::get, agents::delete,
-        workflows::start, workflows::list, workflows::get, workflows::calls,
+        workflows::start, workflows::list, workflows::get, workflows::calls, workflows::set_budget,
         reviews::ask,
         tasks::submit,
         results::ping, results::list, results::get_task, results::by_workflow, results::by_agent, results::get,
@@ -54,7 +57,7 @@ use super::{
 struct Described;
 
 /// Operations whose body may be left out.
-const MAY_BE_EMPTY: [&str; 4] = ["/cancel", "/retry", "/pause", "/resume"];
+const MAY_BE_EMPTY: [&str; 5] = ["/cancel", "/retry", "/pause", "/resume", "/reset"];
 
 /// The document.
 pub fn document() -> Document {

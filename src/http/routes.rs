@@ -10,7 +10,9 @@ use actix_web::{
 };
 
 use super::{
-    api::{agents, jobs, queues, results, reviews, root, system, tasks, workers, workflows},
+    api::{
+        agents, jobs, providers, queues, results, reviews, root, system, tasks, usage, workers, workflows,
+    },
     assets, dashboard, docs,
     error::Problem,
     redoc,
@@ -45,6 +47,9 @@ table! { API, configure_api:
     "/system/health"                  => get system::health;
     "/system/status"                  => get system::status;
     "/system/verify"                  => get system::verify;
+    "/usage"                          => get usage::get;
+    "/providers"                      => get providers::list;
+    "/providers/{name}/reset"         => post providers::reset;
     "/workers"                        => get workers::list;
     "/queues"                         => get queues::list;
     "/queues/{name}/pause"            => post queues::pause;
@@ -52,6 +57,7 @@ table! { API, configure_api:
     "/jobs"                           => get jobs::list;
     "/jobs/bulk"                      => post jobs::bulk::bulk;
     "/jobs/{job_id}"                  => get jobs::get, delete jobs::delete;
+    "/jobs/{job_id}/partial"          => get jobs::partial;
     "/jobs/{job_id}/cancel"           => post jobs::cancel;
     "/jobs/{job_id}/retry"            => post jobs::retry;
     "/agents/"                        => get agents::list, post agents::register;
@@ -61,6 +67,7 @@ table! { API, configure_api:
     "/workflows"                      => get workflows::list;
     "/workflows/{workflow_id}"        => get workflows::get;
     "/workflows/{workflow_id}/calls"  => get workflows::calls;
+    "/workflows/{workflow_id}/budget" => post workflows::set_budget;
     "/admin_review"                   => post reviews::ask;
     "/results/"                       => get results::list;
     "/results/ping"                   => get results::ping;

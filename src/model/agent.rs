@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Timestamp, iso, iso_option};
+use super::{Timestamp, Usd, iso, iso_option};
 
 /// The model that an agent gets when none is named. It stands for "the configured default model".
 pub const DEFAULT_MODEL: &str = "gpt-4o-mini";
@@ -31,10 +31,49 @@ pub struct NewAgent {
     /// when not given.
     #[serde(default)]
     pub max_concurrency: Option<u32>,
+    /// Models to ask, in this order, where the first one cannot answer; at most 5, as `provider/model` or
+    /// `model`.
+    #[serde(default)]
+    pub fallback_models: Vec<String>,
+    /// The tools that it may use, at most 16: `calculator`, `current_time`, `earlier_results`, all of a
+    /// configured MCP server (`mcp:server`) or one of its tools (`mcp:server/tool`).
+    #[serde(default)]
+    pub tools: Vec<String>,
+    /// What its jobs may use in a day, UTC; without a limit when not given.
+    #[serde(default)]
+    pub budget: Option<AgentBudget>,
 }
 
 /// The most that `max_concurrency` may be.
 pub const MAX_CONCURRENCY: u32 = 1_000;
+
+/// What the jobs of an agent may use in a day. At least one of the two is given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AgentBudget {
+    /// US dollars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usd_per_day: Option<Usd>,
+    /// Tokens of prompts and answers together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_per_day: Option<u64>,
+}
+
+impl Default for NewAgent {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            role: String::new(),
+            description: None,
+            skills: Vec::new(),
+            model: default_model(),
+            prompt: None,
+            max_concurrency: None,
+            fallback_models: Vec::new(),
+            tools: Vec::new(),
+            budget: None,
+        }
+    }
+}
 
 fn default_model() -> String {
     DEFAULT_MODEL.to_owned()
@@ -65,6 +104,15 @@ pub struct Agent {
     /// How many of its jobs may run at once; null: as many as there are slots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_concurrency: Option<u32>,
+    /// The models to ask, in this order, where the first one cannot answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback_models: Vec<String>,
+    /// The tools that it may use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<String>,
+    /// What its jobs may use in a day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<AgentBudget>,
 }
 
 impl Agent {
@@ -81,6 +129,9 @@ impl Agent {
             last_assigned: None,
             prompt: new.prompt,
             max_concurrency: new.max_concurrency,
+            fallback_models: new.fallback_models,
+            tools: new.tools,
+            budget: new.budget,
         }
     }
 }
@@ -94,9 +145,7 @@ pub fn default_agents(now: Timestamp) -> Vec<Agent> {
                 role: role.to_owned(),
                 description: Some(description.to_owned()),
                 skills: skills.iter().map(|s| (*s).to_owned()).collect(),
-                model: default_model(),
-                prompt: None,
-                max_concurrency: None,
+                ..NewAgent::default()
             },
             now,
         )

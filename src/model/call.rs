@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Timestamp, Usd, iso};
+use super::{Spending, Timestamp, Usd, iso};
 
 /// Who says a message of a prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -172,4 +172,11 @@ pub struct Call {
     #[serde(with = "iso")]
     #[schema(value_type = String, format = DateTime)]
     pub ended_at: Timestamp,
+}
+
+impl Call {
+    /// What it used.
+    pub fn spending(&self) -> Spending {
+        Spending::of(self.usage, self.cost_usd)
+    }
 }

@@ -13,6 +13,8 @@ pub enum RunEventKind {
     StepQueued,
     StepStarted,
     StepRetrying,
+    /// It waits for its provider, or for a budget; it does not count against it.
+    StepPostponed,
     StepCompleted,
     StepFailed,
     StepSkipped,
@@ -23,6 +25,10 @@ pub enum RunEventKind {
     WorkflowCancelled,
     /// A failed workflow goes on: somebody retried what had failed.
     WorkflowReopened,
+    /// A budget is used up: the workflow waits for somebody to raise it.
+    BudgetExceeded,
+    /// A paused workflow goes on.
+    WorkflowResumed,
 }
 
 /// One event of a workflow.

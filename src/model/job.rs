@@ -76,6 +76,9 @@ pub enum AttemptOutcome {
     /// The lease ran out: the worker died or froze.
     Crashed,
     Cancelled,
+    /// What it needs cannot be had now (the provider asked to wait, a budget is used up); it does not
+    /// count against the job.
+    Postponed,
 }
 
 /// One try of one worker at a job.
@@ -153,9 +156,17 @@ pub struct Job {
     /// How many seconds one attempt may take; null: `JOB_TIMEOUT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u32>,
-    /// What it waits for beside a free slot: `agent:qa_bot` or `model:gpt-4o`, whose limit is reached.
+    /// What it waits for beside a free slot: `agent:qa_bot` or `model:gpt-4o`, whose limit is reached,
+    /// `provider:groq`, which asked to wait, or `budget:workflow`, which is used up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
+    /// Since when it has been put off without having got anywhere.
+    #[serde(default, with = "iso_option", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub postponed_since: Option<Timestamp>,
+    /// Which API key asked for it; null when none is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replays: Vec<Replay>,
     /// A digest of the request that made it, where that carried an `Idempotency-Key`.
@@ -198,6 +209,7 @@ impl Job {
         self.ended_at = None;
         self.due_at = None;
         self.waits_for = None;
+        self.postponed_since = None;
         self.error = None;
     }
 
@@ -207,6 +219,7 @@ impl Job {
         self.ended_at = Some(now);
         self.due_at = None;
         self.waits_for = None;
+        self.postponed_since = None;
         self.error = error;
     }
 

@@ -3,12 +3,14 @@
 //! A type that a legacy client or program reads keeps its legacy fields first and in order.
 
 mod agent;
+mod budget;
 mod call;
 mod dead_job;
 mod event;
 mod failure;
 mod id;
 mod job;
+mod partial;
 mod price;
 mod result;
 mod template;
@@ -19,22 +21,24 @@ mod verdict;
 mod worker;
 mod workflow;
 
-pub use agent::{Agent, DEFAULT_MODEL, MAX_CONCURRENCY, NewAgent, default_agents};
+pub use agent::{Agent, AgentBudget, DEFAULT_MODEL, MAX_CONCURRENCY, NewAgent, default_agents};
+pub use budget::{Budget, Spending};
 pub use call::{Call, CallPurpose, ChatMessage, MessageRole, ToolCall, ToolOutput, Usage};
 pub use dead_job::{DeadJob, DeadReason};
 pub use event::{RunEvent, RunEventKind};
 pub use failure::FailureClass;
 pub use id::{MAX_ID_CHARS, derived_id, is_valid_id, new_id};
 pub use job::{Attempt, AttemptOutcome, Job, JobMode, JobPayload, JobState, Priority, Replay};
+pub use partial::PartialAnswer;
 pub use price::Price;
 pub use result::{JobResult, ResultStatus};
 pub use template::{StepTemplate, Template, TemplateRole};
 pub use time::{Timestamp, iso, iso_option};
-pub use tool::ToolSpec;
+pub use tool::{ToolSpec, canonical_json, parse_arguments};
 pub use usd::Usd;
 pub use verdict::{Finding, Verdict, VerdictKind};
 pub use worker::WorkerInfo;
 pub use workflow::{
-    DEFAULT_MAX_REVISIONS, MAX_REVISIONS, MAX_SPECIALISTS, ReviewOutcome, Step, StepName, StepStatus,
+    DEFAULT_MAX_REVISIONS, MAX_REVISIONS, MAX_SPECIALISTS, Pause, ReviewOutcome, Step, StepName, StepStatus,
     Workflow, WorkflowStatus,
 };

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Priority, TemplateRole, Timestamp, Usage, Verdict, iso, iso_option};
+use super::{Budget, Priority, TemplateRole, Timestamp, Usage, Usd, Verdict, iso, iso_option};
 
 /// Revision rounds when the client names no number.
 pub const DEFAULT_MAX_REVISIONS: u32 = 2;
@@ -86,6 +86,18 @@ pub struct Step {
     pub model: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// What its model calls cost, as far as prices are known; null when none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<Usd>,
+    /// How many of its model calls have no known price.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unpriced_calls: u32,
+    /// How many model calls it took; the last one has the output.
+    #[serde(default = "one_call", skip_serializing_if = "is_one")]
+    pub calls: u32,
+    /// True when the output ends early, because the answer reached its limit of tokens.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
     #[serde(default)]
     pub attempts: u32,
     /// SHA-256 of the output, so that "nothing changed" can be told without the text.
@@ -106,22 +118,38 @@ fn first_round() -> u32 {
     1
 }
 
+fn one_call() -> u32 {
+    1
+}
+
+fn is_one(number: &u32) -> bool {
+    *number == 1
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 /// Where a workflow is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WorkflowStatus {
     Running,
+    /// It waits for somebody: its `pause` says for what.
+    Paused,
     Completed,
     Failed,
     Cancelled,
 }
 
 impl WorkflowStatus {
-    pub const ALL: [WorkflowStatus; 4] = [Self::Running, Self::Completed, Self::Failed, Self::Cancelled];
+    pub const ALL: [WorkflowStatus; 5] =
+        [Self::Running, Self::Paused, Self::Completed, Self::Failed, Self::Cancelled];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
+            Self::Paused => "paused",
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
@@ -143,6 +171,19 @@ pub enum ReviewOutcome {
     NoProgress,
     /// QA's answer held no verdict; nobody claims approval.
     Unstructured,
+}
+
+/// Why a workflow is paused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Pause {
+    /// `budget_exceeded`.
+    #[schema(example = "budget_exceeded")]
+    pub reason: String,
+    /// For a person: what is used up, and what to do.
+    pub detail: String,
+    #[serde(with = "iso")]
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
 }
 
 /// A workflow. Legacy fields first.
@@ -180,6 +221,21 @@ pub struct Workflow {
     /// Tokens of all steps so far.
     #[serde(default)]
     pub usage: Usage,
+    /// What its model calls cost so far, as far as prices are known; null when none is.
+    #[serde(default)]
+    pub cost_usd: Option<Usd>,
+    /// How many of its model calls have no known price.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unpriced_calls: u32,
+    /// The most it may use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    /// Why it is paused; null when it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Pause>,
+    /// Which API key asked for it; null when none is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<String>,
     /// The job whose output is the final report, once it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report_job_id: Option<String>,
@@ -219,7 +275,7 @@ impl Workflow {
 
     /// Whether it is over.
     pub fn is_over(&self) -> bool {
-        self.status != WorkflowStatus::Running
+        !matches!(self.status, WorkflowStatus::Running | WorkflowStatus::Paused)
     }
 }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::{
     engine::{Effects, templates},
     model::{Job, JobMode, JobPayload, JobState, Priority, Step, Timestamp, Workflow, iso},
-    store::{Change, Enqueue, Queue, Store, StoreError},
+    store::{Change, Enqueue, Queue, Revision, Store, StoreError},
 };
 
-use super::{ServiceError, records};
+use super::{ServiceError, execution, records};
 
 /// How long a write whose answer was lost waits before it is repeated.
 const UNSURE_WAIT: Duration = Duration::from_millis(150);
@@ -58,6 +58,8 @@ pub(super) fn new_job(
         run_at: None,
         timeout_seconds: None,
         waits_for: None,
+        postponed_since: None,
+        api_key: None,
         replays: Vec::new(),
         request_digest: None,
     }
@@ -80,6 +82,18 @@ pub(super) fn add_job(change: Change, job: &Job, payload: &JobPayload) -> Change
 pub(super) fn enqueue(job: &Job, payload: Vec<u8>) -> Enqueue {
     let waits = job.due_at.filter(|_| job.state == JobState::Scheduled);
     Enqueue { queue: queue_of(job.priority), payload, due_at: waits.map(|t| t.timestamp_millis()) }
+}
+
+/// Adds that a job which was put off comes at once. Its entry in the due set comes later and finds it run.
+pub(super) fn call_back(change: Change, mut job: Job, before: Revision) -> Change {
+    job.state = JobState::Queued;
+    job.due_at = None;
+    job.waits_for = None;
+    let payload = execution::payload::of_job(&job);
+    change
+        .expect(records::job_key(&job.job_id), Some(before))
+        .put(records::put_job(&job))
+        .enqueue(enqueue(&job, payload))
 }
 
 /// Removes what an earlier job of the same id may have left behind, where ids are used again.
@@ -133,6 +147,7 @@ pub(super) fn step_job(workflow: &Workflow, step: &Step, now: Timestamp) -> (Job
     job.step = Some(step.step.clone());
     job.round = Some(step.round);
     job.parent_job_id = step.depends_on.first().cloned();
+    job.api_key = workflow.api_key.clone();
     job.timeout_seconds = workflow.step_timeout_seconds.or_else(|| {
         templates::find(&workflow.template).and_then(|t| t.step(&step.step)).and_then(|s| s.timeout_seconds)
     });

@@ -7,6 +7,8 @@ pub mod execution;
 pub mod idempotency;
 pub mod jobs;
 mod listing;
+pub mod pacing;
+pub mod providers;
 pub mod queues;
 pub mod records;
 pub mod results;
@@ -14,6 +16,8 @@ pub mod reviews;
 pub mod schedule;
 pub mod system;
 pub mod tasks;
+pub mod tools;
+pub mod usage;
 pub mod workers;
 pub mod workflows;
 
@@ -25,17 +29,34 @@ pub use execution::Execution;
 pub use idempotency::IdempotencyKey;
 pub use jobs::Jobs;
 pub use listing::Listing;
+pub use providers::Providers;
 pub use queues::Queues;
 pub use results::Results;
 pub use reviews::Reviews;
-pub use system::System;
+pub use system::{ProviderInfo, System};
 pub use tasks::Tasks;
+pub use usage::UsageReports;
 pub use workers::Workers;
 pub use workflows::Workflows;
 
 use crate::{
-    clock::Clock, config::ModelConcurrency, engine::retry::RetryPolicy, llm::ModelProvider, store::Store,
+    clock::Clock,
+    config::ModelConcurrency,
+    engine::{prices::PriceTable, retry::RetryPolicy},
+    llm::ModelProvider,
+    model::Budget,
+    store::Store,
+    tools::Registry,
 };
+
+/// Budgets that hold for everybody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Budgets {
+    /// Of all work of a day.
+    pub day: Budget,
+    /// Of all work of a day that came with one API key.
+    pub key: Budget,
+}
 
 /// What the services stand on.
 #[derive(Clone)]
@@ -50,12 +71,22 @@ pub struct Foundation {
     pub job_timeout: Duration,
     /// How many jobs may run at once by model.
     pub model_concurrency: ModelConcurrency,
-    /// The most tokens an answer may have.
+    /// What models cost.
+    pub prices: Arc<PriceTable>,
+    /// The budgets that the configuration sets.
+    pub budgets: Budgets,
+    /// The tools that agents may be given.
+    pub tools: Arc<Registry>,
+    /// The most tokens an answer may have; `None`: what its provider is configured for.
     pub max_tokens: Option<u32>,
     /// The folder of the log file, for the status page.
     pub log_folder: PathBuf,
-    /// Whether `OPENAI_API_KEY` is set (never the key itself).
+    /// What the configured `API_KEY` is called in records; `None` when none is set.
+    pub api_key: Option<String>,
+    /// Whether a provider has a key (never the key itself).
     pub key_configured: bool,
+    /// The configured providers, as they may be shown.
+    pub providers: Arc<[ProviderInfo]>,
 }
 
 /// All services. Cheap to clone.
@@ -70,6 +101,8 @@ pub struct Services {
     pub jobs: Jobs,
     pub queues: Queues,
     pub workers: Workers,
+    pub providers: Providers,
+    pub usage: UsageReports,
     pub execution: Execution,
 }
 
@@ -86,6 +119,8 @@ impl Services {
             jobs: Jobs::new(base.clone()),
             queues: Queues::new(base.clone()),
             workers: Workers::new(base.clone()),
+            providers: Providers::new(base.clone()),
+            usage: UsageReports::new(base.clone()),
             execution: Execution::new(base, agents.clone()),
             agents,
         }

@@ -7,6 +7,9 @@
 //! | job | `job:{id}` | `jobs_index`, `jobs_by_state:{state}`, `jobs_by_agent:{name}`, `jobs_by_workflow:{id}` | 7 days after its end |
 //! | result | `result:{job_id}` | `results_index`, `results_by_agent:{name}`, `results_by_workflow:{id}` | `RESULT_TTL` |
 //! | call | `call:{job_id}:{number}` | none | 30 days |
+//! | partial answer | `partial:{job_id}` | none | 60 s after it was last written |
+//! | reservation | `reservation:{job_id}` | `reservations_index` | 30 days; until its call is journaled or its attempt ends |
+//! | lane | `lane:{provider}-{key}` | `lanes_index` | 7 days after it was last written |
 //! | dead job | `dead_job:{job_id}` | `dead_jobs_index`, `dead_jobs_by_age:oldest` | 180 days |
 //! | tombstone | `tombstone:{job_id}` | none | 30 days, or so long after its job's due time |
 //! | worker | `worker:{id}` | `workers_index` | 60 s after it was last heard of |
@@ -16,10 +19,13 @@ use std::time::Duration;
 
 use crate::{
     model::{
-        Agent, Call, DeadJob, Job, JobResult, JobState, Timestamp, WorkerInfo, Workflow, WorkflowStatus,
+        Agent, Call, DeadJob, Job, JobResult, JobState, PartialAnswer, Timestamp, WorkerInfo, Workflow,
+        WorkflowStatus,
     },
-    store::{AuditPart, DocKey, IndexName, Kind, Put, Revision, Store, StoreError},
+    store::{AuditPart, DocKey, IndexName, Kind, Put, Revision, Store, StoreError, UnixMs},
 };
+
+use super::{execution::Reservation, pacing::StoredLane};
 
 pub const AGENT: Kind = Kind("agent");
 pub const WORKFLOW: Kind = Kind("workflow");
@@ -31,17 +37,28 @@ pub const WORKER: Kind = Kind("worker");
 /// Says that a payload which may still be in a queue is not to be run, where the job's document is gone.
 pub const TOMBSTONE: Kind = Kind("tombstone");
 
+/// What a running model call has said so far.
+pub const PARTIAL: Kind = Kind("partial");
+/// What is reserved of budgets for a job's next call.
+pub const RESERVATION: Kind = Kind("reservation");
+/// What is known of a provider's limits and faults.
+pub const LANE: Kind = Kind("lane");
+
 const DAY_MS: u64 = 24 * 3600 * 1000;
 const JOB_TTL_MS: u64 = 7 * DAY_MS;
 const CALL_TTL_MS: u64 = 30 * DAY_MS;
 const DEAD_JOB_TTL_MS: u64 = 180 * DAY_MS;
 const TOMBSTONE_TTL_MS: u64 = 30 * DAY_MS;
+const PARTIAL_TTL_MS: u64 = 60_000;
+const RESERVATION_TTL_MS: u64 = 30 * DAY_MS;
+const LANE_TTL_MS: u64 = 7 * DAY_MS;
 /// How long a worker that is not heard of counts as alive.
 pub const WORKER_TTL_MS: u64 = 60_000;
 
 /// What the auditor walks through: leases, and every index whose name does not depend on the data.
 pub fn audit_parts() -> Vec<AuditPart> {
-    let main = [AGENT, WORKFLOW, JOB, RESULT, DEAD_JOB, WORKER].map(|kind| (kind, IndexName::all(kind)));
+    let main = [AGENT, WORKFLOW, JOB, RESULT, DEAD_JOB, WORKER, RESERVATION, LANE]
+        .map(|kind| (kind, IndexName::all(kind)));
     let jobs = JobState::ALL.map(|state| (JOB, jobs_by_state(state)));
     let workflows = WorkflowStatus::ALL.map(|status| (WORKFLOW, workflows_by_status(status)));
     let dead = [(DEAD_JOB, dead_jobs_oldest())];
@@ -136,6 +153,52 @@ pub fn put_result(result: &mut JobResult, ttl: Duration, now: Timestamp) -> Put 
 
 pub fn put_call(call: &Call) -> Put {
     Put::json(call_key(&call.job_id, call.number), call).ttl_ms(CALL_TTL_MS)
+}
+
+/// All journaled calls of a job, in order, read so many at a time.
+pub async fn calls_of(
+    store: &dyn Store,
+    job_id: &str,
+    page: u32,
+    most: u32,
+) -> Result<Vec<Call>, StoreError> {
+    let mut calls = Vec::new();
+    for first in (1..=most).step_by(page.max(1) as usize) {
+        let keys: Vec<_> = (first..first + page).map(|number| call_key(job_id, number)).collect();
+        for doc in store.get(&keys).await? {
+            match doc {
+                Some(doc) => calls.push(doc.parse::<Call>()?),
+                None => return Ok(calls),
+            }
+        }
+    }
+    Ok(calls)
+}
+
+pub fn partial_key(job_id: &str) -> DocKey {
+    DocKey::new(PARTIAL, job_id)
+}
+
+pub fn put_partial(partial: &PartialAnswer) -> Put {
+    Put::json(partial_key(&partial.job_id), partial).ttl_ms(PARTIAL_TTL_MS)
+}
+
+pub fn reservation_key(job_id: &str) -> DocKey {
+    DocKey::new(RESERVATION, job_id)
+}
+
+pub fn put_reservation(reservation: &Reservation) -> Put {
+    Put::json(reservation_key(&reservation.job_id), reservation)
+        .ttl_ms(RESERVATION_TTL_MS)
+        .indexed(reservation.at_ms)
+}
+
+pub fn lane_key(id: &str) -> DocKey {
+    DocKey::new(LANE, id)
+}
+
+pub fn put_lane(lane: &StoredLane, at: UnixMs) -> Put {
+    Put::json(lane_key(&lane.id), lane).ttl_ms(LANE_TTL_MS).indexed(at)
 }
 
 pub fn dead_job_key(job_id: &str) -> DocKey {

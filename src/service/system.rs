@@ -71,10 +71,32 @@ pub struct Status {
     pub worker_log_active: bool,
     /// Whether a worker was heard of in the last minute.
     pub worker_alive: bool,
-    /// The provider that answers: `openai` or `simulated`.
+    /// The provider that is asked by default: `openai`, another configured one, or `simulated`.
     pub provider: String,
     pub model: String,
     pub store: String,
+    /// The configured model providers, by name. Never a key.
+    pub providers: Vec<ProviderInfo>,
+}
+
+/// A configured model provider, as it may be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ProviderInfo {
+    #[schema(example = "groq")]
+    pub name: String,
+    /// The host that is asked, with its port if that is not the usual one.
+    #[schema(example = "api.groq.com")]
+    pub host: String,
+    /// `chat` or `responses`.
+    #[schema(example = "chat")]
+    pub api: String,
+    /// The model that is asked when none is named; null when there is none.
+    #[schema(example = "llama-3.3-70b-versatile")]
+    pub model: Option<String>,
+    /// Whether a key is set.
+    pub key_set: bool,
+    /// Whether it is asked when a model names no provider.
+    pub default: bool,
 }
 
 /// What the overview page shows.
@@ -196,6 +218,7 @@ impl System {
             provider: self.base.provider.name().to_owned(),
             model: self.base.provider.default_model().to_owned(),
             store: engine.to_owned(),
+            providers: self.base.providers.to_vec(),
         })
     }
 
@@ -223,7 +246,8 @@ impl System {
         let simulated = self.base.provider.is_simulated();
         if simulated {
             warnings.push(
-                "No model is configured: answers are simulated. Set OPENAI_API_KEY or OPENAI_BASE_URL."
+                "No model is configured: answers are simulated. Set OPENAI_API_KEY or OPENAI_BASE_URL, or \
+                 name a provider in productforge.toml."
                     .to_owned(),
             );
         }
@@ -248,6 +272,7 @@ impl System {
                 "store": store,
                 "openai": {"status": if simulated { "simulated" } else { "ok" }, "configured": !simulated,
                     "provider": self.base.provider.name(), "model": self.base.provider.default_model()},
+                "providers": self.base.providers.as_ref(),
                 "workers": {"status": if workers.is_empty() { "warning" } else { "ok" }, "alive": workers.len()},
                 "filesystem": {"status": "ok", "log_file": self.base.log_folder.join("app.log").exists()},
             },

@@ -58,6 +58,8 @@ fn start(log: &LogConfig, tee: Tee) -> anyhow::Result<()> {
             .filter_level(level.min(LevelFilter::Warn))
             // Clients that talk no HTTP are no error of ours.
             .filter_module("actix_http::h1::dispatcher", LevelFilter::Off)
+            // What MCP servers do is logged by `tools`, and without secrets that they may repeat.
+            .filter_module("rmcp", LevelFilter::Off)
             .filter_module("productforge", level)
             .filter_module(access::TARGET, level),
         None => builder.filter_module(access::TARGET, LevelFilter::Info).parse_filters(&log.filter),

@@ -12,9 +12,11 @@
 //! | [`presence`] | says that this worker lives | every ten seconds |
 
 pub mod auditor;
+mod converse;
 mod held;
 pub mod janitor;
 pub mod lease_keeper;
+mod persist;
 pub mod pool;
 pub mod presence;
 pub mod revocations;

@@ -10,4 +10,5 @@ mod llm;
 mod processes;
 mod store;
 mod support;
+mod tools;
 mod worker;

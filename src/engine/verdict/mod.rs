@@ -5,6 +5,7 @@
 //! one. What remains is `unstructured`.
 
 mod json;
+pub mod schema;
 #[cfg(test)]
 mod tests;
 

@@ -23,6 +23,9 @@ impl RequestBody for NewAgent {
         Field::defaulted("model", Shape::Text),
         Field::optional("prompt", Shape::Text),
         Field::optional("max_concurrency", Shape::Range(1, MAX_CONCURRENCY as u64)),
+        Field::defaulted("fallback_models", Shape::Texts),
+        Field::defaulted("tools", Shape::Texts),
+        Field::optional("budget", Shape::Object),
     ];
 }
 

@@ -2,12 +2,14 @@
 
 pub mod agents;
 pub mod jobs;
+pub mod providers;
 pub mod queues;
 pub mod results;
 pub mod reviews;
 pub mod root;
 pub mod system;
 pub mod tasks;
+pub mod usage;
 pub mod workers;
 pub mod workflows;
 

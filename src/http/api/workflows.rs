@@ -15,16 +15,26 @@ use crate::{
         extract::{Body, Idempotency, Paging, RequestBody, known_form, seal_cursor},
         fields::{Field, PRIORITIES, Shape},
     },
-    model::{Call, MAX_REVISIONS, Workflow, WorkflowStatus},
+    model::{Budget, Call, MAX_REVISIONS, Workflow, WorkflowStatus},
     service::{
         idempotency::Answered,
         schedule::{MAX_DELAY_SECONDS, MAX_TIMEOUT_SECONDS},
-        workflows::{NewWorkflow, WorkflowReceipt},
+        workflows::{MAX_TOKENS, MAX_USD, NewWorkflow, WorkflowReceipt},
     },
 };
 
 const DEFAULT_LIMIT: usize = 20;
 const MAX_LIMIT: usize = 500;
+
+/// The fields of a budget.
+const BUDGET: &[Field] = &[
+    Field::optional("tokens", Shape::Range(1, MAX_TOKENS)),
+    Field::optional("usd", Shape::Dollars(MAX_USD)),
+];
+
+impl RequestBody for Budget {
+    const FIELDS: &'static [Field] = BUDGET;
+}
 
 impl RequestBody for NewWorkflow {
     const FIELDS: &'static [Field] = &[
@@ -39,7 +49,7 @@ impl RequestBody for NewWorkflow {
         Field::optional("delay_seconds", Shape::Seconds(MAX_DELAY_SECONDS)),
         Field::optional("step_timeout_seconds", Shape::Range(1, MAX_TIMEOUT_SECONDS as u64)),
         Field::optional("metadata", Shape::Object),
-        Field::optional("budget", Shape::NotYet),
+        Field::optional("budget", Shape::Parts(BUDGET)),
         Field::optional("upload_id", Shape::NotYet),
         Field::optional("callback_url", Shape::NotYet),
     ];
@@ -84,7 +94,7 @@ pub async fn start(
 pub struct WorkflowPage {
     /// How many are in this answer.
     total_workflows: usize,
-    /// Those that run.
+    /// Those that run or are paused.
     active: Vec<Workflow>,
     completed: Vec<Workflow>,
     failed: Vec<Workflow>,
@@ -128,7 +138,7 @@ pub async fn list(state: Data<HttpState>, req: HttpRequest) -> Answer<WorkflowPa
     };
     for workflow in listing.items {
         match workflow.status {
-            WorkflowStatus::Running => page.active.push(workflow),
+            WorkflowStatus::Running | WorkflowStatus::Paused => page.active.push(workflow),
             WorkflowStatus::Completed => page.completed.push(workflow),
             WorkflowStatus::Failed => page.failed.push(workflow),
             WorkflowStatus::Cancelled => page.cancelled.push(workflow),
@@ -167,6 +177,30 @@ fn unknown() -> String {
 pub async fn get(state: Data<HttpState>, id: Path<String>) -> Answer<OneWorkflow> {
     known_form(&id, unknown)?;
     Ok(Json(OneWorkflow { workflow: state.services.workflows.get(&id).await? }))
+}
+
+/// Set the budget of a workflow
+///
+/// The most tokens or dollars that it may use from its beginning; what is null or left out is not limited. A
+/// workflow that is paused because its budget is used up (`status: "paused"`, `pause.reason:
+/// "budget_exceeded"`) goes on at once when there is room. Each call is reserved for before it is made, so
+/// a budget is passed by one call at the most.
+#[utoipa::path(
+    post,
+    path = "/workflows/{workflow_id}/budget",
+    tag = "workflows",
+    operation_id = "set_workflow_budget",
+    params(("workflow_id" = String, Path, description = "The workflow's id",
+        example = "76660f75-5a72-41a3-b5ca-ff78d91023ea")),
+    request_body(content = Budget, description = "The budget", content_type = "application/json"),
+    responses((status = 200, description = "It is set", body = OneWorkflow, example = json!({
+        "workflow": {"workflow_id": "2859d6e4-5a72-41a3-b5ca-ff78d91023ea", "original_task": "Fix the login bug",
+            "steps": [], "status": "running", "qa_enabled": true, "budget": {"tokens": 200000, "usd": 0.5},
+            "created_at": "2026-11-22T10:18:25.571038+00:00"}})))
+)]
+pub async fn set_budget(state: Data<HttpState>, id: Path<String>, body: Body<Budget>) -> Answer<OneWorkflow> {
+    known_form(&id, unknown)?;
+    Ok(Json(OneWorkflow { workflow: state.services.workflows.set_budget(&id, body.0).await? }))
 }
 
 /// One model call with the step it was made for.

@@ -8,8 +8,8 @@ use super::workflow_view::seconds_between;
 use crate::{
     http::markdown,
     model::{
-        Call, ChatMessage, Finding, MessageRole, Step, StepStatus, Timestamp, Usage, Verdict, VerdictKind,
-        Workflow, iso,
+        Call, CallPurpose, ChatMessage, Finding, MessageRole, PartialAnswer, Step, StepStatus, Timestamp,
+        ToolCall, Usage, Verdict, VerdictKind, Workflow, iso,
     },
 };
 
@@ -53,6 +53,31 @@ struct MessageView {
     content: String,
 }
 
+/// A tool that the model asked for, and what it gave back.
+#[derive(Debug, Serialize)]
+struct ToolView {
+    name: String,
+    arguments: String,
+    /// Nothing while it has not run.
+    output: Option<String>,
+    failed: bool,
+    seconds: f64,
+}
+
+fn tools(call: &Call) -> Vec<ToolView> {
+    let view = |asked: &ToolCall| {
+        let output = call.tool_outputs.iter().find(|output| output.tool_call_id == asked.id);
+        ToolView {
+            name: asked.name.clone(),
+            arguments: asked.arguments.clone(),
+            output: output.map(|output| markdown::shorten(&output.content).0.to_owned()),
+            failed: output.is_some_and(|output| output.failed),
+            seconds: output.map_or(0.0, |output| output.duration_ms as f64 / 1_000.0),
+        }
+    };
+    call.tool_calls.iter().map(view).collect()
+}
+
 /// One model call with its exact prompt.
 #[derive(Debug, Serialize)]
 pub struct CallView {
@@ -64,9 +89,15 @@ pub struct CallView {
     /// Shown with the call when it is not the output of the step.
     other_answer: bool,
     answer: String,
+    tools: Vec<ToolView>,
+    /// Why it was made, where that is not plain.
+    purpose: Option<&'static str>,
+    trimmed: bool,
+    cost: Option<String>,
     finish_reason: Option<String>,
     usage: Usage,
     seconds: f64,
+    first_token_seconds: Option<f64>,
     requests: u32,
     started_at: String,
 }
@@ -81,6 +112,15 @@ impl CallView {
             messages: call.messages.iter().map(message).collect(),
             other_answer: !is_last,
             answer: markdown::shorten(&call.answer).0.to_owned(),
+            tools: tools(call),
+            purpose: match call.purpose {
+                CallPurpose::Work => None,
+                CallPurpose::ToolResults => Some("with what tools gave back"),
+                CallPurpose::Repair => Some("to get the answer into its form"),
+            },
+            trimmed: call.trimmed,
+            cost: call.cost_usd.map(|usd| usd.to_string()),
+            first_token_seconds: call.first_token_ms.map(|ms| ms as f64 / 1_000.0),
             finish_reason: call.finish_reason.clone(),
             usage: call.usage,
             seconds: call.duration_ms as f64 / 1000.0,
@@ -128,6 +168,11 @@ pub struct StepView {
     reason: Option<String>,
     verdict: Option<VerdictView>,
     output: Option<String>,
+    /// What its model says so far, while it runs.
+    partial: Option<String>,
+    /// The answer reached its limit of tokens.
+    truncated: bool,
+    cost: Option<String>,
     /// Only the beginning of the output is known.
     shortened: bool,
     open: bool,
@@ -146,7 +191,12 @@ pub struct StepView {
 }
 
 /// All steps in order. `calls` may come in any order.
-pub fn steps(workflow: &Workflow, calls: &[Call], now: Timestamp) -> Vec<StepView> {
+pub fn steps(
+    workflow: &Workflow,
+    calls: &[Call],
+    partials: &[PartialAnswer],
+    now: Timestamp,
+) -> Vec<StepView> {
     let mut by_job: HashMap<&str, Vec<&Call>> = HashMap::new();
     for call in calls {
         by_job.entry(call.job_id.as_str()).or_default().push(call);
@@ -158,7 +208,10 @@ pub fn steps(workflow: &Workflow, calls: &[Call], now: Timestamp) -> Vec<StepVie
     let view = |(index, step): (usize, &Step)| {
         let calls = by_job.get(step.job_id.as_str()).map_or(&[][..], Vec::as_slice);
         let open = !workflow.is_over() && newest == Some(index);
-        one(workflow, step, calls, index + 1, open, now)
+        let mut view = one(workflow, step, calls, index + 1, open, now);
+        let partial = partials.iter().find(|partial| partial.job_id == step.job_id);
+        view.partial = partial.map(|partial| partial.text.clone()).filter(|text| !text.trim().is_empty());
+        view
     };
     workflow.steps.iter().enumerate().map(view).collect()
 }
@@ -189,6 +242,9 @@ fn one(
         reason: step.reason.clone().or_else(|| default_reason(workflow, step)),
         verdict: verdict.map(VerdictView::new),
         output: answered.map(|c| c.answer.clone()).or_else(|| step.output.clone()).filter(|o| !o.is_empty()),
+        partial: None,
+        truncated: step.truncated,
+        cost: step.cost_usd.map(|usd| usd.to_string()),
         shortened: answered.is_none() && step.output.as_ref().is_some_and(|o| o.chars().count() >= 300),
         open: open && verdict.is_none(),
         model: step.model.clone().or_else(|| calls.last().map(|c| c.model.clone())),

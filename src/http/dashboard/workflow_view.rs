@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::step_view::{names_of, title_of};
 use crate::{
     http::render::first_line,
-    model::{Priority, ReviewOutcome, Step, StepStatus, Timestamp, Usage, Workflow, iso},
+    model::{Budget, Priority, ReviewOutcome, Step, StepStatus, Timestamp, Usage, Workflow, iso},
 };
 
 /// How the review ended, as a badge.
@@ -13,6 +13,19 @@ use crate::{
 pub struct ReviewView {
     pub kind: &'static str,
     pub label: &'static str,
+}
+
+/// A budget, ready to print.
+#[derive(Debug, Serialize)]
+pub struct BudgetView {
+    pub tokens: Option<u64>,
+    pub usd: Option<String>,
+}
+
+impl BudgetView {
+    pub fn new(budget: &Budget) -> Self {
+        Self { tokens: budget.tokens, usd: budget.usd.map(|usd| usd.to_string()) }
+    }
 }
 
 /// A row of a list, and the head of a workflow's own page.
@@ -29,6 +42,9 @@ pub struct WorkflowRow {
     pub done: usize,
     pub total: usize,
     pub usage: Usage,
+    /// What it cost so far, as far as prices are known.
+    pub cost: Option<String>,
+    pub unpriced_calls: u32,
     pub seconds: f64,
     pub created_at: String,
     pub priority: &'static str,
@@ -46,6 +62,8 @@ impl WorkflowRow {
             done: workflow.steps.iter().filter(|s| s.status == StepStatus::Completed).count(),
             total: workflow.steps.len(),
             usage: workflow.usage,
+            cost: workflow.cost_usd.map(|usd| usd.to_string()),
+            unpriced_calls: workflow.unpriced_calls,
             seconds: seconds_between(workflow.created_at, workflow.completed_at.unwrap_or(now)),
             created_at: iso::format(&workflow.created_at),
             priority: match workflow.priority {
@@ -79,6 +97,9 @@ fn what_now(workflow: &Workflow) -> String {
         |status: StepStatus| workflow.steps.iter().filter(move |s| s.status == status).collect::<Vec<_>>();
     if workflow.is_over() {
         return ended(workflow);
+    }
+    if let Some(pause) = &workflow.pause {
+        return first_line(&pause.detail);
     }
     let running = with(StepStatus::Processing);
     if let [step, ..] = running[..] {

@@ -9,7 +9,7 @@ use super::{
     list_page::ListPage,
     page::{IDLE, LIVE, PageError, Shell, answer, problems_of, see_other, service_status},
     step_view::{StepView, steps},
-    workflow_view::WorkflowRow,
+    workflow_view::{BudgetView, WorkflowRow},
 };
 use crate::{
     http::{HttpState, render::segment},
@@ -60,6 +60,9 @@ struct DetailPage {
     over: bool,
     completed_at: Option<String>,
     error: Option<String>,
+    /// Why it is paused.
+    pause: Option<String>,
+    budget: Option<BudgetView>,
     /// What a screen reader says when it changes.
     announce: String,
     report: Option<Report>,
@@ -72,7 +75,7 @@ pub async fn show(
     state: web::Data<HttpState>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let WorkflowDetail { workflow, calls, events } = state.services.workflows.detail(&id).await?;
+    let WorkflowDetail { workflow, calls, partials, events } = state.services.workflows.detail(&id).await?;
     let now = now(&state);
     let row = WorkflowRow::new(&workflow, now);
     let report = report(&state, &workflow, &calls).await;
@@ -86,9 +89,11 @@ pub async fn show(
         over: workflow.is_over(),
         completed_at: workflow.completed_at.map(|t| iso::format(&t)),
         error: workflow.error.clone(),
+        pause: workflow.pause.as_ref().map(|pause| pause.detail.clone()),
+        budget: workflow.budget.as_ref().map(BudgetView::new),
         announce: format!("{}: {} of {} steps. {}", row.status, row.done, row.total, row.now),
         report,
-        steps: steps(&workflow, &calls, now),
+        steps: steps(&workflow, &calls, &partials, now),
         events,
         row,
     };

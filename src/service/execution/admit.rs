@@ -11,7 +11,7 @@ use crate::{
     store::{CRASHES_BEFORE_POISON, Change, Delivery, LeaseEnd, Refusal, Revision, StoreError, Token},
 };
 
-use super::{Admission, Execution, Running, TRIES, answer, fail::Loss, payload};
+use super::{Admission, Execution, Running, TRIES, answer, fail::Loss, journal, payload};
 use crate::service::{ServiceError, dispatch, records};
 
 /// How long a step that a foreign program queued before its inputs may wait for them.
@@ -115,7 +115,7 @@ impl Execution {
             if let Some(token) = open.token
                 && self.holds(Token(token)).await?
             {
-                return self.postpone(delivery, None, "it is run by another worker already").await;
+                return self.come_again(delivery, None, "it is run by another worker already").await;
             }
         }
         job.close_attempt(
@@ -156,7 +156,7 @@ impl Execution {
                 job.created_at = now;
             }
             let waiting = Some((&job, job_before));
-            return self.postpone(delivery, waiting, "its inputs are not there yet").await;
+            return self.come_again(delivery, waiting, "its inputs are not there yet").await;
         }
 
         let number = job.attempts.len() as u32 + 1;
@@ -178,7 +178,7 @@ impl Execution {
         let mut change = Change::new().under(delivery.token, LeaseEnd::Keep).put(put);
         if job_before.is_none() {
             // A foreign program may use an id again: the journal of the earlier job is not this one's.
-            change = change.delete(records::call_key(job_id, answer::FIRST));
+            change = change.delete(records::call_key(job_id, journal::FIRST));
         }
         change.claim = self.claims(&agent);
         change = change.expect(records::job_key(job_id), job_before.clone());
@@ -195,7 +195,7 @@ impl Execution {
                 job.attempts.pop();
                 return self.park(delivery, job, job_before, claim).await;
             }
-            Err(Refusal::Changed(_)) => None,
+            Err(Refusal::Changed(_) | Refusal::Exceeded { .. }) => None,
         })
     }
 
@@ -239,7 +239,8 @@ impl Execution {
                     advance::completed(&mut workflow, job_id, answer::output_of(&result), now)
                 }
                 ResultStatus::Failed | ResultStatus::Cancelled => {
-                    advance::failed(&mut workflow, job_id, &result.output, result.attempts, now)
+                    let spending = answer::spending_of(&result);
+                    advance::failed(&mut workflow, job_id, &result.output, result.attempts, spending, now)
                 }
             };
             all.events.extend(effects.events);

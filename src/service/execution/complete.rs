@@ -39,7 +39,9 @@ impl Execution {
             result.simulated = answer.call.simulated;
             result.provider = Some(answer.call.provider.clone());
             result.model = Some(answer.call.model.clone());
-            result.usage = Some(answer.call.usage);
+            result.usage = Some(answer.spending.usage);
+            result.cost_usd = answer.spending.known_cost();
+            result.truncated = answer.is_truncated();
             let mut change = self.ending(running, &mut result, now).put(records::put_job(&job));
             let mut queued_agents = Vec::new();
             if let Some((mut workflow, before)) = self.workflow_of(running).await? {
@@ -48,7 +50,8 @@ impl Execution {
                     digest: answer.digest.clone(),
                     verdict: verdict.clone(),
                     model: answer.call.model.clone(),
-                    usage: answer.call.usage,
+                    truncated: answer.is_truncated(),
+                    spending: answer.spending,
                     simulated: answer.call.simulated,
                     execution_time: result.execution_time,
                     attempts: job.attempts.len() as u32,
@@ -100,7 +103,7 @@ impl Execution {
             Refusal::Changed(key) if *key == records::result_key(job_id) => {
                 Some(self.superseded(running).await?)
             }
-            Refusal::Changed(_) | Refusal::Limited(_) => None,
+            Refusal::Changed(_) | Refusal::Limited(_) | Refusal::Exceeded { .. } => None,
         })
     }
 

@@ -83,6 +83,7 @@ impl Execution {
                 .under(running.token, LeaseEnd::Requeue)
                 .expect(records::job_key(&job.job_id), Some(running.job_revision.clone()))
                 .put(records::put_job(&job));
+            change = self.give_back(change, &job.job_id).await?;
             if let Some((mut workflow, before)) = self.workflow_of(running).await? {
                 let why = "Its worker was stopped; another one takes it.";
                 let effects = advance::back_to_queue(&mut workflow, &job.job_id, why, now);
@@ -127,6 +128,7 @@ impl Execution {
                 payload: payload::of_job(&job),
                 due_at: Some(due_at),
             });
+        change = self.give_back(change, &job.job_id).await?;
         if let Some((mut workflow, before)) = workflow {
             let why = format!(
                 "Attempt {} failed ({error}); the next one begins in {:.1} s.",
@@ -172,9 +174,11 @@ impl Execution {
             .put(records::put_result(&mut result, self.base.result_ttl, now))
             .put(records::put_job(&job))
             .put(records::put_dead_job(&dead));
+        change = self.give_back(change, &job.job_id).await?;
         if let Some((mut workflow, before)) = workflow {
             let attempts = job.attempts.len() as u32;
-            let effects = advance::failed(&mut workflow, &job.job_id, &loss.error, attempts, now);
+            let spending = self.spending_of(&job.job_id).await?;
+            let effects = advance::failed(&mut workflow, &job.job_id, &loss.error, attempts, spending, now);
             change = change.expect(records::workflow_key(&workflow.workflow_id), Some(before));
             change = dispatch::add_effects(change, &workflow, &effects, now);
         }

@@ -6,7 +6,7 @@ use crate::{
     store::{Change, Claim, Delivery, LeaseEnd, MAX_CLAIM_LIMIT, Refusal, Revision},
 };
 
-use super::{Admission, Execution, answer};
+use super::{Admission, Execution, journal};
 use crate::service::{ServiceError, records};
 
 /// The longest name of a claim.
@@ -51,13 +51,13 @@ impl Execution {
         job.waits_for = Some(claim.name.clone());
         let mut change = Change::new().under(delivery.token, LeaseEnd::Park(claim));
         if job_before.is_none() {
-            change = change.delete(records::call_key(&job.job_id, answer::FIRST));
+            change = change.delete(records::call_key(&job.job_id, journal::FIRST));
         }
         change = change.expect(records::job_key(&job.job_id), job_before).put(records::put_job(&job));
         Ok(match self.base.store.apply(change).await? {
             Ok(_) => Some(Admission::Settled(why)),
             Err(Refusal::LeaseLost) => Some(Admission::LeaseLost),
-            Err(Refusal::Changed(_) | Refusal::Limited(_)) => None,
+            Err(Refusal::Changed(_) | Refusal::Limited(_) | Refusal::Exceeded { .. }) => None,
         })
     }
 }

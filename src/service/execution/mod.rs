@@ -1,8 +1,8 @@
 //! Execution: what happens to a job between its delivery and its result.
 //!
 //! ```text
-//! delivery ─▶ admit ─▶ answer (journaled) ─▶ complete ─▶ one result
-//!               │          │                    ▲
+//! delivery ─▶ admit ─▶ converse (each answer journaled) ─▶ complete ─▶ one result
+//!               │          ├─ put off: no budget left, the provider asks to wait; it comes again
 //!               │          └─ error ─▶ fail ────┤ last attempt, or hopeless: the result says why
 //!               │                       └─▶ scheduled again (retry) ─▶ delivery
 //!               ├─▶ parked: as many jobs of its agent or model run as may; it comes again
@@ -16,15 +16,25 @@
 mod admit;
 mod answer;
 mod audit;
+pub(super) mod budget;
 mod complete;
 mod fail;
+mod journal;
 mod limits;
+mod partial;
 pub(super) mod payload;
+mod postpone;
+mod question;
 mod unrun;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use crate::{
+    llm::Route,
     model::{Agent, Job, JobResult, JobState, ResultStatus, Timestamp, Workflow},
     store::{Change, LeaseEnd, Revision, Token},
 };
@@ -32,7 +42,10 @@ use crate::{
 use super::{Agents, Foundation, ServiceError, records};
 
 pub use answer::{Answer, AnswerError};
+pub use budget::{Reservation, Reserved};
 pub use fail::Fault;
+pub use postpone::{LONGEST_WAIT, Postponement};
+pub use question::{Conversation, Question};
 
 /// How often a write is computed again when another step of the same workflow got in between.
 const TRIES: usize = 50;
@@ -67,6 +80,8 @@ pub enum Ending {
     Done,
     /// It will be tried again after this time.
     Retry(Duration),
+    /// It cannot go on now and comes again after this time; no attempt is charged.
+    Postponed(Duration),
     /// Another worker has the job; nothing was changed.
     LeaseLost,
 }
@@ -75,11 +90,15 @@ pub enum Ending {
 pub struct Execution {
     base: Arc<Foundation>,
     agents: Agents,
+    /// How many model calls stream in this process.
+    streams: Arc<AtomicUsize>,
+    /// How many tokens models can read, as far as their providers have told.
+    context_limits: Arc<Mutex<HashMap<Route, u64>>>,
 }
 
 impl Execution {
     pub(super) fn new(base: Arc<Foundation>, agents: Agents) -> Self {
-        Self { base, agents }
+        Self { base, agents, streams: Arc::default(), context_limits: Arc::default() }
     }
 
     /// The store and the clock, for the roles of a worker.
@@ -165,6 +184,8 @@ pub(super) fn result_of(
         provider: None,
         model: None,
         usage: None,
+        cost_usd: None,
+        truncated: false,
         expires_at: None,
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-use super::{Admission, Execution, Running, answer, fail::Loss, payload};
+use super::{Admission, Execution, Running, fail::Loss, journal, payload};
 use crate::service::{ServiceError, dispatch, records};
 
 /// How long a delivery that came too early waits until it comes again.
@@ -63,7 +63,7 @@ impl Execution {
     }
 
     /// Puts the payload back for a moment. The job's document, if one is given, is written with it.
-    pub(super) async fn postpone(
+    pub(super) async fn come_again(
         &self,
         delivery: &Delivery,
         waiting: Option<(&Job, Option<Revision>)>,
@@ -78,14 +78,14 @@ impl Execution {
         if let Some((job, before)) = waiting {
             if before.is_none() {
                 // The journal of an earlier job of this id is not this one's.
-                change = change.delete(records::call_key(&job.job_id, answer::FIRST));
+                change = change.delete(records::call_key(&job.job_id, journal::FIRST));
             }
             change = change.expect(records::job_key(&job.job_id), before).put(records::put_job(job));
         }
         Ok(match self.base.store.apply(change).await? {
             Ok(_) => Some(Admission::Settled(format!("{why}; it comes again"))),
             Err(Refusal::LeaseLost) => Some(Admission::LeaseLost),
-            Err(Refusal::Changed(_) | Refusal::Limited(_)) => None,
+            Err(Refusal::Changed(_) | Refusal::Limited(_) | Refusal::Exceeded { .. }) => None,
         })
     }
 
@@ -163,7 +163,7 @@ impl Execution {
                 Some(Admission::Settled(format!("it cannot be run: {why}")))
             }
             Err(Refusal::LeaseLost) => Some(Admission::LeaseLost),
-            Err(Refusal::Changed(_) | Refusal::Limited(_)) => None,
+            Err(Refusal::Changed(_) | Refusal::Limited(_) | Refusal::Exceeded { .. }) => None,
         })
     }
 
@@ -180,7 +180,7 @@ impl Execution {
         Ok(match self.end_failed(running, job_before, workflow, &loss, now).await? {
             Ok(_) => Some(Admission::Settled(loss.error)),
             Err(Refusal::LeaseLost) => Some(Admission::LeaseLost),
-            Err(Refusal::Changed(_) | Refusal::Limited(_)) => None,
+            Err(Refusal::Changed(_) | Refusal::Limited(_) | Refusal::Exceeded { .. }) => None,
         })
     }
 
@@ -203,6 +203,7 @@ impl Execution {
             .expect(records::result_key(&job.job_id), None)
             .put(records::put_result(&mut result, self.base.result_ttl, now))
             .put(records::put_job(&job));
+        change = self.give_back(change, &job.job_id).await?;
         if let (Some(mut workflow), Some(before)) = (running.workflow, workflow_before) {
             let effects = advance::skipped(&mut workflow, &job.job_id, why, now);
             change = change.expect(records::workflow_key(&workflow.workflow_id), Some(before));
@@ -211,7 +212,7 @@ impl Execution {
         Ok(match self.base.store.apply(change).await? {
             Ok(_) => Some(Admission::Settled(why.to_owned())),
             Err(Refusal::LeaseLost) => Some(Admission::LeaseLost),
-            Err(Refusal::Changed(_) | Refusal::Limited(_)) => None,
+            Err(Refusal::Changed(_) | Refusal::Limited(_) | Refusal::Exceeded { .. }) => None,
         })
     }
 

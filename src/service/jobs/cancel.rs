@@ -7,7 +7,11 @@ use crate::{
 };
 
 use super::{Jobs, TRIES, busy, not_found, story::open_attempt};
-use crate::service::{ServiceError, dispatch, execution, records};
+use crate::service::{
+    ServiceError, dispatch,
+    execution::{self, budget},
+    records,
+};
 
 /// The longest reason.
 pub(super) const MAX_REASON_CHARS: usize = 1_000;
@@ -65,11 +69,14 @@ impl Jobs {
                 others.retain(|(job, _)| !job.state.is_terminal());
             }
         }
-        let (change, cancelled) = self.ended(change, job, before, reason, now);
-        let change = others.into_iter().fold(change, |change, (other, before)| {
+        let (mut change, cancelled) = self.ended(change, job, before, reason, now);
+        change = budget::give_back(store, change, id).await?;
+        for (other, before) in others {
             let why = format!("The workflow was cancelled: {reason}");
-            self.ended(change, other, before, &why, now).0
-        });
+            let ended;
+            (change, ended) = self.ended(change, other, before, &why, now);
+            change = budget::give_back(store, change, &ended.job_id).await?;
+        }
         match store.apply(change).await? {
             Ok(_) => {
                 log::info!(job_id = id, reason = reason; "a job was cancelled");

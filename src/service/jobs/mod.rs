@@ -12,7 +12,7 @@ mod story;
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    model::{DeadJob, Job, JobMode, JobState, Timestamp, Workflow},
+    model::{DeadJob, Job, JobMode, JobState, PartialAnswer, Timestamp, Workflow},
     store::{Cursor, IndexName, Kind, ListQuery, MAX_BATCH, Revision},
 };
 
@@ -90,6 +90,14 @@ pub struct Jobs {
 impl Jobs {
     pub(super) fn new(base: Arc<Foundation>) -> Self {
         Self { base }
+    }
+
+    /// What the model of a running job has said so far.
+    pub async fn partial(&self, id: &str) -> Result<PartialAnswer, ServiceError> {
+        let found = records::load(self.base.store.as_ref(), records::partial_key(id)).await?;
+        found.map(|(partial, _)| partial).ok_or_else(|| {
+            ServiceError::NotFound(format!("No call of job '{id}' runs now, or nothing has come of it yet"))
+        })
     }
 
     /// Newest first. With several filters a page may be short although more follow.

@@ -11,6 +11,9 @@ use crate::service::{ServiceError, records};
 /// The most dead jobs that are kept; the oldest go first.
 pub const MAX_DEAD_JOBS: u64 = 10_000;
 
+/// The most calls that are deleted with a job; more expire.
+const MOST_CALLS: u32 = 80;
+
 impl Jobs {
     /// Deletes a job that has ended: its document, its entry in the dead set and its model calls, with
     /// its result if that is asked for. A step is kept while its workflow may need it.
@@ -33,8 +36,10 @@ impl Jobs {
             change = change
                 .expect(records::job_key(id), found.before)
                 .delete(records::job_key(id))
-                .delete(records::dead_job_key(id))
-                .delete(records::call_key(id, 1));
+                .delete(records::dead_job_key(id));
+            for call in records::calls_of(self.base.store.as_ref(), id, 16, MOST_CALLS).await? {
+                change = change.delete(records::call_key(id, call.number));
+            }
             if with_result {
                 change = change.delete(records::result_key(id));
             }

@@ -92,6 +92,38 @@ async fn every_bad_field_of_an_agent_is_named() {
 }
 
 #[tokio::test]
+async fn fallbacks_tools_and_a_budget_come_back_and_stand_behind_the_legacy_fields() {
+    let app = TestApp::start().await;
+    let sent = json!({"name": "a1", "role": "Research", "fallback_models": ["groq/llama-3.3-70b", "gpt-4o"],
+        "tools": ["calculator", "mcp:files/read"], "budget": {"usd_per_day": 1.5, "tokens_per_day": 90000}});
+    let agent = app.post("/agents/", &sent).await.ok();
+    for field in ["fallback_models", "tools", "budget"] {
+        assert_eq!(agent[field], sent[field]);
+    }
+    assert_eq!(keys(&agent)[..8], LEGACY);
+    assert_eq!(app.get("/agents/a1").await.ok(), agent);
+    let without = json!({"name": "a2", "role": "x", "fallback_models": [], "tools": [], "budget": null});
+    assert_eq!(keys(&app.post("/agents/", &without).await.ok()), LEGACY);
+}
+
+#[tokio::test]
+async fn every_bad_fallback_tool_and_budget_is_named() {
+    let app = TestApp::start().await;
+    let places = |answer: crate::support::app::Answer| {
+        answer.bad_fields().into_iter().map(|f| f.1).collect::<Vec<_>>()
+    };
+    let types = json!({"name": "a", "role": "x", "fallback_models": "gpt-4o", "tools": [1], "budget": 5});
+    let bad = app.post("/agents/", &types).await;
+    assert_eq!(places(bad), ["body.fallback_models", "body.tools.0", "body.budget"]);
+    let values =
+        json!({"name": "a", "role": "x", "fallback_models": [""], "tools": ["rm -rf"], "budget": {}});
+    let bad = app.post("/agents/", &values).await;
+    assert_eq!(places(bad), ["body.fallback_models", "body.tools", "body.budget"]);
+    let amount = json!({"name": "a", "role": "x", "budget": {"usd_per_day": -1}});
+    assert_eq!(places(app.post("/agents/", &amount).await), ["body.budget.usd_per_day"]);
+}
+
+#[tokio::test]
 async fn names_that_could_not_be_fetched_are_refused_with_the_name_shown() {
     let app = TestApp::start().await;
     for name in ["", "a/b", "a\nb", " a", "..", "ping"] {

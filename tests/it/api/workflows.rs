@@ -173,13 +173,34 @@ async fn bad_contents_of_several_fields_are_all_named() {
 #[tokio::test]
 async fn what_is_not_built_yet_is_refused_and_not_passed_over() {
     let app = TestApp::start().await;
-    let brief =
-        json!({"job": "x", "budget": {"usd": 1}, "upload_id": "u", "callback_url": "http://localhost/"});
-    let fields = ["budget", "upload_id", "callback_url"];
+    let brief = json!({"job": "x", "upload_id": "u", "callback_url": "http://localhost/"});
+    let fields = ["upload_id", "callback_url"];
     let expected = fields.map(|f| ("not_supported".to_owned(), format!("body.{f}")));
     assert_eq!(app.post("/orchestrate", &brief).await.bad_fields(), expected);
     let without = json!({"job": "x", "budget": null, "unknown": [1]});
     app.post("/orchestrate", &without).await.ok();
+}
+
+#[tokio::test]
+async fn a_budget_is_checked_field_by_field_and_shown_with_the_workflow() {
+    let app = TestApp::start().await;
+    let bad = json!({"job": "x", "budget": {"tokens": 0, "usd": "much"}});
+    let fields = app.post("/orchestrate", &bad).await.bad_fields();
+    let locs: Vec<_> = fields.iter().map(|(_, loc)| loc.as_str()).collect();
+    assert_eq!(locs, ["body.budget.tokens", "body.budget.usd"]);
+    let nothing = json!({"job": "x", "budget": {"usd": 0}});
+    assert_eq!(app.post("/orchestrate", &nothing).await.bad_fields()[0].1, "body.budget");
+
+    let brief = json!({"job": "x", "budget": {"tokens": 100_000, "usd": 0.5}});
+    let id = app.post("/orchestrate", &brief).await.ok()["workflow_id"].as_str().unwrap().to_owned();
+    let shown = app.get(&format!("/workflows/{id}")).await.ok();
+    assert_eq!(shown["workflow"]["budget"], json!({"tokens": 100_000, "usd": 0.5}));
+    let path = format!("/workflows/{id}/budget");
+    let raised = app.post(&path, &json!({"tokens": 200_000})).await.ok();
+    assert_eq!(raised["workflow"]["budget"], json!({"tokens": 200_000}));
+    assert_eq!(app.post(&path, &json!({"tokens": 1.5})).await.bad_fields()[0].1, "body.tokens");
+    let nobody = app.post("/workflows/nobody/budget", &json!({"tokens": 5})).await;
+    assert_eq!(nobody.status, 404);
 }
 
 #[tokio::test]

@@ -58,6 +58,8 @@ fn an_import_that_goes_up_is_found() {
         "use super::super::super::service::x;",
         "store may not use service",
     );
+    finds(rule, "src/tools/mod.rs", "use crate::store::Store;", "tools may not use store");
+    finds(rule, "src/worker/pool.rs", "use crate::tools::Tool;", "worker may not use tools");
     finds(rule, "src/main.rs", "productforge::app::App::open();", "main may not use app");
     finds(rule, "src/cat/mod.rs", "", "no layer is called cat");
 }

@@ -29,7 +29,8 @@ async fn a_script_in_any_text_is_shown_and_does_not_run() {
         skills: vec![SCRIPT.to_owned()],
         model: SCRIPT.to_owned(),
         prompt: Some(SCRIPT.to_owned()),
-        max_concurrency: None,
+        fallback_models: vec![SCRIPT.to_owned()],
+        ..NewAgent::default()
     };
     let agent = app.services.agents.register(agent).await.unwrap();
     let order = NewWorkflow {

@@ -15,6 +15,8 @@ pub struct Contents {
     pub workflows: BTreeMap<String, Workflow>,
     /// The journal, by job.
     pub calls: BTreeMap<String, Call>,
+    /// How many calls the figures of yesterday and today count.
+    pub counted_calls: i64,
     /// The history of every workflow, with the ids.
     pub events: BTreeMap<String, Vec<(u64, RunEvent)>>,
     /// `results_by_workflow`
@@ -46,8 +48,11 @@ impl Contents {
             let found = listed(store, records::RESULT, records::results_by_workflow(id)).await;
             results_of.insert(id.clone(), found.into_iter().map(|doc| doc.key.id).collect());
         }
+        let days = [0, 1].map(|n| (chrono::Utc::now() - chrono::TimeDelta::days(n)).date_naive());
+        let tallies = store.tallies(&days.map(|day| format!("usage:{day}"))).await.unwrap();
+        let counted_calls = tallies.iter().filter_map(|tally| tally.get("all|calls")).sum();
         let (depth, leases) = (store.depth().await.unwrap(), store.leases(MAX_BATCH).await.unwrap());
-        Self { jobs, results, workflows, calls, events, results_of, depth, leases, torn }
+        Self { jobs, results, workflows, calls, counted_calls, events, results_of, depth, leases, torn }
     }
 }
 

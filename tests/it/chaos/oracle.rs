@@ -7,7 +7,8 @@
 //!   was written under a lease that had been swept before;
 //! - **stuck**: what the watcher saw, and what is still queued, leased or due when nothing moves any more;
 //! - **paid twice**: see [`super::paid`];
-//! - **wrong**: anything else that does not fit together.
+//! - **wrong**: anything else that does not fit together, such as a call whose usage is counted twice or not at
+//!   all.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,6 +66,10 @@ pub fn judge(evidence: &Evidence) -> Verdict {
         }
     }
     created_once(evidence.contents, &mut verdict);
+    let (counted, journaled) = (evidence.contents.counted_calls, evidence.contents.calls.len());
+    if counted != journaled as i64 {
+        verdict.wrong.push(format!("usage: {counted} calls are counted, {journaled} are in the journal"));
+    }
     for workflow in evidence.contents.workflows.values() {
         workflow_is_whole(evidence.contents, workflow, &mut verdict);
         history_is_whole(evidence.contents, workflow, &mut verdict);
@@ -264,7 +269,7 @@ fn history_is_whole(contents: &Contents, workflow: &Workflow, verdict: &mut Verd
         WorkflowStatus::Completed => RunEventKind::WorkflowCompleted,
         WorkflowStatus::Failed => RunEventKind::WorkflowFailed,
         WorkflowStatus::Cancelled => RunEventKind::WorkflowCancelled,
-        WorkflowStatus::Running => return,
+        WorkflowStatus::Running | WorkflowStatus::Paused => return,
     };
     let ends = events
         .iter()

@@ -1,5 +1,7 @@
 //! Real processes of the built executable: several of them, killed, stopped and cut off.
 
+mod budgets;
 mod killed;
 mod legacy;
 mod outage;
+mod rate_limit;

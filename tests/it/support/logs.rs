@@ -21,7 +21,7 @@ static START: Once = Once::new();
 
 impl log::Log for Keeper {
     fn enabled(&self, metadata: &log::Metadata) -> bool {
-        metadata.level() <= log::Level::Info
+        metadata.level() <= log::max_level()
     }
 
     fn log(&self, record: &log::Record) {
@@ -45,6 +45,17 @@ pub fn keep() {
         log::set_logger(&KEEPER).unwrap();
         log::set_max_level(log::LevelFilter::Info);
     });
+}
+
+/// The same, down to debugging.
+pub fn keep_all() {
+    keep();
+    log::set_max_level(log::LevelFilter::Debug);
+}
+
+/// All records so far, for tests that look for what must not be in any.
+pub fn all() -> Vec<Record> {
+    KEEPER.0.lock().unwrap().clone()
 }
 
 /// The records of one request so far.

@@ -8,7 +8,11 @@ use productforge::{
     config::{Config, Flags},
     llm::ModelProvider,
     model::Workflow,
-    service::{records, workflows::NewWorkflow},
+    service::{
+        execution::{Answer, Running},
+        records,
+        workflows::NewWorkflow,
+    },
     store::{
         Change, Enqueue, Queue, Store,
         sqlite::{Location, SqliteStore},
@@ -64,4 +68,15 @@ pub async fn push(app: &App, queue: Queue, payload: &str) {
 /// The document of a job.
 pub async fn job(app: &App, id: &str) -> productforge::model::Job {
     records::load(app.store.as_ref(), records::job_key(id)).await.unwrap().unwrap().0
+}
+
+/// Asks the model as a worker does and writes the answer down.
+pub async fn paid(app: &App, running: &Running) -> Answer {
+    let execution = &app.services.execution;
+    let mut conversation = execution.open(running, true).await.unwrap();
+    let next = execution.next(running, &conversation);
+    let question = execution.question(running, &conversation, &next).await.unwrap();
+    let Ok(call) = execution.ask(running, question).await else { panic!("no answer") };
+    conversation.add(execution.journal(running, &call).await.unwrap());
+    execution.answer(&conversation).unwrap()
 }

@@ -20,7 +20,7 @@ use productforge::{
 use crate::support::{
     scripted::{Line, Scripted, chain},
     wait::until,
-    world::{idle, job, push, reviewed, world},
+    world::{idle, job, paid, push, reviewed, world},
 };
 
 fn task(text: &str) -> NewTask {
@@ -99,15 +99,13 @@ async fn a_running_job_that_is_cancelled_loses_its_lease_and_a_late_answer_chang
     let id = app.services.tasks.submit(task("x")).await.unwrap().job_id;
     let running = admitted(&app).await;
     let execution = &app.services.execution;
-    let request = execution.prepare(&running).await.unwrap();
-    let call = execution.ask(&running, request).await.unwrap();
+    let answer = paid(&app, &running).await;
     let cancelled = cancel(&app, &id).await;
     assert_eq!(cancelled.attempts[0].outcome, Some(AttemptOutcome::Cancelled));
     assert_eq!(app.store.leases(10).await.unwrap(), [], "its lease has ended");
     assert_eq!(app.store.depth().await.unwrap().open(), 0, "and its payload with it");
     let hint = app.store.events(REVOKED, 0, 10).await.unwrap().pop().unwrap();
     assert_eq!(String::from_utf8(hint.body).unwrap(), running.token.to_string());
-    let answer = execution.journal(&call).await.unwrap();
     assert_eq!(execution.complete(&running, &answer).await.unwrap(), Ending::LeaseLost);
     assert_eq!(execution.release(&running).await.unwrap(), Ending::LeaseLost);
     assert_eq!(job(&app, &id).await, cancelled);
@@ -156,9 +154,7 @@ async fn to_cancel_a_step_cancels_its_workflow_and_everything_that_runs_in_it() 
     let workflow = app.services.workflows.start(new).await.unwrap();
     let running = admitted(&app).await;
     let execution = &app.services.execution;
-    let request = execution.prepare(&running).await.unwrap();
-    let call = execution.ask(&running, request).await.unwrap();
-    let answer = execution.journal(&call).await.unwrap();
+    let answer = paid(&app, &running).await;
     execution.complete(&running, &answer).await.unwrap();
     // Two specialists run, the third one waits.
     let (first, second) = (admitted(&app).await, admitted(&app).await);

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use productforge::{
-    app::App,
     llm::ModelErrorKind,
-    model::{AttemptOutcome, Call, JobState, ResultStatus},
-    service::{execution::Running, records, reviews::NewReview, tasks::NewTask},
+    model::{AttemptOutcome, JobState, ResultStatus},
+    service::{records, reviews::NewReview, tasks::NewTask},
     store::{Change, IndexName, LeaseEnd, Reserve},
 };
 
@@ -15,15 +14,8 @@ use crate::support::{
     scripted::{Line, Scripted, chain},
     sleepy_store::SleepyStore,
     wait::until,
-    world::{idle, job, world, world_on},
+    world::{idle, job, paid, world, world_on},
 };
-
-/// Asks the model as a worker does.
-async fn ask(app: &App, running: &Running) -> Call {
-    let execution = &app.services.execution;
-    let request = execution.prepare(running).await.unwrap();
-    execution.ask(running, request).await.unwrap()
-}
 
 fn task(text: &str) -> NewTask {
     NewTask { job: text.to_owned(), ..NewTask::default() }
@@ -117,12 +109,12 @@ async fn an_answer_that_was_paid_for_is_used_after_a_crash() {
     else {
         panic!("not admitted")
     };
-    let call = ask(&app, &running).await;
-    execution.journal(&call).await.unwrap();
+    paid(&app, &running).await;
     let worker = app.start_worker();
     let result = until("a result", || async { app.services.results.find(&id).await.unwrap() }).await;
     assert_eq!((result.output.as_str(), result.attempts), ("answer 1", 2));
     assert_eq!(provider.calls(), 1, "the model was asked once");
+    assert_eq!(app.services.usage.today().await.unwrap().total.calls, 1, "and is counted once");
     assert_eq!(job(&app, &id).await.attempts[0].outcome, Some(AttemptOutcome::Crashed));
     worker.stop(Duration::from_secs(5), std::future::pending()).await;
 }
@@ -140,8 +132,7 @@ async fn a_late_worker_changes_nothing() {
     else {
         panic!("not admitted")
     };
-    let call = ask(&app, &running).await;
-    let answer = execution.journal(&call).await.unwrap();
+    let answer = paid(&app, &running).await;
     until("the lease is swept", || async { app.store.sweep(10).await.unwrap().pop() }).await;
     let late = execution.complete(&running, &answer).await.unwrap();
     assert_eq!(late, productforge::service::execution::Ending::LeaseLost);

@@ -19,11 +19,9 @@ fn agent(name: &str, model: &str, max_concurrency: Option<u32>) -> NewAgent {
     NewAgent {
         name: name.to_owned(),
         role: "Test".to_owned(),
-        description: None,
-        skills: Vec::new(),
         model: model.to_owned(),
-        prompt: None,
         max_concurrency,
+        ..NewAgent::default()
     }
 }
 
@@ -112,6 +110,7 @@ async fn a_parked_job_can_be_cancelled() {
     app.services.jobs.cancel(parked, None).await.unwrap();
     let cancelled = job(&app, parked).await;
     assert_eq!((cancelled.state, &cancelled.waits_for), (JobState::Cancelled, &None));
+    model.until("the other one is asked", |model| model.in_flight() == 1).await;
     model.release();
     idle(&app).await;
     assert_eq!(job(&app, parked).await, cancelled);

@@ -16,7 +16,7 @@ use crate::support::{
     scripted::{Line, Scripted, chain},
     sleepy_store::SleepyStore,
     wait::until,
-    world::{ended, idle, job, push, reviewed, world, world_on},
+    world::{ended, idle, job, paid, push, reviewed, world, world_on},
 };
 
 fn task() -> NewTask {
@@ -222,9 +222,7 @@ async fn a_step_that_outlived_its_workflow_is_skipped_and_not_left_queued() {
     };
     // The analysis.
     let running = run(app.store.reserve(&request(1)).await.unwrap().remove(0)).await;
-    let prepared = execution.prepare(&running).await.unwrap();
-    let call = execution.ask(&running, prepared).await.unwrap();
-    let answer = execution.journal(&call).await.unwrap();
+    let answer = paid(&app, &running).await;
     execution.complete(&running, &answer).await.unwrap();
     // Both specialists begin; one fails, the other one's worker is stopped.
     let mut both = app.store.reserve(&request(2)).await.unwrap();

@@ -45,11 +45,9 @@ async fn two_processes_keep_to_the_limit_of_an_agent() {
     let narrow = NewAgent {
         name: "narrow".to_owned(),
         role: "Test".to_owned(),
-        description: None,
-        skills: Vec::new(),
         model: "m".to_owned(),
-        prompt: None,
         max_concurrency: Some(2),
+        ..NewAgent::default()
     };
     apps[0].services.agents.register(narrow).await.unwrap();
     let mut ids = Vec::new();

@@ -18,7 +18,7 @@ use crate::{
         extract::{Body, Paging, RequestBody, known_form, query_value, seal_cursor},
         fields::{Field, Shape},
     },
-    model::Job,
+    model::{Job, PartialAnswer},
     service::jobs::{JobFilter, JobRow, JobStory, StateFilter},
 };
 
@@ -163,6 +163,27 @@ impl RequestBody for Cancellation {
 pub async fn cancel(state: Data<HttpState>, id: Path<String>, body: Body<Cancellation>) -> Answer<Job> {
     known_form(&id, || unknown(&id))?;
     Ok(Json(state.services.jobs.cancel(&id, body.0.reason.as_deref()).await?))
+}
+
+/// What a job's model says so far
+///
+/// The answer of the model call that runs now as far as it has come, a moment ago at the most. 404 when no
+/// call runs, or nothing has come of it yet: the whole answer is in the job's result, or in the calls of its
+/// workflow.
+#[utoipa::path(
+    get,
+    path = "/jobs/{job_id}/partial",
+    tag = "jobs",
+    operation_id = "get_partial_answer",
+    params(("job_id" = String, Path, description = "The job's id",
+        example = "cf049ed7-6d0d-4b44-9d3c-0d9e2f0a6f11")),
+    responses((status = 200, description = "So far", body = PartialAnswer, example = json!({
+        "job_id": "cf049ed7-6d0d-4b44-9d3c-0d9e2f0a6f11", "attempt": 1, "call": 1, "text": "A fencing token is",
+        "chars": 18, "updated_at": "2026-11-22T10:18:26.072904+00:00"})))
+)]
+pub async fn partial(state: Data<HttpState>, id: Path<String>) -> Answer<PartialAnswer> {
+    known_form(&id, || unknown(&id))?;
+    Ok(Json(state.services.jobs.partial(&id).await?))
 }
 
 /// What a retried job is to be run with.

@@ -1,4 +1,8 @@
-//! Workflows: start, show, list.
+//! Workflows: start, show, list. Budgets of one are in `budget`.
+
+mod budget;
+
+pub use budget::{MAX_TOKENS, MAX_USD};
 
 use std::sync::Arc;
 
@@ -12,13 +16,13 @@ use crate::{
         specialist, templates,
     },
     model::{
-        Call, DEFAULT_MAX_REVISIONS, MAX_REVISIONS, MAX_SPECIALISTS, Priority, RunEvent, Step, TemplateRole,
-        Timestamp, Workflow, WorkflowStatus, iso_option, new_id,
+        Budget, Call, DEFAULT_MAX_REVISIONS, MAX_REVISIONS, MAX_SPECIALISTS, PartialAnswer, Priority,
+        RunEvent, Step, StepStatus, TemplateRole, Timestamp, Workflow, WorkflowStatus, iso_option, new_id,
     },
     store::{Change, Cursor, IndexName, MAX_BATCH},
 };
 
-use super::{
+use crate::service::{
     Agents, FieldProblem, Foundation, Listing, ServiceError,
     dispatch::{self, Created},
     idempotency::{Answered, IdempotencyKey, Once},
@@ -28,6 +32,9 @@ use super::{
 
 /// The largest `metadata`, as JSON.
 const MAX_METADATA_BYTES: usize = 16_384;
+
+/// The most calls of one step that are shown.
+const MOST_CALLS: u32 = 100;
 
 /// The most events of one workflow that are shown at once.
 const MAX_EVENTS: usize = 2_000;
@@ -67,6 +74,9 @@ pub struct NewWorkflow {
     /// says, or `JOB_TIMEOUT`.
     #[serde(default)]
     pub step_timeout_seconds: Option<u32>,
+    /// The most tokens or dollars it may use; reaching it pauses the workflow until somebody raises it.
+    #[serde(default)]
+    pub budget: Option<Budget>,
     /// Anything you want to find again; at most 16 kB.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
@@ -110,6 +120,8 @@ pub struct WorkflowDetail {
     pub workflow: Workflow,
     /// The model calls of its steps, in the order of the steps.
     pub calls: Vec<Call>,
+    /// What its running steps have said so far.
+    pub partials: Vec<PartialAnswer>,
     /// Its history, oldest first.
     pub events: Vec<RunEvent>,
 }
@@ -121,7 +133,7 @@ pub struct Workflows {
 }
 
 impl Workflows {
-    pub(super) fn new(base: Arc<Foundation>, agents: Agents) -> Self {
+    pub(in crate::service) fn new(base: Arc<Foundation>, agents: Agents) -> Self {
         Self { base, agents }
     }
 
@@ -169,6 +181,8 @@ impl Workflows {
                 metadata: new.metadata,
                 run_at,
                 step_timeout_seconds: new.step_timeout_seconds,
+                budget: new.budget,
+                api_key: self.base.api_key.clone(),
             },
             now,
         );
@@ -213,6 +227,8 @@ impl Workflows {
             metadata: found.metadata.clone(),
             run_at: found.run_at,
             step_timeout_seconds: found.step_timeout_seconds,
+            budget: found.budget,
+            api_key: found.api_key.clone(),
         };
         Ok(Some(plan::create(plan, found.created_at).0))
     }
@@ -278,14 +294,39 @@ impl Workflows {
     pub async fn detail(&self, id: &str) -> Result<WorkflowDetail, ServiceError> {
         let workflow = self.get(id).await?;
         let mut calls = Vec::new();
-        let keys: Vec<_> = workflow.steps.iter().map(|s| records::call_key(&s.job_id, 1)).collect();
-        for chunk in keys.chunks(MAX_BATCH) {
-            for doc in self.base.store.get(chunk).await?.into_iter().flatten() {
-                calls.push(doc.parse::<Call>()?);
+        let mut partials = Vec::new();
+        // The first call of every step in a few round trips; only steps with several need more.
+        for steps in workflow.steps.chunks(MAX_BATCH / 2) {
+            let keys: Vec<_> = steps
+                .iter()
+                .flat_map(|s| [records::call_key(&s.job_id, 1), records::partial_key(&s.job_id)])
+                .collect();
+            let mut docs = self.base.store.get(&keys).await?.into_iter();
+            for step in steps {
+                let (first, partial) = (docs.next().flatten(), docs.next().flatten());
+                if let Some(partial) = partial.filter(|_| step.status == StepStatus::Processing) {
+                    partials.push(partial.parse::<PartialAnswer>()?);
+                }
+                let Some(first) = first else { continue };
+                let first = first.parse::<Call>()?;
+                // One that asks for tools, or cannot be read, is followed by others.
+                let alone = step.status == StepStatus::Completed && step.calls == 1;
+                match alone {
+                    true => calls.push(first),
+                    false => calls.extend(
+                        records::calls_of(
+                            self.base.store.as_ref(),
+                            &step.job_id,
+                            MAX_BATCH as u32,
+                            MOST_CALLS,
+                        )
+                        .await?,
+                    ),
+                }
             }
         }
         let events = self.events(id).await?;
-        Ok(WorkflowDetail { workflow, calls, events })
+        Ok(WorkflowDetail { workflow, calls, partials, events })
     }
 
     /// The history of a workflow, oldest first, at most [`MAX_EVENTS`].
@@ -333,6 +374,7 @@ fn check(new: &NewWorkflow) -> Result<(), ServiceError> {
             format!("Input should be less than or equal to {MAX_REVISIONS}"),
         ));
     }
+    problems.extend(budget::problem(new.budget.as_ref()));
     problems.extend(schedule::timeout_problem("step_timeout_seconds", new.step_timeout_seconds));
     let specialists = new.specialists.as_deref().unwrap_or_default();
     if specialists.len() > MAX_SPECIALISTS {

@@ -1,17 +1,17 @@
 //! Agents: register, show, list, delete.
 
+mod check;
+
 use std::sync::Arc;
 
 use crate::{
-    model::{Agent, DEFAULT_MODEL, MAX_CONCURRENCY, NewAgent, default_agents},
+    llm::ModelProvider,
+    model::{Agent, DEFAULT_MODEL, NewAgent, default_agents},
     store::{Change, IndexName, StoreError},
 };
 
-use super::{FieldProblem, Foundation, ServiceError, listing, records};
+use super::{Foundation, ServiceError, listing, records};
 
-const MAX_NAME_CHARS: usize = 100;
-const MAX_TEXT_CHARS: usize = 20_000;
-const MAX_SKILLS: usize = 100;
 /// How many agents a listing shows, as in the legacy system.
 const MAX_LISTED: usize = 200;
 /// How often a write is repeated when others write the same document meanwhile.
@@ -83,15 +83,7 @@ impl Agents {
         let built_in = default_agents(now).into_iter().find(|a| a.name == name);
         Ok(built_in.unwrap_or_else(|| {
             Agent::register(
-                NewAgent {
-                    name: name.to_owned(),
-                    role: "Assistant".to_owned(),
-                    description: None,
-                    skills: Vec::new(),
-                    model: DEFAULT_MODEL.to_owned(),
-                    prompt: None,
-                    max_concurrency: None,
-                },
+                NewAgent { name: name.to_owned(), role: "Assistant".to_owned(), ..NewAgent::default() },
                 now,
             )
         }))
@@ -99,7 +91,7 @@ impl Agents {
 
     /// Registers an agent; an existing one of that name is replaced.
     pub async fn register(&self, new: NewAgent) -> Result<Agent, ServiceError> {
-        check(&new)?;
+        check::check(&new)?;
         let agent = Agent::register(new, self.base.clock.now());
         let change = Change::new().put(records::put_agent(&agent));
         let written = self.base.store.apply(change.clone()).await;
@@ -170,63 +162,16 @@ impl Agents {
     }
 }
 
-fn check(new: &NewAgent) -> Result<(), ServiceError> {
-    let mut problems = Vec::new();
-    let mut text = |field: &str, value: &str, max: usize| {
-        if value.chars().count() > max {
-            problems.push(FieldProblem::body(
-                field,
-                "string_too_long",
-                format!("String should have at most {max} characters"),
-            ));
-        }
-        if value.contains('\0') {
-            problems.push(FieldProblem::body(field, "string_pattern", "NUL characters are not allowed"));
-        }
-    };
-    text("name", &new.name, MAX_NAME_CHARS);
-    text("role", &new.role, MAX_NAME_CHARS);
-    text("description", new.description.as_deref().unwrap_or(""), MAX_TEXT_CHARS);
-    text("model", &new.model, 200);
-    text("prompt", new.prompt.as_deref().unwrap_or(""), MAX_TEXT_CHARS);
-    for skill in &new.skills {
-        text("skills", skill, MAX_NAME_CHARS);
+/// The models to ask for an agent, best first, as [`crate::llm::ChatRequest::models`] has them; none
+/// stands for the default model alone.
+pub fn models(agent: &Agent, provider: &dyn ModelProvider) -> Vec<String> {
+    let own = Some(agent.model.as_str()).filter(|m| !m.is_empty() && *m != DEFAULT_MODEL);
+    if agent.fallback_models.is_empty() {
+        return own.map(str::to_owned).into_iter().collect();
     }
-    if new.name.is_empty() {
-        problems.push(FieldProblem::body(
-            "name",
-            "string_too_short",
-            "String should have at least 1 character",
-        ));
-    }
-    // A name is a path segment of its own address, so it must be fetchable.
-    if new.name.contains('/') || new.name.chars().any(char::is_control) || new.name.trim() != new.name {
-        problems.push(FieldProblem::body(
-            "name",
-            "string_pattern",
-            "A name must have no '/', no control character and no space at its ends",
-        ));
-    }
-    if matches!(new.name.as_str(), "." | ".." | "ping") {
-        problems.push(FieldProblem::body(
-            "name",
-            "string_pattern",
-            "This name is reserved; choose another one",
-        ));
-    }
-    if new.max_concurrency.is_some_and(|n| !(1..=MAX_CONCURRENCY).contains(&n)) {
-        problems.push(FieldProblem::body(
-            "max_concurrency",
-            "out_of_bounds",
-            format!("Input should be a whole number from 1 to {MAX_CONCURRENCY}"),
-        ));
-    }
-    if new.skills.len() > MAX_SKILLS {
-        problems.push(FieldProblem::body(
-            "skills",
-            "too_long",
-            format!("List should have at most {MAX_SKILLS} items"),
-        ));
-    }
-    if problems.is_empty() { Ok(()) } else { Err(ServiceError::Invalid(problems)) }
+    let first = own.map(str::to_owned).unwrap_or_else(|| {
+        let route = provider.route(None);
+        format!("{}/{}", route.provider, route.model)
+    });
+    std::iter::once(first).chain(agent.fallback_models.iter().cloned()).collect()
 }
