@@ -1,8 +1,7 @@
-//! Cassettes: conversations with a real provider, recorded once and played again without a network.
+//! Exchanges with a provider, written to a file and played back from it: what a model once answered can
+//! be had again without network, key and cost.
 //!
-//! A cassette is a file of JSON lines, one exchange each: what was asked (path and body) and what came back
-//! (status, the headers that matter, the pieces of the body). Keys are in neither. A request is found by its path
-//! and body; equal ones get their answers in the order of recording, the last one again and again.
+//! A file has one JSON object a line, an exchange each. Keys and the headers of requests are not written.
 
 use std::{
     collections::HashMap,
@@ -10,197 +9,231 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::Duration,
 };
 
 use anyhow::Context as _;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use serde_json::{Map, Value};
 
+use super::wording::Wording;
 use crate::llm::{ModelError, ModelErrorKind};
 
-/// The headers that an answer is read by.
-const KEPT: &[&str] = &[
-    "content-type",
-    "retry-after",
-    "retry-after-ms",
-    "x-should-retry",
-    "x-request-id",
-    "x-ratelimit-remaining-requests",
-    "x-ratelimit-remaining-tokens",
-    "x-ratelimit-reset-requests",
-    "x-ratelimit-reset-tokens",
-];
+/// The headers of answers that matter, and whatever else begins with `x-ratelimit-`.
+const HEADERS: &[&str] = &["content-type", "retry-after", "retry-after-ms", "x-should-retry", "x-request-id"];
 
-/// One piece of a body.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Piece {
-    /// Milliseconds since the request.
-    at_ms: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    text: Option<String>,
-    /// What is no text by itself: a piece may end inside a character.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    base64: Option<String>,
-}
-
-/// One line of a cassette.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Exchange {
-    path: String,
-    body: String,
-    status: u16,
-    headers: Vec<(String, String)>,
-    pieces: Vec<Piece>,
-}
-
-/// A recorded answer.
-pub(super) struct Played {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub pieces: Vec<Vec<u8>>,
-}
-
-/// The answers to one request, and how many of them have been played.
-type Answers = (Vec<Exchange>, usize);
-
-/// A conversation on file.
+/// Records exchanges, or plays them back.
+#[derive(Debug)]
 pub struct Cassette {
     path: PathBuf,
     mode: Mode,
 }
 
+#[derive(Debug)]
 enum Mode {
-    Records(Arc<Mutex<File>>),
-    Plays(Mutex<HashMap<[u8; 32], Answers>>),
+    Record(Mutex<File>),
+    Replay(Mutex<HashMap<String, Tape>>),
+}
+
+/// The answers to one request, in their order.
+#[derive(Debug)]
+struct Tape {
+    answers: Vec<Arc<Told>>,
+    next: usize,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Line {
+    request: Asked,
+    response: Told,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Asked {
+    method: String,
+    path: String,
+    body: Value,
+}
+
+/// An answer as it was given.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Told {
+    pub status: u16,
+    headers: Vec<(String, String)>,
+    pieces: Vec<Piece>,
+    /// Whether it broke off behind the last piece.
+    #[serde(default)]
+    broken: bool,
+}
+
+/// Some bytes of a body.
+#[derive(Debug, Serialize, Deserialize)]
+struct Piece {
+    /// When they came, from the beginning of the request.
+    at_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    /// Instead of the text where they are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base64: Option<String>,
 }
 
 impl Cassette {
-    /// Adds to a file what is asked and answered from now on.
+    /// Adds every exchange to a file, which is made if there is none; only its owner may read it.
     pub fn record(path: impl AsRef<Path>) -> anyhow::Result<Self> {
         let path = path.as_ref().to_owned();
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .with_context(|| format!("the cassette {} cannot be written", path.display()))?;
-        Ok(Self { path, mode: Mode::Records(Arc::new(Mutex::new(file))) })
+        let mut options = OpenOptions::new();
+        options.create(true).append(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).with_context(|| format!("cannot record to {}", path.display()))?;
+        Ok(Self { path, mode: Mode::Record(Mutex::new(file)) })
     }
 
-    /// Answers from a file, and asks nobody.
+    /// Answers from a file and from nothing else.
     pub fn replay(path: impl AsRef<Path>) -> anyhow::Result<Self> {
         let path = path.as_ref().to_owned();
         let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("the cassette {} cannot be read", path.display()))?;
-        let mut answers: HashMap<[u8; 32], Answers> = HashMap::new();
+            .with_context(|| format!("cannot read the recorded answers in {}", path.display()))?;
+        let mut tapes: HashMap<String, Tape> = HashMap::new();
         for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            let exchange: Exchange = serde_json::from_str(line).with_context(|| {
-                format!("line {} of the cassette {} is no exchange", n + 1, path.display())
-            })?;
-            let name = name(&exchange.path, exchange.body.as_bytes());
-            answers.entry(name).or_default().0.push(exchange);
+            let line: Line = serde_json::from_str(line)
+                .with_context(|| format!("{}: line {} is no recorded exchange", path.display(), n + 1))?;
+            let key = key(&line.request.path, &line.request.body);
+            let tape = tapes.entry(key).or_insert_with(|| Tape { answers: Vec::new(), next: 0 });
+            tape.answers.push(Arc::new(line.response));
         }
-        Ok(Self { path, mode: Mode::Plays(Mutex::new(answers)) })
+        Ok(Self { path, mode: Mode::Replay(Mutex::new(tapes)) })
     }
 
-    pub(super) fn plays(&self) -> bool {
-        matches!(self.mode, Mode::Plays(_))
-    }
-
-    /// The recorded answer to a request.
-    pub(super) fn play(&self, path: &str, body: &[u8]) -> Result<Played, ModelError> {
+    /// The recorded answer to a request; the last one is given again and again. `None`: this records.
+    pub(super) fn play(&self, path: &str, body: &Value) -> Option<Result<(Arc<Told>, Played), ModelError>> {
+        let Mode::Replay(tapes) = &self.mode else { return None };
+        let mut tapes = tapes.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = tapes.get_mut(&key(path, body)).and_then(|tape| {
+            let at = tape.next.min(tape.answers.len().saturating_sub(1));
+            tape.next = at + 1;
+            tape.answers.get(at).cloned()
+        });
         let unknown = || {
-            let text: String = String::from_utf8_lossy(body).chars().take(200).collect();
-            let message =
-                format!("the cassette {} has no answer to this request: {text}", self.path.display());
-            ModelError::new(ModelErrorKind::BadRequest, message)
+            let model = body["model"].as_str().unwrap_or_default();
+            let message = format!(
+                "no answer to this request is recorded in {}: POST {path}, model {model:?} \
+                 (with MODEL_REPLAY only what was asked while recording can be asked)",
+                self.path.display()
+            );
+            ModelError { requests: 0, ..ModelError::new(ModelErrorKind::BadRequest, message) }
         };
-        let Mode::Plays(answers) = &self.mode else { return Err(unknown()) };
-        let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let (exchanges, played) = answers.get_mut(&name(path, body)).ok_or_else(unknown)?;
-        let exchange = exchanges.get((*played).min(exchanges.len() - 1)).ok_or_else(unknown)?;
-        *played += 1;
-        let header = |(name, value): &(String, String)| {
-            Some((name.parse::<HeaderName>().ok()?, value.parse::<HeaderValue>().ok()?))
-        };
-        let piece = |piece: &Piece| match (&piece.text, &piece.base64) {
-            (Some(text), _) => text.as_bytes().to_vec(),
-            (None, Some(bytes)) => STANDARD.decode(bytes).unwrap_or_default(),
-            (None, None) => Vec::new(),
-        };
-        Ok(Played {
-            status: exchange.status,
-            headers: exchange.headers.iter().filter_map(header).collect(),
-            pieces: exchange.pieces.iter().map(piece).collect(),
-        })
+        Some(answer.map(|told| (told.clone(), Played { told, next: 0 })).ok_or_else(unknown))
     }
 
-    /// Begins to record an exchange.
-    pub(super) fn begin(&self, path: &str, body: &[u8]) -> Recording {
-        let file = match &self.mode {
-            Mode::Records(file) => Some(file.clone()),
-            Mode::Plays(_) => None,
-        };
+    /// Begins to record an exchange of which the answer has begun.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        path: &str,
+        body: &Value,
+        status: u16,
+        headers: &HeaderMap,
+        wording: Arc<Wording>,
+    ) -> Recording {
+        let matters = |name: &str| HEADERS.contains(&name) || name.starts_with("x-ratelimit-");
+        let headers =
+            headers.iter().filter(|(name, _)| matters(name.as_str())).filter_map(|(name, value)| {
+                Some((name.as_str().to_owned(), wording.hide_own(value.to_str().ok()?)))
+            });
         Recording {
-            file,
-            begun: Instant::now(),
-            exchange: Exchange {
-                path: path.to_owned(),
-                body: String::from_utf8_lossy(body).into_owned(),
-                status: 0,
-                headers: Vec::new(),
-                pieces: Vec::new(),
-            },
+            cassette: self.clone(),
+            asked: Asked { method: "POST".to_owned(), path: path.to_owned(), body: body.clone() },
+            told: Told { status, headers: headers.collect(), pieces: Vec::new(), broken: false },
+            wording,
+            broken: false,
         }
     }
 }
 
-/// An exchange that goes on. It is written when its answer has ended, or is dropped.
+impl Told {
+    pub(super) fn headers(&self) -> HeaderMap {
+        let headers = self.headers.iter().filter_map(|(name, value)| {
+            Some((HeaderName::try_from(name).ok()?, HeaderValue::from_str(value).ok()?))
+        });
+        headers.collect()
+    }
+}
+
+/// A recorded answer while it is played.
+pub(super) struct Played {
+    told: Arc<Told>,
+    next: usize,
+}
+
+impl Played {
+    /// More of the body, at once; an error says how it broke off.
+    pub(super) fn next(&mut self) -> Result<Option<Bytes>, String> {
+        let Some(piece) = self.told.pieces.get(self.next) else {
+            return if self.told.broken { Err("as it was recorded".to_owned()) } else { Ok(None) };
+        };
+        self.next += 1;
+        match (&piece.text, &piece.base64) {
+            (Some(text), _) => Ok(Some(Bytes::from(text.clone()))),
+            (None, Some(base64)) => {
+                let bytes = BASE64_STANDARD.decode(base64).map_err(|e| format!("recorded bytes: {e}"))?;
+                Ok(Some(bytes.into()))
+            }
+            (None, None) => Ok(Some(Bytes::new())),
+        }
+    }
+}
+
+/// An exchange while it is recorded; one that is dropped is not written.
 pub(super) struct Recording {
-    file: Option<Arc<Mutex<File>>>,
-    begun: Instant,
-    exchange: Exchange,
+    cassette: Arc<Cassette>,
+    asked: Asked,
+    told: Told,
+    wording: Arc<Wording>,
+    pub broken: bool,
 }
 
 impl Recording {
-    pub(super) fn answered(mut self, status: u16, headers: &HeaderMap) -> Self {
-        self.exchange.status = status;
-        let kept = KEPT.iter().filter_map(|name| Some((*name, headers.get(*name)?.to_str().ok()?)));
-        self.exchange.headers = kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        self
+    pub(super) fn piece(&mut self, bytes: &[u8], at: Duration) {
+        let at_ms = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
+        let (text, base64) = match std::str::from_utf8(bytes) {
+            Ok(text) => (Some(self.wording.hide_own(text)), None),
+            // A character that is cut in two.
+            Err(_) => (None, Some(BASE64_STANDARD.encode(bytes))),
+        };
+        self.told.pieces.push(Piece { at_ms, text, base64 });
     }
 
-    pub(super) fn piece(&mut self, bytes: &[u8]) {
-        let at_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let text = std::str::from_utf8(bytes).ok().map(str::to_owned);
-        let base64 = text.is_none().then(|| STANDARD.encode(bytes));
-        self.exchange.pieces.push(Piece { at_ms, text, base64 });
-    }
-
-    pub(super) fn end(&mut self) {
-        let Some(file) = self.file.take().filter(|_| self.exchange.status > 0) else { return };
-        let Ok(mut line) = serde_json::to_vec(&self.exchange) else { return };
-        line.push(b'\n');
-        let written = file.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line);
+    /// Writes the exchange down. One that cannot be written is a warning: the answer is there.
+    pub(super) fn write(mut self) {
+        let Mode::Record(file) = &self.cassette.mode else { return };
+        self.told.broken = self.broken;
+        let line = Line { request: self.asked, response: self.told };
+        let written = serde_json::to_string(&line).map_err(std::io::Error::from).and_then(|line| {
+            file.lock().unwrap_or_else(PoisonError::into_inner).write_all((line + "\n").as_bytes())
+        });
         if let Err(e) = written {
-            log::warn!("a model call could not be recorded: {e}");
+            log::warn!("a model call is not recorded in {}: {e}", self.cassette.path.display());
         }
     }
 }
 
-impl Drop for Recording {
-    fn drop(&mut self) {
-        self.end();
-    }
+/// What requests are told apart by, whatever the order of the fields.
+fn key(path: &str, body: &Value) -> String {
+    format!("{path} {}", sorted(body))
 }
 
-/// What a request is found by.
-fn name(path: &str, body: &[u8]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    hash.update(path.as_bytes());
-    hash.update([0]);
-    hash.update(body);
-    hash.finalize().into()
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut names: Vec<&String> = fields.keys().collect();
+            names.sort_unstable();
+            Value::Object(names.into_iter().map(|n| (n.clone(), sorted(&fields[n]))).collect::<Map<_, _>>())
+        }
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
 }

@@ -3,12 +3,11 @@
 //! The provider's own codes are asked first, then its words, then the status: the same 429 stands for a
 //! full minute at one provider and for an empty account at another, and they call for opposite actions.
 
-use serde_json::Value;
-
 use super::{
     retry::{Hints, span_in_words},
     said::Said,
     text,
+    wording::Wording,
 };
 use crate::llm::{ModelError, ModelErrorKind};
 
@@ -27,6 +26,7 @@ const NAMES: &[(&str, ModelErrorKind)] = &[
     ("billing_error", Billing),
     ("insufficient_balance", Billing),
     ("insufficient_credits", Billing),
+    ("budget_exceeded", Billing),
     ("context_length_exceeded", ContextTooLong),
     ("exceed_context_size_error", ContextTooLong),
     ("context_window_exceeded", ContextTooLong),
@@ -51,10 +51,14 @@ const NAMES: &[(&str, ModelErrorKind)] = &[
     ("rate_limit_error", RateLimited),
     ("slow_down", RateLimited),
     ("too_many_requests", RateLimited),
+    ("server_error", Unavailable),
     ("server_is_overloaded", Unavailable),
     ("overloaded_error", Unavailable),
     ("unavailable_error", Unavailable),
     ("engine_overloaded", Unavailable),
+    // The model's own words are no tool call or no JSON: other words may be.
+    ("tool_use_failed", BadAnswer),
+    ("json_validate_failed", BadAnswer),
     ("not_supported_error", BadRequest),
     ("unsupported_parameter", BadRequest),
 ];
@@ -73,6 +77,12 @@ const TOO_LONG: &[&str] = &[
     "request too large",
     "reduce the length of the messages",
     "exceeds the maximum number of tokens",
+    "maximum model length",
+    "maximum prompt length",
+    "too large for model",
+    "string too long",
+    "must have less than",
+    "too many input tokens",
 ];
 
 /// Words in 4xx bodies, in the order in which they are looked for.
@@ -90,6 +100,8 @@ const WORDS: &[(&str, ModelErrorKind)] = &[
     ("decommissioned", UnknownModel),
     ("no endpoints found", UnknownModel),
     ("unexpected endpoint", BadRequest),
+    ("model has crashed", Unavailable),
+    ("model has unloaded", Unavailable),
 ];
 
 /// Words of an account without money, unless the same text speaks of a limit per minute.
@@ -105,72 +117,35 @@ const NO_MONEY: &[&str] = &[
     "payment required",
     "spend limit",
     "spending limit",
+    "key limit exceeded",
+    "budget has been exceeded",
 ];
 
 /// Words of a limit that the next minute lifts.
 const MINUTE: &[&str] =
     &["per minute", "per second", "per-minute", "concurren", "(rpm)", "(tpm)", "retry in", "try again in"];
 
-/// The error that an answer with an error status is.
-pub(super) fn classify(status: u16, hints: &Hints, body: &str) -> ModelError {
-    error(status, hints, &Said::read(body))
-}
-
-/// The error in a body that came with a success status, if it holds one.
-pub(super) fn classify_success(status: u16, hints: &Hints, body: &Value) -> Option<ModelError> {
-    Said::in_success(body).map(|said| error(status, hints, &said))
-}
-
-fn error(status: u16, hints: &Hints, said: &Said) -> ModelError {
+/// The error that a provider's words are, whether they came with an error status or inside a success.
+pub(super) fn classify(status: u16, hints: &Hints, said: &Said, wording: &Wording) -> ModelError {
     let words = said.message.to_lowercase();
     // Inside a success the number in the body is the only status there is.
     let meant = if status < 300 { said.number.unwrap_or(status) } else { status };
     let kind = kind(meant, hints, said, &words);
     let code = said.names.first().cloned().or_else(|| said.number.map(|n| n.to_string()));
-    let code = code.map(|c| text::one_line(&c, 100));
+    let code = code.map(|c| wording.quote(&c, 100));
     let retry_after = match kind {
         RateLimited => hints.retry_after.or_else(|| span_in_words(&words)),
         _ => hints.retry_after,
     };
     ModelError {
         kind,
-        message: message(kind, meant, hints, said, &code),
+        message: message(kind, meant, hints, said, &code, wording),
         status: Some(status),
         code,
         retry_after,
         requests: 1,
-        context_limit: if kind == ContextTooLong { context_limit(&words) } else { None },
+        context_limit: said.context_limit.filter(|_| kind == ContextTooLong),
     }
-}
-
-/// How many tokens the model can read, where a complaint about a long prompt says so.
-pub(super) fn context_limit(words: &str) -> Option<u64> {
-    let leads = [
-        "maximum context length is ",
-        "context length is ",
-        "maximum context length of ",
-        "max context length of ",
-        "context length of only ",
-        "context length of ",
-        "context window of ",
-        "available context size (",
-        "\"n_ctx\":",
-        "n_ctx: ",
-        "n_ctx = ",
-        "limit of ",
-        "limit is ",
-        "maximum of ",
-        "must have less than ",
-    ];
-    let number = |lead: &&str| {
-        let (_, rest) = words.split_once(*lead)?;
-        let rest = rest.trim_start();
-        let digits: String =
-            rest.chars().take_while(|c| c.is_ascii_digit() || matches!(c, ',' | '_')).collect();
-        digits.replace([',', '_'], "").parse::<u64>().ok()
-    };
-    // A model that reads less than this is none; a number larger than this is no limit.
-    leads.iter().find_map(number).filter(|limit| (64..100_000_000).contains(limit))
 }
 
 fn kind(status: u16, hints: &Hints, said: &Said, words: &str) -> ModelErrorKind {
@@ -211,27 +186,33 @@ fn by_status(status: u16, hints: &Hints, words: &str) -> ModelErrorKind {
     }
 }
 
-fn message(kind: ModelErrorKind, status: u16, hints: &Hints, said: &Said, code: &Option<String>) -> String {
+fn message(
+    kind: ModelErrorKind,
+    status: u16,
+    hints: &Hints,
+    said: &Said,
+    code: &Option<String>,
+    wording: &Wording,
+) -> String {
+    let Wording { who, key, base_url, model, .. } = wording;
     let what = match (kind, status) {
-        (Auth, _) => "the provider refuses the key (check OPENAI_API_KEY)",
-        (Billing, _) => "the provider's account has no credit left or has reached its spending limit",
-        (RateLimited, _) => "the provider limits how much may be asked",
-        (Unavailable, _) => "the provider cannot answer now",
+        (Auth, _) => format!("{who} refuses the key (check {key})"),
+        (Billing, _) => format!("the account at {who} has no credit left or has reached its spending limit"),
+        (RateLimited, _) => format!("{who} limits how much may be asked"),
+        (Unavailable, _) => format!("{who} cannot answer now"),
         (UnknownModel, _) => {
-            "the provider does not have this model (check the agent's model and OPENAI_MODEL)"
+            format!("{who} does not have this model (check the agent's model and {model})")
         }
-        (ContextTooLong, _) => "the prompt is longer than the model can read",
-        (Refused, _) => "the provider's filter refused the prompt",
-        (BadRequest, 300..400) => {
-            "the provider redirects elsewhere (set OPENAI_BASE_URL to the final address)"
-        }
-        (BadRequest, 404 | 405) => "the provider has no such address (check OPENAI_BASE_URL)",
-        (BadAnswer, _) => "the provider answered an error instead of a completion",
-        _ => "the provider refused the request",
+        (ContextTooLong, _) => "the prompt is longer than the model can read".to_owned(),
+        (Refused, _) => format!("the filter of {who} refused the prompt"),
+        (BadRequest, 300..400) => format!("{who} redirects elsewhere (set {base_url} to the final address)"),
+        (BadRequest, 404 | 405) => format!("{who} has no such address (check {base_url})"),
+        (BadAnswer, _) => format!("{who} answered an error instead of a completion"),
+        _ => format!("{who} refused the request"),
     };
-    let quote = text::one_line(&said.message, text::MAX_QUOTE);
+    let quote = wording.quote(&said.message, text::MAX_QUOTE);
     let quote = if quote.is_empty() { "it says nothing more".to_owned() } else { quote };
     let code = code.as_deref().map(|c| format!(", code {c}")).unwrap_or_default();
-    let id = hints.request_id.as_deref().map(|id| format!(", request {}", text::one_line(id, 100)));
+    let id = hints.request_id.as_deref().map(|id| format!(", request {}", wording.quote(id, 100)));
     format!("{what}: {quote} (HTTP {status}{code}{})", id.unwrap_or_default())
 }

@@ -35,8 +35,8 @@ impl Default for RetryPolicy {
 /// request that cost nothing.
 const MAX_REQUESTS_FOR_AN_ANSWER: u32 = 2;
 
-/// How much later than asked for a request comes at the most.
-const LATEST_AFTER_ASKED: Duration = Duration::from_millis(50);
+/// The most that a wait may be longer than asked for.
+const LONGEST_DELAY: Duration = Duration::from_millis(50);
 
 /// No provider means it when it asks for more.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(86_400);
@@ -61,7 +61,7 @@ impl RetryPolicy {
         match error.retry_after {
             Some(asked) if asked > self.longest_wait => None,
             // A little later than asked for: everybody who was refused now was told the same moment.
-            Some(asked) => Some(asked + LATEST_AFTER_ASKED.min(asked / 10).mul_f64(random)),
+            Some(asked) => Some(asked + (asked / 10).min(LONGEST_DELAY).mul_f64(random)),
             None => {
                 let doubled = self.base.saturating_mul(1u32.checked_shl(requests - 1).unwrap_or(u32::MAX));
                 Some(doubled.min(self.cap).mul_f64(random))
@@ -90,7 +90,7 @@ pub(super) struct Hints {
     pub should_retry: Option<bool>,
     /// Whether a limit per minute is shown to be used up, which tells a full minute from an empty account.
     pub minute_limit: bool,
-    /// How many requests are allowed still, and how long it takes until that is refilled.
+    /// How many requests are still allowed before the limit refills, and when that is.
     pub remaining: Option<(u64, Duration)>,
     /// `x-request-id`, by which the provider's support finds the request.
     pub request_id: Option<String>,
@@ -103,6 +103,8 @@ impl Hints {
         let reset = |what: &str| {
             exhausted(what).then(|| get(&format!("x-ratelimit-reset-{what}")).and_then(span)).flatten()
         };
+        let remaining = get("x-ratelimit-remaining-requests").and_then(|v| v.parse().ok());
+        let refilled = get("x-ratelimit-reset-requests").and_then(span);
         let millis = get("retry-after-ms").and_then(|v| v.parse::<f64>().ok()).map(|ms| ms / 1000.0);
         let retry_after = millis
             .and_then(seconds)
@@ -116,10 +118,7 @@ impl Hints {
                 _ => None,
             },
             minute_limit: exhausted("requests") || exhausted("tokens"),
-            remaining: get("x-ratelimit-remaining-requests")
-                .and_then(|number| number.parse().ok())
-                .zip(get("x-ratelimit-reset-requests").and_then(span))
-                .map(|(number, reset)| (number, reset.min(LONGEST_RETRY_AFTER))),
+            remaining: remaining.zip(refilled.map(|wait| wait.min(LONGEST_RETRY_AFTER))),
             request_id: get("x-request-id").map(str::to_owned),
         }
     }
@@ -139,11 +138,19 @@ fn seconds(number: f64) -> Option<Duration> {
     makes_sense.then(|| Duration::try_from_secs_f64(number).unwrap_or(LONGEST_RETRY_AFTER))
 }
 
-/// The wait that an error text asks for: `Please try again in 7m12s.`
+/// The wait that an error text asks for: `Please try again in 7m12s.`, `retry after 26 seconds`.
 pub(super) fn span_in_words(words: &str) -> Option<Duration> {
-    let after = ["try again in ", "retry in "].iter().find_map(|lead| Some(words.split_once(lead)?.1))?;
-    span(after.split_whitespace().next()?.trim_end_matches(['.', ',', ';']))
-        .map(|wait| wait.min(LONGEST_RETRY_AFTER))
+    let leads = ["try again in ", "retry in ", "retry after ", "try again after "];
+    let after = leads.iter().find_map(|lead| Some(words.split_once(lead)?.1))?;
+    let mut after = after.split_whitespace().map(|word| word.trim_end_matches(['.', ',', ';']));
+    let number = span(after.next()?)?;
+    let wait = match after.next() {
+        Some("milliseconds") => number / 1_000,
+        Some("minutes" | "minute") => number.saturating_mul(60),
+        Some("hours" | "hour") => number.saturating_mul(3_600),
+        _ => number,
+    };
+    Some(wait.min(LONGEST_RETRY_AFTER))
 }
 
 /// A span as the rate limit headers write it: `6m0s`, `1h2m3.5s`, `20ms`, or plain seconds.
@@ -218,6 +225,39 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_is_found_in_words() {
+        let ms = |n| Some(Duration::from_millis(n));
+        for (words, wait) in [
+            ("please try again in 7m12s. visit us", ms(432_000)),
+            ("please retry after 26 seconds.", ms(26_000)),
+            ("please retry in 32.4s.", ms(32_400)),
+            ("try again in 5 seconds. passed model=x", ms(5_000)),
+            ("try again in 250 milliseconds", ms(250)),
+            ("try again in 2 minutes", ms(120_000)),
+            ("try again in 1e300", ms(86_400_000)),
+            ("please try again later", None),
+            ("try again in a while", None),
+        ] {
+            assert_eq!(span_in_words(words), wait, "{words}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_limit_is_read_where_it_is_said() {
+        let left = "x-ratelimit-remaining-requests";
+        let reset = "x-ratelimit-reset-requests";
+        for (pairs, remaining) in [
+            (&[(left, "59"), (reset, "1s")][..], Some((59, Duration::from_secs(1)))),
+            (&[(left, "0"), (reset, "2m59.56s")], Some((0, Duration::from_millis(179_560)))),
+            (&[(left, "-1"), (reset, "1s")], None),
+            (&[(left, "59")], None),
+            (&[(reset, "1s")], None),
+        ] {
+            assert_eq!(hints(pairs).remaining, remaining, "{pairs:?}");
+        }
+    }
+
+    #[test]
     fn backoff_doubles_up_to_its_cap() {
         let policy = RetryPolicy { max_requests: 99, ..RetryPolicy::default() };
         let down = error(ModelErrorKind::Unavailable, None);
@@ -234,6 +274,8 @@ mod tests {
         let limited = |s| error(ModelErrorKind::RateLimited, Some(Duration::from_secs(s)));
         assert_eq!(policy.wait(&limited(20), None, 1, 0.0), Some(Duration::from_secs(20)));
         assert_eq!(policy.wait(&limited(10), None, 1, 1.0), Some(Duration::from_millis(10_050)));
+        let soon = error(ModelErrorKind::RateLimited, Some(Duration::from_millis(200)));
+        assert_eq!(policy.wait(&soon, None, 1, 1.0), Some(Duration::from_millis(220)));
         assert_eq!(policy.wait(&limited(21), None, 1, 0.0), None);
     }
 

@@ -2,7 +2,11 @@
 
 use serde_json::Value;
 
-use super::text::beginning;
+use super::{
+    limits,
+    text::beginning,
+    wire::sse::{Frame, Parser},
+};
 
 /// The longest part of a body that is looked at as plain text.
 const MAX_PLAIN: usize = 4_096;
@@ -16,15 +20,22 @@ pub(super) struct Said {
     pub names: Vec<String>,
     /// A code that is a number: an HTTP status in most servers that do so.
     pub number: Option<u16>,
+    /// The field of the request that it is about.
+    pub param: Option<String>,
+    /// How many tokens the model can read.
+    pub context_limit: Option<u64>,
 }
 
 impl Said {
     /// Reads any body of a failed request.
     pub(super) fn read(body: &str) -> Self {
         let body = body.trim_start_matches('\u{feff}').trim();
-        match serde_json::from_str::<Value>(body) {
-            Ok(value) => Self::from_value(&value),
-            Err(_) => Self::from_plain(body),
+        if let Ok(value) = serde_json::from_str::<Value>(body) {
+            return Self::from_value(&value);
+        }
+        match first_frame(body) {
+            Some(value) => Self::from_value(&value),
+            None => Self::from_plain(body),
         }
     }
 
@@ -35,13 +46,17 @@ impl Said {
         [value, inner].into_iter().find(|v| claims_error(v)).map(Self::from_value)
     }
 
-    fn from_value(value: &Value) -> Self {
+    pub(super) fn from_value(value: &Value) -> Self {
         // Google answers a list of one.
         let outer = value.get(0).unwrap_or(value);
         let error = &outer["error"];
         let first = &outer["errors"][0];
         let inner = [error, first].into_iter().find(|v| v.is_object()).unwrap_or(outer);
-        let mut said = Self::default();
+        let mut said = Self {
+            param: inner["param"].as_str().map(|p| beginning(p, 200).to_owned()),
+            context_limit: inner["n_ctx"].as_u64(),
+            ..Self::default()
+        };
         for name in [&inner["code"], &inner["innererror"]["code"], &inner["type"], &inner["status"]] {
             said.add_name(name);
         }
@@ -68,10 +83,7 @@ impl Said {
         if said.message.is_empty() {
             said.message = value.to_string();
         }
-        // llama.cpp says beside its words how much its model can read.
-        if let Some(limit) = inner["n_ctx"].as_u64() {
-            said.message = format!("{} (n_ctx: {limit})", said.message);
-        }
+        said.context_limit = said.context_limit.or_else(|| limits::context_limit(&said.message));
         said
     }
 
@@ -94,8 +106,19 @@ impl Said {
         } else {
             beginning(body, MAX_PLAIN).to_owned()
         };
-        Self { message, ..Self::default() }
+        Self { context_limit: limits::context_limit(&message), message, ..Self::default() }
     }
+}
+
+/// The JSON of an error that comes as an event of a stream.
+fn first_frame(body: &str) -> Option<Value> {
+    if !["data:", "event:"].iter().any(|field| body.starts_with(field)) {
+        return None;
+    }
+    let (mut parser, mut frames) = (Parser::default(), Vec::new());
+    parser.push(body.as_bytes(), &mut frames).ok()?;
+    frames.extend(parser.finish());
+    frames.iter().find_map(|Frame { data, .. }| serde_json::from_slice(data).ok())
 }
 
 /// Some servers send `"error": null`, `""`, `{}` or `false` along with a good answer.

@@ -39,12 +39,15 @@ fn is_direction_mark(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Hides the key that was sent, and whatever else looks like one (providers quote keys in their errors).
-pub(super) fn without_keys(text: &str, key: Option<&str>) -> String {
-    let mut text = match key {
-        Some(key) if key.len() >= SHORTEST_KEY || key.starts_with("sk-") => text.replace(key, "***"),
-        _ => text.to_owned(),
-    };
+/// Hides these keys wherever they stand.
+pub(super) fn without<'a>(text: &str, keys: impl Iterator<Item = &'a str>) -> String {
+    let long_enough = |key: &&str| key.len() >= SHORTEST_KEY || key.starts_with("sk-");
+    keys.filter(long_enough).fold(text.to_owned(), |text, key| text.replace(key, "***"))
+}
+
+/// Hides the keys that were sent, and whatever else looks like one (providers quote keys in their errors).
+pub(super) fn without_keys<'a>(text: &str, keys: impl Iterator<Item = &'a str>) -> String {
+    let mut text = without(text, keys);
     let mut from = 0;
     while let Some(at) = text[from..].find("sk-").map(|i| from + i) {
         let end = text[at..]
@@ -76,13 +79,16 @@ mod tests {
     #[test]
     fn keys_do_not_show() {
         let key = Some("gsk_0123456789");
-        assert_eq!(without_keys("bad key gsk_0123456789.", key), "bad key ***.");
-        assert_eq!(without_keys("Incorrect: sk-abcde****wxyz. See", None), "Incorrect: *** See");
-        assert_eq!(without_keys("sk-proj-0123456789 and sk-test-999999", None), "*** and ***");
+        assert_eq!(without_keys("bad key gsk_0123456789.", key.into_iter()), "bad key ***.");
+        assert_eq!(without_keys("Incorrect: sk-abcde****wxyz. See", None.into_iter()), "Incorrect: *** See");
+        assert_eq!(without_keys("sk-proj-0123456789 and sk-test-999999", None.into_iter()), "*** and ***");
         assert_eq!(
-            without_keys("a risk-averse task-list of sk- things", None),
+            without_keys("a risk-averse task-list of sk- things", None.into_iter()),
             "a risk-averse task-list of sk- things"
         );
-        assert_eq!(without_keys("model ollama not found", Some("ollama")), "model ollama not found");
+        assert_eq!(
+            without_keys("model ollama not found", Some("ollama").into_iter()),
+            "model ollama not found"
+        );
     }
 }

@@ -1,258 +1,123 @@
-//! The HTTP side: one request out, one bounded answer in, piece by piece.
+//! The HTTP side: where requests go and what they carry.
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use anyhow::Context as _;
-use bytes::Bytes;
-use reqwest::{Client, Response, Url, header};
+use reqwest::{
+    Client, Url,
+    header::{self, HeaderMap, HeaderName, HeaderValue},
+};
+use serde_json::Value;
 
 use super::{
-    cassette::{self, Cassette},
-    own_error,
+    cassette::Cassette,
+    exchange::{Awaited, Body, Clock, Exchange},
     retry::Hints,
-    text,
+    wire,
+    wording::Wording,
 };
 use crate::{
-    config::{ApiStyle, ModelTimeouts, ProviderConfig, Secret},
-    llm::{ModelError, ModelErrorKind},
+    config::{ModelTimeouts, ProviderConfig},
+    llm::ModelError,
 };
-
-/// As much of an error body as can matter.
-const MAX_ERROR_BODY: usize = 64 << 10;
-
-/// An answer of the provider that has begun, whatever its status.
-pub(super) struct Reply {
-    pub status: u16,
-    pub hints: Hints,
-    /// Whether its body is a stream of events.
-    pub is_stream: bool,
-    body: Body,
-}
-
-enum Body {
-    Live { response: Box<Response>, tape: Option<Box<cassette::Recording>> },
-    Played(std::vec::IntoIter<Vec<u8>>),
-}
 
 pub(super) struct Transport {
     client: Client,
     url: Url,
-    key: Option<Secret>,
-    headers: header::HeaderMap,
+    headers: HeaderMap,
     timeouts: ModelTimeouts,
     cassette: Option<Arc<Cassette>>,
+    wording: Arc<Wording>,
 }
 
 impl Transport {
-    pub(super) fn new(config: &ProviderConfig) -> anyhow::Result<Self> {
-        let name = &config.name;
-        let mut url = Url::parse(&config.base_url)
-            .with_context(|| format!("the base URL of provider '{name}' is no address"))?;
-        let path: &[&str] = match config.api {
-            ApiStyle::Chat => &["chat", "completions"],
-            ApiStyle::Responses => &["responses"],
-        };
+    pub(super) fn new(config: &ProviderConfig, wording: Arc<Wording>) -> anyhow::Result<Self> {
+        let setting = &wording.base_url;
+        let mut url = Url::parse(&config.base_url).with_context(|| format!("{setting} is no address"))?;
         // By segments, so that a query in the base (Azure's `?api-version=`) stays behind the path.
         url.path_segments_mut()
-            .map_err(|()| anyhow::anyhow!("the base URL of provider '{name}' is no http address"))?
+            .map_err(|()| anyhow::anyhow!("{setting} is no http address"))?
             .pop_if_empty()
-            .extend(path);
-        let mut headers = header::HeaderMap::new();
-        for (header, value) in &config.headers {
-            let header: header::HeaderName =
-                header.parse().with_context(|| format!("'{header}' is no header's name"))?;
-            let mut value: header::HeaderValue = value
-                .expose()
-                .parse()
-                .with_context(|| format!("the value of the header {header} cannot be sent"))?;
-            value.set_sensitive(true);
-            headers.insert(header, value);
-        }
-        Ok(Self {
-            client: client(&url, config.timeouts.connect)?,
-            url,
-            key: config.key.clone(),
-            headers,
-            timeouts: config.timeouts,
-            cassette: None,
-        })
+            .extend(wire::path(config.api));
+        let client = client(&url, config.timeouts.connect)?;
+        let headers = headers(config)?;
+        Ok(Self { client, url, headers, timeouts: config.timeouts, cassette: None, wording })
     }
 
-    /// Plays a recorded conversation, or records this one.
     pub(super) fn set_cassette(&mut self, cassette: Arc<Cassette>) {
         self.cassette = Some(cassette);
+    }
+
+    /// Sends one request and waits for the beginning of its answer.
+    pub(super) async fn send(&self, body: &Value, stream: bool) -> Result<Exchange, ModelError> {
+        let clock = Clock::start(self.timeouts, self.place());
+        let path = self.url.path();
+        if let Some(played) = self.cassette.as_ref().and_then(|cassette| cassette.play(path, body)) {
+            let (head, played) = played?;
+            let headers = head.headers();
+            let hints = Hints::read(&headers, SystemTime::now());
+            return Ok(Exchange::new(head.status, &headers, hints, Body::Played(played), clock, None));
+        }
+        // A stream that a proxy packs would be held back until the pack is full.
+        let (accept, encoding) = match stream {
+            true => ("text/event-stream, application/json", Some("identity")),
+            false => ("application/json", None),
+        };
+        let mut request = self
+            .client
+            .post(self.url.clone())
+            .headers(self.headers.clone())
+            .header(header::ACCEPT, accept)
+            .body(body.to_string());
+        if let Some(encoding) = encoding {
+            request = request.header(header::ACCEPT_ENCODING, encoding);
+        }
+        let sent = clock.limit(Awaited::First, request.send()).await?;
+        let response = sent.map_err(|e| clock.broken(e))?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let recording = self
+            .cassette
+            .as_ref()
+            .map(|cassette| cassette.begin(path, body, status, &headers, self.wording.clone()));
+        let hints = Hints::read(&headers, SystemTime::now());
+        Ok(Exchange::new(status, &headers, hints, Body::Live(response), clock, recording))
     }
 
     pub(super) fn host(&self) -> &str {
         self.url.host_str().unwrap_or_default()
     }
 
-    /// A text in which the key does not show.
-    pub(super) fn without_key(&self, words: &str) -> String {
-        text::without_keys(words, self.key.as_ref().map(Secret::expose))
-    }
-
-    /// Sends one request; the answer has begun when this returns.
-    pub(super) async fn post(&self, body: Bytes, begun: Instant) -> Result<Reply, ModelError> {
-        if let Some(cassette) = self.cassette.as_ref().filter(|cassette| cassette.plays()) {
-            let played = cassette.play(self.url.path(), &body)?;
-            let hints = Hints::read(&played.headers, SystemTime::now());
-            let is_stream = is_stream(&played.headers);
-            return Ok(Reply {
-                status: played.status,
-                hints,
-                is_stream,
-                body: Body::Played(played.pieces.into_iter()),
-            });
-        }
-        let tape = self.cassette.as_ref().map(|cassette| cassette.begin(self.url.path(), &body));
-        let mut request = self
-            .client
-            .post(self.url.clone())
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::ACCEPT, "application/json, text/event-stream")
-            .body(body);
-        if let Some(key) = &self.key {
-            request = request.bearer_auth(key.expose());
-        }
-        let sent = request.headers(self.headers.clone()).send();
-        let (limit, left) = self.first(begun);
-        let response = match tokio::time::timeout(left, sent).await {
-            Ok(sent) => sent.map_err(|e| self.transport_error(e))?,
-            Err(_) => return Err(self.timed_out(limit)),
-        };
-        let status = response.status().as_u16();
-        let hints = Hints::read(response.headers(), SystemTime::now());
-        let is_stream = is_stream(response.headers());
-        let tape = tape.map(|tape| Box::new(tape.answered(status, response.headers())));
-        let response = Box::new(response);
-        Ok(Reply { status, hints, is_stream, body: Body::Live { response, tape } })
-    }
-
-    /// The next piece of an answer; `None`: it has ended. `first`: nothing of its body has come yet.
-    pub(super) async fn next(
-        &self,
-        reply: &mut Reply,
-        begun: Instant,
-        first: bool,
-    ) -> Result<Option<Bytes>, ModelError> {
-        let Body::Live { response, tape } = &mut reply.body else {
-            let Body::Played(pieces) = &mut reply.body else { return Ok(None) };
-            return Ok(pieces.next().map(Bytes::from));
-        };
-        let (limit, left) = if first { self.first(begun) } else { self.idle(begun) };
-        let piece = match tokio::time::timeout(left, response.chunk()).await {
-            Ok(piece) => piece.map_err(|e| self.transport_error(e))?,
-            Err(_) => return Err(self.timed_out(limit)),
-        };
-        match (tape, &piece) {
-            (Some(tape), Some(piece)) => tape.piece(piece),
-            (Some(tape), None) => tape.end(),
-            (None, _) => {}
-        }
-        Ok(piece)
-    }
-
-    /// The beginning of an error's body; one that breaks off is taken as far as it came.
-    pub(super) async fn error_body(&self, reply: &mut Reply, begun: Instant) -> Vec<u8> {
-        let mut body = Vec::new();
-        while let Ok(Some(piece)) = self.next(reply, begun, body.is_empty()).await {
-            body.extend_from_slice(&piece);
-            if body.len() >= MAX_ERROR_BODY {
-                body.truncate(MAX_ERROR_BODY);
-                break;
-            }
-        }
-        body
-    }
-
-    /// How long the first piece may take, and how much of that is left.
-    fn first(&self, begun: Instant) -> (Limit, Duration) {
-        let spent = begun.elapsed();
-        let total = self.timeouts.total.saturating_sub(spent);
-        let first = self.timeouts.first_byte.saturating_sub(spent);
-        if self.timeouts.first_byte < self.timeouts.total {
-            (Limit::First, first)
-        } else {
-            (Limit::Total, total)
-        }
-    }
-
-    /// The same for any other piece.
-    fn idle(&self, begun: Instant) -> (Limit, Duration) {
-        let total = self.timeouts.total.saturating_sub(begun.elapsed());
-        if self.timeouts.idle < total { (Limit::Idle, self.timeouts.idle) } else { (Limit::Total, total) }
-    }
-
-    fn timed_out(&self, limit: Limit) -> ModelError {
-        let place = self.place();
-        let message = match limit {
-            Limit::First => {
-                let seconds = self.timeouts.first_byte.as_secs_f64();
-                format!("the provider at {place} gave no first token within {seconds} s")
-            }
-            Limit::Idle => {
-                let seconds = self.timeouts.idle.as_secs_f64();
-                format!(
-                    "the provider at {place} sent nothing more for {seconds} s in the middle of its answer"
-                )
-            }
-            Limit::Total => {
-                let seconds = self.timeouts.total.as_secs_f64();
-                format!("the provider at {place} gave no whole answer within {seconds} s")
-            }
-        };
-        own_error(ModelErrorKind::Timeout, message)
-    }
-
-    /// The address without its path, written anew: the configured one may hold a password.
+    /// The address as it may be shown: the configured one may hold a password.
     fn place(&self) -> String {
+        let host = self.host();
         match self.url.port() {
-            Some(port) => format!("{}://{}:{port}", self.url.scheme(), self.host()),
-            None => format!("{}://{}", self.url.scheme(), self.host()),
+            Some(port) => format!("{}://{host}:{port}", self.url.scheme()),
+            None => format!("{}://{host}", self.url.scheme()),
         }
     }
+}
 
-    /// What a failure below HTTP is.
-    fn transport_error(&self, error: reqwest::Error) -> ModelError {
-        let place = self.place();
-        let error = error.without_url();
-        let cause = text::one_line(&root_cause(&error), 200);
-        let (kind, message) = if error.is_connect() {
-            (ModelErrorKind::Connection, format!("cannot connect to the provider at {place}: {cause}"))
-        } else if error.is_timeout() {
-            (ModelErrorKind::Timeout, format!("the provider at {place} took too long: {cause}"))
-        } else if error.is_builder() {
-            (ModelErrorKind::BadRequest, format!("the request to {place} cannot be made: {cause}"))
-        } else {
-            (ModelErrorKind::Connection, format!("the connection to the provider at {place} broke: {cause}"))
-        };
-        own_error(kind, message)
+/// What every request carries. A configured `authorization` takes the place of the usual one.
+fn headers(config: &ProviderConfig) -> anyhow::Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let secret = |name: &str, value: &str| {
+        let mut value = HeaderValue::from_str(value).with_context(|| format!("{name} does not fit"))?;
+        value.set_sensitive(true);
+        anyhow::Ok(value)
+    };
+    if let Some(key) = &config.key {
+        let bearer = format!("Bearer {}", key.expose());
+        headers.insert(header::AUTHORIZATION, secret("the key", &bearer)?);
     }
-}
-
-/// Which of the limits ran out.
-#[derive(Debug, Clone, Copy)]
-enum Limit {
-    First,
-    Idle,
-    Total,
-}
-
-fn is_stream(headers: &header::HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    kind.to_ascii_lowercase().starts_with("text/event-stream")
-}
-
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
+    for (name, value) in &config.headers {
+        let header = HeaderName::try_from(name).with_context(|| format!("{name} is no header"))?;
+        headers.insert(header, secret(&format!("the header {name}"), value.expose())?);
     }
-    cause.to_string()
+    Ok(headers)
 }
 
 fn client(url: &Url, connect: Duration) -> anyhow::Result<Client> {
@@ -261,9 +126,6 @@ fn client(url: &Url, connect: Duration) -> anyhow::Result<Client> {
     let builder = || {
         let builder = Client::builder()
             .connect_timeout(connect)
-            // As many as are open at once: a connection that is put aside is opened again for nothing.
-            .pool_max_idle_per_host(usize::MAX)
-            .tcp_nodelay(true)
             // A redirected POST loses its body or leaks its prompt; the address has to be right.
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("productforge/", env!("CARGO_PKG_VERSION")));
@@ -287,30 +149,66 @@ fn is_loopback(url: &Url) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::collections::BTreeMap;
 
-    fn open(base: &str) -> anyhow::Result<Transport> {
-        Transport::new(&ProviderConfig {
+    use super::*;
+    use crate::config::{ApiStyle, Secret};
+
+    fn config(base: &str, api: ApiStyle, headers: &[(&str, &str)]) -> ProviderConfig {
+        let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), Secret::new(*v))).collect();
+        ProviderConfig {
+            name: "groq".to_owned(),
             base_url: base.to_owned(),
-            ..crate::llm::openai::config_of(&crate::llm::openai::tests::config())
-        })
+            key: Some(Secret::new("gsk_0123456789")),
+            api,
+            model: String::new(),
+            headers,
+            max_tokens: None,
+            stream: true,
+            timeouts: ModelTimeouts::default(),
+            requests_per_minute: None,
+            concurrency: None,
+            prices: BTreeMap::new(),
+        }
+    }
+
+    fn transport(config: &ProviderConfig) -> anyhow::Result<Transport> {
+        Transport::new(config, Arc::new(Wording::new(&config.name, Vec::new())))
     }
 
     #[test]
     fn the_path_is_added_before_a_query() {
-        for (base, url) in [
-            ("http://127.0.0.1:8080/v1", "http://127.0.0.1:8080/v1/chat/completions"),
-            ("http://localhost/v1/", "http://localhost/v1/chat/completions"),
-            ("http://localhost", "http://localhost/chat/completions"),
+        use ApiStyle::{Chat, Responses};
+        for (base, api, url) in [
+            ("http://127.0.0.1:8080/v1", Chat, "http://127.0.0.1:8080/v1/chat/completions"),
+            ("http://localhost/v1/", Chat, "http://localhost/v1/chat/completions"),
+            ("http://localhost", Chat, "http://localhost/chat/completions"),
+            ("http://localhost/v1", Responses, "http://localhost/v1/responses"),
             (
                 "http://x/openai/v1?api-version=preview",
+                Chat,
                 "http://x/openai/v1/chat/completions?api-version=preview",
             ),
         ] {
-            assert_eq!(open(base).unwrap().url.as_str(), url);
+            assert_eq!(transport(&config(base, api, &[])).unwrap().url.as_str(), url);
         }
-        assert!(open("nonsense").is_err());
-        assert!(open("data:x").is_err());
+        for base in ["nonsense", "data:x"] {
+            let error = transport(&config(base, Chat, &[])).err().unwrap();
+            assert!(error.to_string().contains("the base_url of provider 'groq'"), "{error}");
+        }
+    }
+
+    #[test]
+    fn configured_headers_go_out_and_may_take_the_place_of_the_key() {
+        let headers = |own: &[(&str, &str)]| headers(&config("http://x", ApiStyle::Chat, own));
+        let plain = headers(&[("X-Title", "ProductForge")]).unwrap();
+        assert_eq!(plain["authorization"], "Bearer gsk_0123456789");
+        assert_eq!(plain["x-title"], "ProductForge");
+        assert_eq!(headers(&[("Authorization", "Basic eA==")]).unwrap()["authorization"], "Basic eA==");
+        for (name, value) in [("no header", "x"), ("x", "two\nlines")] {
+            let error = format!("{:#}", headers(&[(name, value)]).unwrap_err());
+            assert!(error.contains(name) && !error.contains("lines"), "{error}");
+        }
     }
 
     #[test]

@@ -1,99 +1,134 @@
-//! Conversations that are recorded once and played again without a network.
+//! Exchanges that are recorded and played back.
 
 use std::{path::Path, sync::Arc};
 
 use productforge::{
     config::LlmConfig,
     llm::{
-        Deaf, ModelErrorKind, ModelProvider,
+        ChatRequest, ModelErrorKind, ModelProvider,
         openai::{Cassette, OpenAiProvider},
     },
+    model::ChatMessage,
 };
+use serde_json::Value;
 
-use super::request;
-use crate::support::{
-    fake_model::{FAKE_KEY, FakeModel, Reply},
-    small_model::SmallModel,
-};
+use super::{Notes, QUICK, calculator, provider, request};
+use crate::support::fake_model::{FAKE_KEY, FakeModel, Piece, Reply};
 
-/// A conversation with a real model that was recorded once; `RECORD=1` records it anew.
-const REAL: &str = "tests/it/llm/cassettes/smollm2.jsonl";
-
-fn playing(config: &LlmConfig, file: &Path) -> OpenAiProvider {
-    OpenAiProvider::new(config).unwrap().with_cassette(Arc::new(Cassette::replay(file).unwrap()))
+/// Asks four things, one of them twice, and notes all that comes back.
+async fn converse(provider: &OpenAiProvider) -> Vec<String> {
+    let mut seen = Vec::new();
+    let with_tools = ChatRequest { tools: vec![calculator()], ..request("1 + 1?") };
+    let mut longer = request("hi");
+    longer.messages.extend([ChatMessage::assistant("Grüße", vec![]), ChatMessage::user("bye")]);
+    for question in [request("hi"), with_tools, longer, request("hi"), request("too much")] {
+        let notes = Notes::default();
+        let heard = provider.complete(&question, &notes).await;
+        seen.push(match heard {
+            Ok(answer) => format!(
+                "{} {:?} {:?} {} {:?} {} {:?}",
+                answer.text,
+                answer.tool_calls,
+                answer.usage,
+                answer.model,
+                answer.finish_reason,
+                answer.requests,
+                notes.taken()
+            ),
+            Err(error) => format!("{} {:?} {error} {}", error.kind.as_str(), error.status, error.requests),
+        });
+    }
+    seen
 }
 
 #[tokio::test]
-async fn what_was_recorded_is_played_without_the_server() {
+async fn what_was_recorded_is_played_back_without_network_and_key() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("talk.jsonl");
+    let path = folder.path().join("calls.jsonl");
     let fake = FakeModel::scripted([
-        Reply::error(500, "oops", "server_error", "The server had an error"),
-        Reply::answer("Grüße aus 東京, first."),
-        Reply::answer("Second."),
+        Reply::rate_limited().header("retry-after-ms", "5"),
+        Reply::stream([Piece::text("Grü"), Piece::text("ße 👋")]).in_bits(1),
+        Reply::stream([Piece::call("call_1", "calculator", "{}")]),
+        Reply::answer("Bye.").whole(),
+        Reply::answer("Hi again."),
+        Reply::error(400, "invalid_api_key", "x", &format!("too much, {FAKE_KEY}")),
     ]);
-    let config = fake.config();
-    let recording =
-        OpenAiProvider::new(&config).unwrap().with_cassette(Arc::new(Cassette::record(&file).unwrap()));
-    let mut said = Vec::new();
-    for _ in 0..2 {
-        said.push(recording.complete(&request("hi"), &Deaf).await.unwrap());
-    }
-    let calls = fake.calls();
-    drop(fake);
+    let config = LlmConfig { record: Some(path.clone()), ..fake.config() };
+    let recorded = converse(&provider(&config)).await;
+    assert_eq!(fake.calls(), 6);
 
-    let text = std::fs::read_to_string(&file).unwrap();
-    assert_eq!(text.lines().count(), 3, "the fault is part of it");
+    let text = std::fs::read_to_string(&path).unwrap();
     assert!(!text.contains(FAKE_KEY) && !text.to_lowercase().contains("authorization"), "{text}");
-    let player = playing(&LlmConfig { api_key: None, ..config }, &file);
-    for said in &said {
-        let again = player.complete(&request("hi"), &Deaf).await.unwrap();
-        assert_eq!((&again.text, again.usage, again.requests), (&said.text, said.usage, said.requests));
-    }
-    // The last answer is played again and again; what was never asked has none.
-    assert_eq!(player.complete(&request("hi"), &Deaf).await.unwrap().text, "Second.");
-    let error = player.complete(&request("something else"), &Deaf).await.unwrap_err();
-    assert_eq!(error.kind, ModelErrorKind::BadRequest);
-    assert!(error.message.contains("talk.jsonl") && error.message.contains("something else"), "{error}");
-    assert_eq!(calls, 3);
-}
+    assert_eq!(text.lines().count(), 6);
+    let first: Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
+    assert_eq!(
+        (&first["request"]["path"], &first["response"]["status"]),
+        (&"/v1/chat/completions".into(), &200.into())
+    );
+    assert!(first["response"]["pieces"].as_array().unwrap().len() > 10);
 
-#[tokio::test]
-async fn a_real_conversation_is_run_again_offline() {
-    let file = Path::new(REAL);
-    if std::env::var_os("RECORD").is_some() {
-        let model = SmallModel::start();
-        std::fs::remove_file(file).ok();
-        let cassette = Arc::new(Cassette::record(file).unwrap());
-        let provider = OpenAiProvider::new(&model.config()).unwrap().with_cassette(cassette);
-        provider.complete(&request("What is the capital of France?"), &Deaf).await.unwrap();
-        let long = "word ".repeat(9_000);
-        provider.complete(&request(&long), &Deaf).await.unwrap_err();
-    }
-    // What the recording model was asked with; no server is there.
-    let config = LlmConfig {
-        base_url: Some("http://127.0.0.1:1/v1".to_owned()),
+    let base_url = fake.base_url();
+    drop(fake);
+    let replay = LlmConfig {
         api_key: None,
-        model: "smollm2-135m-instruct".to_owned(),
-        max_tokens: Some(48),
+        base_url: Some(base_url.clone()),
+        replay: Some(path.clone()),
         ..FakeModel::start().config()
     };
-    let provider = playing(&config, file);
-    let answer = provider.complete(&request("What is the capital of France?"), &Deaf).await.unwrap();
-    assert!(!answer.text.trim().is_empty());
-    assert!(answer.usage.prompt_tokens > 5 && !answer.usage.estimated, "{answer:?}");
-    assert_eq!(answer.model, "smollm2-135m-instruct");
-    let error = provider.complete(&request(&"word ".repeat(9_000)), &Deaf).await.unwrap_err();
-    assert_eq!(error.kind, ModelErrorKind::ContextTooLong);
-    assert!(error.context_limit.is_some(), "{error:?}");
+    assert_eq!(converse(&provider(&replay)).await, recorded);
+
+    // The last answer to a question is given again and again, and a new question has none.
+    let provider = provider(&replay);
+    for text in ["Grüße 👋", "Hi again.", "Hi again.", "Hi again."] {
+        let answer = provider.complete(&request("hi"), &Notes::default()).await.unwrap();
+        assert_eq!(answer.text, text);
+    }
+    let error = provider.complete(&request("something new"), &Notes::default()).await.unwrap_err();
+    assert_eq!((error.kind, error.requests), (ModelErrorKind::BadRequest, 0));
+    assert!(error.message.contains("no answer to this request is recorded"), "{error}");
+    assert!(error.message.contains("calls.jsonl") && error.message.contains("test-default"), "{error}");
+}
+
+#[tokio::test]
+async fn a_broken_answer_is_recorded_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("calls.jsonl");
+    let pieces = [Piece::text("Al"), Piece::text("pha")];
+    let broken =
+        Reply::stream(pieces.clone()).delivered(crate::support::fake_model::Delivery::CutAfterPieces(1));
+    let fake = FakeModel::scripted([broken, Reply::stream(pieces)]);
+    let play = async |cassette: Cassette| {
+        let provider = provider(&fake.config()).with_cassette(Arc::new(cassette));
+        let notes = Notes::default();
+        let answer = provider.complete(&request("hi"), &notes).await.unwrap();
+        (answer.text, answer.requests, notes.taken())
+    };
+    let recorded = play(Cassette::record(&path).unwrap()).await;
+    assert_eq!((recorded.0.as_str(), recorded.1), ("Alpha", 2));
+    assert_eq!(play(Cassette::replay(&path).unwrap()).await, recorded);
+    assert_eq!(fake.calls(), 2);
 }
 
 #[test]
-fn a_file_that_is_no_cassette_is_named_with_its_line() {
+fn what_is_no_recording_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("talk.jsonl");
-    std::fs::write(&file, "\n{\"path\": 1}\n").unwrap();
-    let error = format!("{:#}", Cassette::replay(&file).err().unwrap());
-    assert!(error.contains("line 2") && error.contains("talk.jsonl"), "{error}");
-    assert!(Cassette::replay(folder.path().join("nothing")).is_err());
+    let path = folder.path().join("calls.jsonl");
+    let refused = |path: &Path| format!("{:#}", Cassette::replay(path).unwrap_err());
+    assert!(refused(&path).contains("cannot read the recorded answers in"));
+    std::fs::write(&path, "\n{\"request\": 1}\n").unwrap();
+    assert!(refused(&path).contains("line 2 is no recorded exchange"), "{}", refused(&path));
+    assert!(Cassette::record(folder.path().join("no/such/folder")).is_err());
+}
+
+/// Recorded from the small model by a test in `small_model.rs` that is ignored else.
+#[tokio::test]
+async fn a_conversation_with_a_real_model_is_played_back() {
+    let path = super::small_model::committed();
+    let config = super::small_model::of_the_cassette("http://127.0.0.1:9/v1");
+    let provider = OpenAiProvider::new(&config).unwrap().with_retry(QUICK);
+    let provider = provider.with_cassette(Arc::new(Cassette::replay(path).unwrap()));
+    let told = super::small_model::tell(&provider).await;
+    assert!(told.iter().all(|answer| !answer.text.trim().is_empty()), "{told:?}");
+    assert!(told.iter().all(|answer| answer.model == "smollm2-135m-instruct" && !answer.usage.estimated));
+    assert!(told[0].text.contains("Paris"), "{}", told[0].text);
 }

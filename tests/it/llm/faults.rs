@@ -22,6 +22,7 @@ async fn broken_connections_are_told_from_bad_answers() {
         (Reply::raw(200, "text/html", "<html><title>Log in</title></html>"), BadAnswer),
         (Reply::raw(200, "application/json", ""), BadAnswer),
         (Reply::raw(200, "text/event-stream", "data: {}\n\n"), Connection),
+        (Reply::raw(200, "text/event-stream", "data: nonsense\n\n"), BadAnswer),
         (Reply::raw(200, "application/json", vec![0xff; 100]), BadAnswer),
         (Reply::answer("x").header("content-encoding", "gzip"), Connection),
         (Reply::raw(404, "text/plain", "404 page not found"), BadRequest),

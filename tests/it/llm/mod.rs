@@ -2,22 +2,31 @@
 
 mod cassettes;
 mod faults;
+mod ladder;
+mod openapi;
+mod pacing;
 mod requests;
+mod responses;
 mod retries;
-mod schema;
 mod small_model;
 mod streams;
+mod timeouts;
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use productforge::{
-    config::LlmConfig,
+    config::{LlmConfig, ProviderConfig},
     llm::{
-        ChatAnswer, ChatRequest, Deaf, ModelError, ModelProvider,
+        ChatAnswer, ChatRequest, Deaf, Listener, ModelError, ModelProvider, OutputSchema,
         openai::{OpenAiProvider, RetryPolicy},
+        pacing::Unpaced,
     },
-    model::ChatMessage,
+    model::{ChatMessage, ToolSpec},
 };
+use serde_json::json;
 
 use crate::support::fake_model::{FAKE_KEY, FakeModel};
 
@@ -31,6 +40,46 @@ const QUICK: RetryPolicy = RetryPolicy {
 
 fn provider(config: &LlmConfig) -> OpenAiProvider {
     OpenAiProvider::new(config).unwrap().with_retry(QUICK)
+}
+
+/// The client of a configured provider.
+fn configured(config: ProviderConfig) -> OpenAiProvider {
+    OpenAiProvider::from_config(config, Arc::new(Unpaced)).unwrap().with_retry(QUICK)
+}
+
+/// Writes down what it hears: texts, and `None` for a restart.
+#[derive(Default)]
+struct Notes(Mutex<Vec<Option<String>>>);
+
+impl Notes {
+    fn taken(&self) -> Vec<Option<String>> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Listener for Notes {
+    fn delta(&self, text: &str) {
+        self.0.lock().unwrap().push(Some(text.to_owned()));
+    }
+
+    fn restart(&self) {
+        self.0.lock().unwrap().push(None);
+    }
+}
+
+fn calculator() -> ToolSpec {
+    ToolSpec {
+        name: "calculator".to_owned(),
+        description: "Works out a sum.".to_owned(),
+        parameters: json!({"type": "object", "properties": {"sum": {"type": "string"}}, "required": ["sum"]}),
+    }
+}
+
+/// A form as providers accept it.
+fn color() -> Arc<OutputSchema> {
+    let schema = json!({"type": "object", "properties": {"color": {"type": "string"}},
+        "required": ["color"], "additionalProperties": false});
+    Arc::new(OutputSchema { name: "color".to_owned(), schema })
 }
 
 fn request(text: &str) -> ChatRequest {

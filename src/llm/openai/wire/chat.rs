@@ -1,74 +1,120 @@
-//! Chat completions: what every server speaks.
+//! `POST {base}/chat/completions`: what every server speaks.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::Question;
+use super::{Draft, Fault, Question, content, short, usage};
 use crate::{
-    llm::openai::quirks::Form,
-    model::{ChatMessage, MessageRole},
+    llm::openai::manners::{Manners, Rung},
+    model::{ChatMessage, MessageRole, ToolCall, ToolSpec},
 };
 
 /// The body of a request.
-pub(super) fn body(question: &Question<'_>) -> Value {
-    let request = question.request;
-    let messages: Vec<Value> = request.messages.iter().map(message).collect();
+pub(super) fn body(question: &Question<'_>, manners: &Manners) -> Value {
+    let messages: Vec<Value> = question.messages.iter().map(message).collect();
     let mut body = json!({"model": question.model, "messages": messages});
     if let Some(max) = question.max_tokens {
-        body[question.quirks.limit_field.as_str()] = max.into();
+        body[manners.limit.as_str()] = max.into();
     }
-    if !request.tools.is_empty() {
-        let tool = |tool: &crate::model::ToolSpec| {
-            json!({"type": "function", "function": {
-                "name": tool.name, "description": tool.description, "parameters": tool.parameters}})
-        };
-        body["tools"] = request.tools.iter().map(tool).collect();
+    if !question.tools.is_empty() {
+        body["tools"] = question.tools.iter().map(tool).collect();
     }
-    if let Some(form) = &request.schema {
-        match question.quirks.form {
-            Form::Schema => {
-                body["response_format"] = json!({"type": "json_schema",
-                    "json_schema": {"name": form.name, "strict": true, "schema": form.schema}});
-            }
-            Form::Object => body["response_format"] = json!({"type": "json_object"}),
-            Form::Prompt => {}
-        }
+    if let Some(format) = format(question, manners) {
+        body["response_format"] = format;
     }
-    if question.stream {
+    if manners.stream {
         body["stream"] = true.into();
-        if question.quirks.stream_options {
+        if manners.stream_options {
             body["stream_options"] = json!({"include_usage": true});
+            if manners.obfuscation {
+                body["stream_options"]["include_obfuscation"] = false.into();
+            }
         }
     }
     body
 }
 
 fn message(message: &ChatMessage) -> Value {
-    let content = &message.content;
-    match message.role {
-        MessageRole::System => json!({"role": "system", "content": content}),
-        MessageRole::User => json!({"role": "user", "content": content}),
-        MessageRole::Assistant if message.tool_calls.is_empty() => {
-            json!({"role": "assistant", "content": content})
+    let ChatMessage { role, content, tool_calls, tool_call_id } = message;
+    let mut json = json!({"role": role, "content": content});
+    if *role == MessageRole::Assistant && !tool_calls.is_empty() {
+        if content.is_empty() {
+            json["content"] = Value::Null;
         }
-        MessageRole::Assistant => {
-            let call = |call: &crate::model::ToolCall| {
-                json!({"id": call.id, "type": "function",
-                    "function": {"name": call.name, "arguments": arguments(&call.arguments)}})
-            };
-            let calls: Vec<Value> = message.tool_calls.iter().map(call).collect();
-            let content = if content.is_empty() { Value::Null } else { content.as_str().into() };
-            json!({"role": "assistant", "content": content, "tool_calls": calls})
+        json["tool_calls"] = tool_calls.iter().map(call).collect();
+    }
+    if *role == MessageRole::Tool {
+        json["tool_call_id"] = tool_call_id.as_deref().unwrap_or_default().into();
+    }
+    json
+}
+
+fn call(ToolCall { id, name, arguments }: &ToolCall) -> Value {
+    json!({"id": id, "type": "function", "function": {"name": name, "arguments": object(arguments)}})
+}
+
+/// Arguments as they are sent back: a tool without parameters may have been called with nothing at all,
+/// which no server takes.
+pub(super) fn object(arguments: &str) -> &str {
+    if arguments.trim().is_empty() { "{}" } else { arguments }
+}
+
+fn tool(ToolSpec { name, description, parameters }: &ToolSpec) -> Value {
+    let mut function = Map::new();
+    function.insert("name".to_owned(), name.as_str().into());
+    if !description.is_empty() {
+        function.insert("description".to_owned(), description.as_str().into());
+    }
+    function.insert("parameters".to_owned(), parameters.clone());
+    json!({"type": "function", "function": function})
+}
+
+fn format(question: &Question<'_>, manners: &Manners) -> Option<Value> {
+    let wanted = question.schema?;
+    match manners.rung {
+        Rung::Schema => {
+            let mut schema = json!({"name": wanted.name, "schema": wanted.schema});
+            if manners.strict {
+                schema["strict"] = true.into();
+            }
+            Some(json!({"type": "json_schema", "json_schema": schema}))
         }
-        MessageRole::Tool => json!({"role": "tool", "content": content,
-            "tool_call_id": message.tool_call_id.as_deref().unwrap_or_default()}),
+        Rung::Object => question.says_json().then(|| json!({"type": "json_object"})),
+        Rung::Nothing => None,
     }
 }
 
-/// Some servers parse what their model wrote when it comes back, and refuse what is no JSON.
-pub(super) fn arguments(written: &str) -> String {
-    match serde_json::from_str::<Value>(written) {
-        Ok(_) => written.to_owned(),
-        Err(_) if written.trim().is_empty() => "{}".to_owned(),
-        Err(_) => json!({"unreadable": written}).to_string(),
+/// Reads a completion that came as a whole. False: it has no choices.
+pub(super) fn read(value: &Value, draft: &mut Draft) -> Result<bool, Fault> {
+    let choice = &value["choices"][0];
+    if !choice.is_object() {
+        return Ok(false);
+    }
+    take_rest(value, draft);
+    draft.finish_reason = short(&choice["finish_reason"], 100);
+    let message = &choice["message"];
+    draft.push_text(&content(&message["content"]))?;
+    if draft.text.trim().is_empty() {
+        draft.text.clear();
+        draft.push_text(&content(&choice["text"]))?;
+    }
+    draft.push_refusal(&content(&message["refusal"]))?;
+    for call in message["tool_calls"].as_array().into_iter().flatten() {
+        draft.add_call(&call["id"], &call["function"]["name"], &call["function"]["arguments"])?;
+    }
+    let old = &message["function_call"];
+    if old.is_object() && !draft.has_calls() {
+        draft.add_call(&Value::Null, &old["name"], &old["arguments"])?;
+    }
+    Ok(true)
+}
+
+/// What stands beside the choices.
+pub(super) fn take_rest(value: &Value, draft: &mut Draft) {
+    if let Some(model) = short(&value["model"], 200) {
+        draft.model = Some(model);
+    }
+    for counts in [&value["usage"], &value["x_groq"]["usage"]] {
+        draft.usage = usage::read(counts).or(draft.usage);
+        draft.cost = usage::cost(counts).or(draft.cost);
     }
 }

@@ -1,119 +1,140 @@
-//! Responses: OpenAI's newer interface. Nothing is stored there; the whole conversation goes with each
-//! request, as with chat completions.
+//! `POST {base}/responses`: OpenAI's newer interface, of which some other servers speak a part.
 
 use serde_json::{Value, json};
 
-use super::{Question, chat};
+use super::{Draft, Fault, Question, chat::object, content, short, usage};
 use crate::{
-    llm::openai::quirks::Form,
-    model::{ChatMessage, MessageRole, ToolSpec},
+    llm::openai::manners::{Manners, Rung},
+    model::{ChatMessage, MessageRole, ToolCall, ToolSpec},
 };
 
-/// The body of a request.
-pub(super) fn body(question: &Question<'_>) -> Value {
-    let request = question.request;
-    let system: Vec<&str> = request
-        .messages
-        .iter()
-        .filter(|m| m.role == MessageRole::System)
-        .map(|m| m.content.as_str())
-        .collect();
-    let input: Vec<Value> = request.messages.iter().flat_map(items).collect();
-    let mut body = json!({"model": question.model, "input": input, "store": false});
-    if !system.is_empty() {
-        body["instructions"] = system.join("\n\n").into();
+/// The interface takes no smaller limit.
+const LEAST_OUTPUT: u32 = 16;
+
+/// The body of a request. Nothing is stored at the provider.
+pub(super) fn body(question: &Question<'_>, manners: &Manners) -> Value {
+    let system = |message: &&ChatMessage| message.role == MessageRole::System;
+    let instructions: Vec<&str> =
+        question.messages.iter().filter(system).map(|message| message.content.as_str()).collect();
+    let mut input: Vec<Value> =
+        question.messages.iter().filter(|message| !system(message)).flat_map(items).collect();
+    let mut body = json!({"model": question.model});
+    if input.is_empty() {
+        // Instructions alone are no question.
+        input.extend(instructions.iter().map(|text| message("system", text)));
+    } else if !instructions.is_empty() {
+        body["instructions"] = instructions.join("\n\n").into();
+    }
+    body["input"] = input.into();
+    if manners.store {
+        body["store"] = false.into();
     }
     if let Some(max) = question.max_tokens {
-        // The interface takes no less.
-        body["max_output_tokens"] = max.max(16).into();
+        body["max_output_tokens"] = max.max(LEAST_OUTPUT).into();
     }
-    if !request.tools.is_empty() {
-        let tool = |tool: &ToolSpec| {
-            json!({"type": "function", "name": tool.name, "description": tool.description,
-                "parameters": tool.parameters, "strict": false})
-        };
-        body["tools"] = request.tools.iter().map(tool).collect();
+    if !question.tools.is_empty() {
+        body["tools"] = question.tools.iter().map(tool).collect();
     }
-    if let Some(form) = &request.schema {
-        match question.quirks.form {
-            Form::Schema => {
-                body["text"] = json!({"format": {"type": "json_schema", "name": form.name, "strict": true,
-                    "schema": form.schema}});
-            }
-            Form::Object => body["text"] = json!({"format": {"type": "json_object"}}),
-            Form::Prompt => {}
-        }
+    if let Some(format) = format(question, manners) {
+        body["text"] = json!({"format": format});
     }
-    if question.stream {
+    if manners.stream {
         body["stream"] = true.into();
+        if manners.obfuscation {
+            body["stream_options"] = json!({"include_obfuscation": false});
+        }
     }
     body
 }
 
-/// The items that a message becomes.
-fn items(message: &ChatMessage) -> Vec<Value> {
-    let text = |role: &str| json!({"role": role, "content": message.content});
-    match message.role {
-        MessageRole::System => Vec::new(),
-        MessageRole::User => vec![text("user")],
+fn message(role: &str, text: &str) -> Value {
+    json!({"type": "message", "role": role, "content": text})
+}
+
+fn items(from: &ChatMessage) -> Vec<Value> {
+    match from.role {
+        MessageRole::System => vec![message("system", &from.content)],
+        MessageRole::User => vec![message("user", &from.content)],
         MessageRole::Assistant => {
-            let said = (!message.content.is_empty()).then(|| text("assistant"));
-            let calls = message.tool_calls.iter().map(|call| {
-                json!({"type": "function_call", "call_id": call.id, "name": call.name,
-                    "arguments": chat::arguments(&call.arguments)})
+            let text = (!from.content.is_empty()).then(|| message("assistant", &from.content));
+            let calls = from.tool_calls.iter().map(|ToolCall { id, name, arguments }| {
+                let arguments = object(arguments);
+                json!({"type": "function_call", "call_id": id, "name": name, "arguments": arguments})
             });
-            said.into_iter().chain(calls).collect()
+            text.into_iter().chain(calls).collect()
         }
-        MessageRole::Tool => vec![json!({"type": "function_call_output", "output": message.content,
-            "call_id": message.tool_call_id.as_deref().unwrap_or_default()})],
+        MessageRole::Tool => {
+            let id = from.tool_call_id.as_deref().unwrap_or_default();
+            vec![json!({"type": "function_call_output", "call_id": id, "output": from.content})]
+        }
     }
 }
 
-/// An answer in the form of a chat completion.
-pub(super) fn as_chat(value: &Value) -> Result<Value, String> {
-    let Some(output) = value["output"].as_array() else {
-        let quote = crate::llm::openai::text::one_line(&value.to_string(), 200);
-        return Err(format!("the provider's answer has no output: {quote}"));
-    };
-    let (mut text, mut refusal, mut calls) = (String::new(), String::new(), Vec::new());
+fn tool(ToolSpec { name, description, parameters }: &ToolSpec) -> Value {
+    // Strict is the default here, and tools of others have schemas that are not.
+    let mut tool = json!({"type": "function", "name": name, "parameters": parameters, "strict": false});
+    if !description.is_empty() {
+        tool["description"] = description.as_str().into();
+    }
+    tool
+}
+
+fn format(question: &Question<'_>, manners: &Manners) -> Option<Value> {
+    let wanted = question.schema?;
+    match manners.rung {
+        Rung::Schema => {
+            let mut format = json!({"type": "json_schema", "name": wanted.name, "schema": wanted.schema});
+            if manners.strict {
+                format["strict"] = true.into();
+            }
+            Some(format)
+        }
+        Rung::Object => question.says_json().then(|| json!({"type": "json_object"})),
+        Rung::Nothing => None,
+    }
+}
+
+/// Reads a response that came as a whole. False: it has no output.
+pub(super) fn read(value: &Value, draft: &mut Draft) -> Result<bool, Fault> {
+    let Some(output) = value["output"].as_array() else { return Ok(false) };
     for item in output {
         match item["type"].as_str() {
-            Some("message") => {
+            Some("message") | None => {
                 for part in item["content"].as_array().into_iter().flatten() {
-                    text.push_str(part["text"].as_str().unwrap_or_default());
-                    refusal.push_str(part["refusal"].as_str().unwrap_or_default());
+                    draft.push_refusal(&content(&part["refusal"]))?;
+                    draft.push_text(&content(&part["text"]))?;
+                }
+                if item["content"].is_string() {
+                    draft.push_text(&content(&item["content"]))?;
                 }
             }
-            Some("function_call") => calls.push(json!({"id": item["call_id"], "type": "function",
-                "function": {"name": item["name"], "arguments": item["arguments"]}})),
-            // Thoughts, and whatever there may be one day.
-            _ => {}
+            Some("function_call") => add_call(item, draft)?,
+            // Thoughts, and tools that run at the provider.
+            Some(_) => {}
         }
     }
-    let reason = match (value["status"].as_str(), value["incomplete_details"]["reason"].as_str()) {
-        (Some("incomplete"), Some("max_output_tokens")) => "length",
-        (Some("incomplete"), Some(other)) => other,
-        _ if !calls.is_empty() => "tool_calls",
-        _ => "stop",
-    };
-    let usage = &value["usage"];
-    let usage = match usage.is_object() {
-        true => json!({
-            "prompt_tokens": usage["input_tokens"],
-            "completion_tokens": usage["output_tokens"],
-            "total_tokens": usage["total_tokens"],
-            "prompt_tokens_details": usage["input_tokens_details"],
-            "completion_tokens_details": usage["output_tokens_details"],
-            "cost": usage["cost"],
-        }),
-        false => Value::Null,
-    };
-    Ok(json!({
-        "model": value["model"],
-        "choices": [{
-            "finish_reason": reason,
-            "message": {"role": "assistant", "content": text, "refusal": refusal, "tool_calls": calls},
-        }],
-        "usage": usage,
-    }))
+    end(value, draft);
+    Ok(true)
+}
+
+/// A tool call as an item of the output.
+pub(super) fn add_call(item: &Value, draft: &mut Draft) -> Result<(), Fault> {
+    let id = if item["call_id"].is_string() { &item["call_id"] } else { &item["id"] };
+    draft.add_call(id, &item["name"], &item["arguments"])
+}
+
+/// What a response says beside its output: who answered, what it took, how it ended.
+pub(super) fn end(value: &Value, draft: &mut Draft) {
+    if let Some(model) = short(&value["model"], 200) {
+        draft.model = Some(model);
+    }
+    draft.usage = usage::read(&value["usage"]).or(draft.usage);
+    draft.cost = usage::cost(&value["usage"]).or(draft.cost);
+    let reason = short(&value["incomplete_details"]["reason"], 100);
+    draft.finish_reason = reason.or_else(|| match value["status"].as_str() {
+        // In the words of chat completions.
+        Some("completed") | None if draft.has_calls() => Some("tool_calls".to_owned()),
+        Some("completed") | None => Some("stop".to_owned()),
+        Some(_) => short(&value["status"], 100),
+    });
 }

@@ -1,6 +1,9 @@
 //! One connection to the fake model: reads requests, writes answers and plays the faults.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -16,15 +19,29 @@ pub(super) async fn serve(mut stream: TcpStream, state: Arc<State>) {
     let mut unread = Vec::new();
     while let Some(ask) = read_request(&mut stream, &mut unread).await {
         let close = ask.header("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
-        let (reply, mut running) = state.begin(ask);
-        if !wait(&mut stream, &mut running, &reply).await {
-            state.note_hang_up();
-            return;
-        }
-        if !write(&mut stream, &reply, &state).await || close {
-            return;
+        let (reply, mut running) = state.begin(&ask);
+        let ended = match wait(&mut stream, &mut running, reply.delay, reply.held).await {
+            true => write(&mut stream, &mut running, &reply, &ask).await,
+            false => Ended::Gone,
+        };
+        match ended {
+            Ended::Well if !close => {}
+            Ended::Well | Ended::Closed => return,
+            Ended::Gone => {
+                state.note_hang_up();
+                return;
+            }
         }
     }
+}
+
+/// How an answer ended.
+enum Ended {
+    Well,
+    /// As the reply wanted it.
+    Closed,
+    /// The client went away.
+    Gone,
 }
 
 /// Reads one request; `None` when the client is done or talks no HTTP.
@@ -54,14 +71,14 @@ async fn read_request(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<As
     }
     let json = serde_json::from_slice(&unread[head_end..head_end + length]).unwrap_or_default();
     unread.drain(..head_end + length);
-    Some(Ask { method, path, headers, json, nth: 0, at: Instant::now() })
+    Some(Ask { method, path, headers, json, at: Instant::now() })
 }
 
-/// Waits as long as the reply asks for. False: the client has gone meanwhile.
-async fn wait(stream: &mut TcpStream, running: &mut Running, reply: &Reply) -> bool {
+/// Waits for a time and, if told so, for a release. False: the client has gone meanwhile.
+async fn wait(stream: &mut TcpStream, running: &mut Running, delay: Duration, held: bool) -> bool {
     let ready = async {
-        tokio::time::sleep(reply.delay).await;
-        if reply.held {
+        tokio::time::sleep(delay).await;
+        if held {
             running.released().await;
         }
     };
@@ -73,61 +90,62 @@ async fn wait(stream: &mut TcpStream, running: &mut Running, reply: &Reply) -> b
     }
 }
 
-/// Writes a reply piece by piece, the last of which ends the connection.
-async fn write_pieces(stream: &mut TcpStream, reply: &Reply, state: &State) -> bool {
-    let mut head = format!("HTTP/1.1 {} Fake\r\nconnection: close\r\n", reply.status);
-    for (name, value) in &reply.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    if stream.write_all(format!("{head}\r\n").as_bytes()).await.is_err() {
-        return false;
-    }
-    for (wait, piece) in &reply.pieces {
-        let mut byte = [0u8; 1];
-        // A client that waits for more sends nothing: readable means that it hung up.
-        let gone = tokio::select! {
-            () = tokio::time::sleep(*wait) => false,
-            read = stream.peek(&mut byte) => matches!(read, Ok(0) | Err(_)),
-        };
-        if gone {
-            state.note_hang_up();
-            return false;
-        }
-        if stream.write_all(piece).await.is_err() || stream.flush().await.is_err() {
-            return false;
-        }
-    }
-    if reply.delivery == Delivery::Reset {
-        let _ = stream.set_zero_linger();
-    }
-    false
-}
-
-/// Writes the reply. False: the connection is of no more use.
-async fn write(stream: &mut TcpStream, reply: &Reply, state: &State) -> bool {
-    if !reply.pieces.is_empty() {
-        return write_pieces(stream, reply, state).await;
-    }
-    let sent = match reply.delivery {
-        Delivery::Whole => reply.body.len(),
-        Delivery::CutAfter(n) | Delivery::ResetAfter(n) => n.min(reply.body.len()),
+async fn write(stream: &mut TcpStream, running: &mut Running, reply: &Reply, ask: &Ask) -> Ended {
+    let wire = reply.write(ask);
+    let mut bytes_left = match reply.delivery {
+        Delivery::CutAfter(n) | Delivery::ResetAfter(n) => n,
         Delivery::Reset => {
             let _ = stream.set_zero_linger();
-            return false;
+            return Ended::Closed;
         }
-        Delivery::Close => return false,
+        Delivery::Close => return Ended::Closed,
+        _ => usize::MAX,
     };
-    let mut bytes = reply.head().into_bytes();
-    bytes.extend_from_slice(&reply.body[..sent]);
-    let written = stream.write_all(&bytes).await.is_ok() && stream.flush().await.is_ok();
-    match reply.delivery {
-        Delivery::ResetAfter(_) => {
-            // Gives the client time to read the beginning: a reset throws away what is unread.
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            let _ = stream.set_zero_linger();
-            false
+    let pieces_left = match reply.delivery {
+        Delivery::CutAfterPieces(n) | Delivery::ResetAfterPieces(n) | Delivery::EndAfterPieces(n) => n,
+        _ => usize::MAX,
+    };
+    let mut out = wire.head.clone().into_bytes();
+    for (n, piece) in wire.pieces.iter().take(pieces_left).enumerate() {
+        let held = reply.held_after == Some(n);
+        let pause = if n == 0 { Duration::ZERO } else { reply.pause };
+        if (held || !pause.is_zero())
+            && !(flush(stream, &mut out).await && wait(stream, running, pause, held).await)
+        {
+            return Ended::Gone;
         }
-        Delivery::CutAfter(_) => false,
-        _ => written,
+        for bit in piece.chunks(reply.bits.unwrap_or(usize::MAX)) {
+            let sent = &bit[..bit.len().min(bytes_left)];
+            bytes_left -= sent.len();
+            if wire.chunked && !sent.is_empty() {
+                out.extend_from_slice(format!("{:x}\r\n", sent.len()).as_bytes());
+                out.extend_from_slice(sent);
+                out.extend_from_slice(b"\r\n");
+            } else {
+                out.extend_from_slice(sent);
+            }
+            // So that every bit is a packet of its own.
+            if reply.bits.is_some() && !flush(stream, &mut out).await {
+                return Ended::Gone;
+            }
+        }
     }
+    let ends = matches!(reply.delivery, Delivery::Whole | Delivery::EndAfterPieces(_));
+    if wire.chunked && ends {
+        out.extend_from_slice(b"0\r\n\r\n");
+    }
+    if !flush(stream, &mut out).await {
+        return Ended::Gone;
+    }
+    if matches!(reply.delivery, Delivery::ResetAfter(_) | Delivery::ResetAfterPieces(_)) {
+        // Gives the client time to read the beginning: a reset throws away what is unread.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let _ = stream.set_zero_linger();
+    }
+    if ends { Ended::Well } else { Ended::Closed }
+}
+
+async fn flush(stream: &mut TcpStream, out: &mut Vec<u8>) -> bool {
+    let bytes = std::mem::take(out);
+    stream.write_all(&bytes).await.is_ok() && stream.flush().await.is_ok()
 }

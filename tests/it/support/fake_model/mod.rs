@@ -1,26 +1,29 @@
-//! A model server on a free loopback port that answers as it is told: real HTTP, every fault.
+//! A model server on a free loopback port that answers as it is told: real HTTP, every fault. It speaks
+//! chat completions and responses, and streams where that is asked for.
 //!
 //! It runs on a thread of its own, so it works in any test, asynchronous or not, and it ends with the
 //! value. `FakeModel::review_chain()` plays all roles of the built-in workflow.
 
+mod answer;
 mod connection;
+mod limit;
 mod reply;
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     net::SocketAddr,
-    sync::{
-        Arc, Mutex, MutexGuard, RwLock,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
-use productforge::config::{LlmConfig, Secret};
+use productforge::config::{ApiStyle, LlmConfig, ModelTimeouts, ProviderConfig, Secret};
 use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 
+pub use answer::Piece;
 pub use reply::{Delivery, Reply};
+
+use limit::Limit;
 
 /// The key that `FakeModel::config` carries.
 pub const FAKE_KEY: &str = "sk-test-0123456789abcdef";
@@ -34,8 +37,6 @@ pub struct Ask {
     pub headers: Vec<(String, String)>,
     /// The body as JSON, null when it is none.
     pub json: Value,
-    /// Which request to this server it is; the first is 1.
-    pub nth: usize,
     /// When it had arrived.
     pub at: Instant,
 }
@@ -47,15 +48,25 @@ impl Ask {
 
     /// The texts of all messages, joined by blank lines.
     pub fn prompt(&self) -> String {
-        let messages = self.json["messages"].as_array().cloned().unwrap_or_default();
-        messages.iter().filter_map(|m| m["content"].as_str()).collect::<Vec<_>>().join("\n\n")
+        let instructions = self.json["instructions"].as_str().map(str::to_owned);
+        let messages = self.messages();
+        let contents = messages.iter().filter_map(|m| m["content"].as_str().map(str::to_owned));
+        instructions.into_iter().chain(contents).collect::<Vec<_>>().join("\n\n")
+    }
+
+    /// The messages of a chat completion, or the items of a response.
+    pub fn messages(&self) -> Vec<Value> {
+        let lists = [&self.json["messages"], &self.json["input"]];
+        lists.into_iter().filter_map(Value::as_array).flatten().cloned().collect()
     }
 
     /// Whether QA is asked: the instructions name the key and every verdict to choose from.
     pub fn asks_for_verdict(&self) -> bool {
-        let system =
-            self.json["messages"].as_array().and_then(|all| all.iter().find(|m| m["role"] == "system"));
-        let instructions = system.and_then(|m| m["content"].as_str()).unwrap_or_default().to_lowercase();
+        let messages = self.messages();
+        let system = messages.iter().find(|m| m["role"] == "system").map(|m| &m["content"]);
+        let instructions =
+            system.or(self.json.get("instructions")).and_then(Value::as_str).unwrap_or_default();
+        let instructions = instructions.to_lowercase();
         ["verdict", "approve", "revise", "reject"].iter().all(|word| instructions.contains(word))
     }
 
@@ -82,8 +93,9 @@ type Rule = Box<dyn Fn(&Ask, usize) -> Reply + Send + Sync>;
 
 struct State {
     queue: Mutex<VecDeque<Reply>>,
-    rule: RwLock<Rule>,
+    rule: Rule,
     tally: Mutex<Tally>,
+    limit: Mutex<Option<Limit>>,
     /// How often `release` was called.
     releases: watch::Sender<u64>,
 }
@@ -114,22 +126,21 @@ impl State {
     }
 
     /// Records a request and finds its answer.
-    fn begin(self: &Arc<Self>, mut ask: Ask) -> (Reply, Running) {
+    fn begin(self: &Arc<Self>, ask: &Ask) -> (Reply, Running) {
         let releases = self.releases.subscribe();
         let verdicts = {
             let mut tally = self.tally();
             tally.in_flight += 1;
             tally.most_in_flight = tally.most_in_flight.max(tally.in_flight);
-            ask.nth = tally.asks.len() + 1;
             tally.asks.push(ask.clone());
             let before = tally.verdicts;
             tally.verdicts += usize::from(ask.asks_for_verdict());
             before
         };
-        let scripted = self.queue.lock().unwrap().pop_front();
         let running = Running { state: self.clone(), releases };
-        let reply = scripted.unwrap_or_else(|| (self.rule.read().unwrap())(&ask, verdicts));
-        (reply.formed_for(&ask), running)
+        let refused = self.limit.lock().unwrap().as_mut().and_then(|limit| limit.refuse(ask.at));
+        let reply = refused.or_else(|| self.queue.lock().unwrap().pop_front());
+        (reply.unwrap_or_else(|| (self.rule)(ask, verdicts)), running)
     }
 
     fn note_hang_up(&self) {
@@ -162,8 +173,9 @@ impl FakeModel {
     pub fn by(rule: impl Fn(&Ask, usize) -> Reply + Send + Sync + 'static) -> Self {
         let state = Arc::new(State {
             queue: Mutex::default(),
-            rule: RwLock::new(Box::new(rule)),
+            rule: Box::new(rule),
             tally: Mutex::default(),
+            limit: Mutex::default(),
             releases: watch::Sender::new(0),
         });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -208,29 +220,16 @@ impl FakeModel {
         })
     }
 
-    /// Answers by another rule from now on.
-    pub fn by_from_now_on(&self, rule: impl Fn(&Ask, usize) -> Reply + Send + Sync + 'static) {
-        *self.state.rule.write().unwrap() = Box::new(rule);
+    /// Lets so many requests through in every span of time and refuses the others, whatever else it would
+    /// answer.
+    pub fn limited(self, most: usize, window: Duration) -> Self {
+        *self.state.limit.lock().unwrap() = Some(Limit::new(most, window));
+        self
     }
 
-    /// Answers at most so many requests in any second, and refuses the others with the time that they have
-    /// to wait; counts those in `refused`.
-    pub fn limited(per_second: usize, takes: Duration, refused: Arc<AtomicUsize>) -> Self {
-        let window: Mutex<VecDeque<Instant>> = Mutex::default();
-        Self::by(move |ask, _| {
-            let mut window = window.lock().unwrap();
-            let second = Duration::from_secs(1);
-            while window.front().is_some_and(|first| ask.at - *first >= second) {
-                window.pop_front();
-            }
-            if window.len() < per_second {
-                window.push_back(ask.at);
-                return Reply::answer("done").after(takes);
-            }
-            refused.fetch_add(1, Ordering::Relaxed);
-            let wait = second - (ask.at - window[0]);
-            Reply::rate_limited().header("retry-after-ms", &(wait.as_millis() + 1).to_string())
-        })
+    /// How many requests went over that limit.
+    pub fn refused(&self) -> usize {
+        self.state.limit.lock().unwrap().as_ref().map_or(0, |limit| limit.refused)
     }
 
     /// Queues a reply; queued replies come before everything else.
@@ -242,7 +241,25 @@ impl FakeModel {
         format!("http://{}/v1", self.address)
     }
 
-    /// A configuration that leads here, with a key and a short timeout.
+    /// A configured provider that leads here, with a key and a short timeout.
+    pub fn provider(&self, name: &str) -> ProviderConfig {
+        ProviderConfig {
+            name: name.to_owned(),
+            base_url: self.base_url(),
+            key: Some(Secret::new(FAKE_KEY)),
+            api: ApiStyle::Chat,
+            model: "test-default".to_owned(),
+            headers: Vec::new(),
+            max_tokens: None,
+            stream: true,
+            timeouts: ModelTimeouts { total: Duration::from_secs(10), ..ModelTimeouts::default() },
+            requests_per_minute: None,
+            concurrency: None,
+            prices: BTreeMap::new(),
+        }
+    }
+
+    /// The same as the `OPENAI_*` variables would have it.
     pub fn config(&self) -> LlmConfig {
         LlmConfig {
             api_key: Some(Secret::new(FAKE_KEY)),

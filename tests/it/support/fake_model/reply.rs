@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::{
+    Ask,
+    answer::{Answer, Piece},
+};
+
 /// How the bytes of an answer leave the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
@@ -13,10 +18,25 @@ pub enum Delivery {
     CutAfter(usize),
     /// So many bytes of the body, then the connection is reset.
     ResetAfter(usize),
+    /// So many pieces of a stream, then the connection is closed.
+    CutAfterPieces(usize),
+    /// So many pieces of a stream, then the connection is reset.
+    ResetAfterPieces(usize),
+    /// So many pieces of a stream, then the body ends as if that were all.
+    EndAfterPieces(usize),
     /// Nothing: the connection is reset instead of an answer.
     Reset,
     /// Nothing: the connection is closed instead of an answer.
     Close,
+}
+
+/// Whether an answer is a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// If the request asks for it.
+    AsAsked,
+    Stream,
+    Whole,
 }
 
 /// One scripted answer.
@@ -24,35 +44,51 @@ pub enum Delivery {
 pub struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
+    /// The body as it is; nothing when there is an answer to be written as the request wants it.
     pub body: Vec<u8>,
+    pub answer: Option<Answer>,
     pub delivery: Delivery,
     /// How long the server thinks before it answers.
     pub delay: Duration,
+    /// How long it thinks between two pieces of a stream.
+    pub pause: Duration,
+    /// The most bytes that are sent at once.
+    pub bits: Option<usize>,
     /// Whether the answer waits until `FakeModel::release` is called.
     pub held: bool,
-    /// What is sent instead of the body, each piece after its wait; then the connection is closed.
-    pub pieces: Vec<(Duration, Vec<u8>)>,
+    /// After how many pieces of a stream it waits for that.
+    pub held_after: Option<usize>,
+    shape: Shape,
+}
+
+/// A reply as it goes over the wire.
+pub(super) struct Wire {
+    pub head: String,
+    /// Whether the pieces go out as chunks of HTTP; else the length is announced.
+    pub chunked: bool,
+    pub pieces: Vec<Vec<u8>>,
 }
 
 impl Reply {
-    /// A completion as OpenAI writes it.
+    /// A completion, as a stream if the request asks for one.
     pub fn answer(text: &str) -> Self {
-        Self::completion(json!({"role": "assistant", "content": text, "refusal": null}), "stop")
+        Self::stream([Piece::text(text)])
+    }
+
+    /// The same in pieces.
+    pub fn stream(pieces: impl IntoIterator<Item = Piece>) -> Self {
+        let pieces: Vec<Piece> = pieces.into_iter().collect();
+        let calls = pieces.iter().any(|piece| matches!(piece, Piece::Call { .. }));
+        Self::of(Answer::new(pieces, if calls { "tool_calls" } else { "stop" }))
     }
 
     /// A completion with any message and any reason to stop.
     pub fn completion(message: Value, finish_reason: &str) -> Self {
-        Self::json(
-            200,
-            json!({
-                "id": "chatcmpl-fake",
-                "object": "chat.completion",
-                "created": 1_790_000_000,
-                "model": "fake-model-1",
-                "choices": [{"index": 0, "message": message, "logprobs": null, "finish_reason": finish_reason}],
-                "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18},
-            }),
-        )
+        Self::of(Answer::from_message(&message, finish_reason))
+    }
+
+    fn of(answer: Answer) -> Self {
+        Self { answer: Some(answer), ..Self::raw(200, "application/json", "") }
     }
 
     /// Any JSON with any status.
@@ -76,85 +112,15 @@ impl Reply {
             status,
             headers: vec![("content-type".to_owned(), content_type.to_owned())],
             body: body.into(),
+            answer: None,
             delivery: Delivery::Whole,
             delay: Duration::ZERO,
+            pause: Duration::ZERO,
+            bits: None,
             held: false,
-            pieces: Vec::new(),
+            held_after: None,
+            shape: Shape::AsAsked,
         }
-    }
-
-    /// Asks for tools: names and arguments.
-    pub fn tools(calls: &[(&str, Value)]) -> Self {
-        let call = |(n, (name, arguments)): (usize, &(&str, Value))| {
-            json!({"id": format!("call_{n}"), "type": "function",
-                "function": {"name": name, "arguments": arguments.to_string()}})
-        };
-        let calls: Vec<Value> = calls.iter().enumerate().map(call).collect();
-        Self::completion(
-            json!({"role": "assistant", "content": null, "refusal": null, "tool_calls": calls}),
-            "tool_calls",
-        )
-    }
-
-    /// A stream of these frames, each after its wait. Nothing is added to them.
-    pub fn stream(frames: impl IntoIterator<Item = (Duration, String)>) -> Self {
-        let pieces = frames.into_iter().map(|(wait, frame)| (wait, frame.into_bytes()));
-        Self { pieces: pieces.collect(), ..Self::raw(200, "text/event-stream", "") }
-    }
-
-    /// One frame of a stream with a piece of the text.
-    pub fn delta(text: &str) -> String {
-        Self::chunk(json!({"content": text}), None, None)
-    }
-
-    /// One frame of a stream of chat completions.
-    pub fn chunk(delta: Value, finish_reason: Option<&str>, usage: Option<&Value>) -> String {
-        let choices = match usage {
-            None => json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason}]),
-            Some(_) => json!([]),
-        };
-        let frame = json!({"id": "chatcmpl-fake", "object": "chat.completion.chunk", "created": 1_790_000_000,
-            "model": "fake-model-1", "choices": choices, "usage": usage});
-        format!("data: {frame}\n\n")
-    }
-
-    /// The same answer as a stream, where one was asked for and it is a completion.
-    pub(super) fn formed_for(mut self, ask: &super::Ask) -> Self {
-        let Ok(body) = serde_json::from_slice::<Value>(&self.body) else { return self };
-        let message = &body["choices"][0]["message"];
-        // Only what this file makes: odd bodies are sent as they are.
-        let is_ours = body["object"] == "chat.completion"
-            && self.headers.iter().any(|(_, value)| value == "application/json");
-        let is_completion =
-            self.status == 200 && is_ours && message.is_object() && body.get("error").is_none();
-        if ask.json["stream"] != true || !is_completion || !self.pieces.is_empty() {
-            return self;
-        }
-        let mut frames = vec![Self::chunk(json!({"role": "assistant", "content": ""}), None, None)];
-        if let Some(text) = message["content"].as_str() {
-            let characters: Vec<char> = text.chars().collect();
-            frames.extend(characters.chunks(7).map(|part| Self::delta(&part.iter().collect::<String>())));
-        }
-        if let Some(refusal) = message["refusal"].as_str() {
-            frames.push(Self::chunk(json!({"refusal": refusal}), None, None));
-        }
-        for (n, call) in message["tool_calls"].as_array().into_iter().flatten().enumerate() {
-            let mut call = call.clone();
-            call["index"] = n.into();
-            frames.push(Self::chunk(json!({"tool_calls": [call]}), None, None));
-        }
-        frames.push(Self::chunk(json!({}), body["choices"][0]["finish_reason"].as_str(), None));
-        if ask.json["stream_options"]["include_usage"] == true && body["usage"].is_object() {
-            frames.push(Self::chunk(json!({}), None, Some(&body["usage"])));
-        }
-        frames.push("data: [DONE]\n\n".to_owned());
-        self.body = frames.concat().into_bytes();
-        for (name, value) in &mut self.headers {
-            if name == "content-type" {
-                *value = "text/event-stream".to_owned();
-            }
-        }
-        self
     }
 
     /// No answer: the connection is reset.
@@ -172,8 +138,25 @@ impl Reply {
         self
     }
 
+    pub fn content_type(mut self, value: &str) -> Self {
+        self.headers[0].1 = value.to_owned();
+        self
+    }
+
     pub fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;
+        self
+    }
+
+    /// Waits before every piece of a stream but the first.
+    pub fn every(mut self, pause: Duration) -> Self {
+        self.pause = pause;
+        self
+    }
+
+    /// Sends at most so many bytes at once.
+    pub fn in_bits(mut self, bits: usize) -> Self {
+        self.bits = Some(bits);
         self
     }
 
@@ -183,12 +166,79 @@ impl Reply {
         self
     }
 
-    /// The status line and the headers; the length that they announce is always that of the whole body.
-    pub(super) fn head(&self) -> String {
-        let mut head = format!("HTTP/1.1 {} Fake\r\ncontent-length: {}\r\n", self.status, self.body.len());
+    /// Keeps back what follows so many pieces of a stream until `FakeModel::release`.
+    pub fn held_after(mut self, pieces: usize) -> Self {
+        self.held_after = Some(pieces);
+        self
+    }
+
+    /// A stream although none was asked for.
+    pub fn streamed(mut self) -> Self {
+        self.shape = Shape::Stream;
+        self
+    }
+
+    /// No stream although one was asked for.
+    pub fn whole(mut self) -> Self {
+        self.shape = Shape::Whole;
+        self
+    }
+
+    /// A stream that does not end with its mark.
+    pub fn without_done(self) -> Self {
+        self.altered(|answer| answer.done = false)
+    }
+
+    /// An answer that does not say why it ends.
+    pub fn without_finish(self) -> Self {
+        self.altered(|answer| answer.finish = None)
+    }
+
+    pub fn finish(self, reason: &str) -> Self {
+        self.altered(|answer| answer.finish = Some(reason.to_owned()))
+    }
+
+    pub fn usage(self, usage: Option<(u64, u64)>) -> Self {
+        self.altered(|answer| answer.usage = usage)
+    }
+
+    fn altered(mut self, alter: impl FnOnce(&mut Answer)) -> Self {
+        if let Some(answer) = &mut self.answer {
+            alter(answer);
+        }
+        self
+    }
+
+    /// Writes the reply as the request wants it.
+    pub(super) fn write(&self, ask: &Ask) -> Wire {
+        let streams = match self.shape {
+            Shape::AsAsked => ask.json["stream"] == true,
+            Shape::Stream => true,
+            Shape::Whole => false,
+        };
+        let responses = ask.path.split('?').next().is_some_and(|path| path.ends_with("/responses"));
+        let with_usage = ask.json["stream_options"]["include_usage"] == true;
+        let (chunked, pieces) = match &self.answer {
+            None => (false, vec![self.body.clone()]),
+            Some(answer) if !streams => {
+                let body = if responses { answer.response() } else { answer.chat() };
+                (false, vec![body.to_string().into_bytes()])
+            }
+            Some(answer) => {
+                let units = if responses { answer.response_stream() } else { answer.chat_stream(with_usage) };
+                (true, units.into_iter().map(String::into_bytes).collect())
+            }
+        };
+        let length = match chunked {
+            true => "transfer-encoding: chunked".to_owned(),
+            false => format!("content-length: {}", pieces.iter().map(Vec::len).sum::<usize>()),
+        };
+        let mut head = format!("HTTP/1.1 {} Fake\r\n{length}\r\n", self.status);
         for (name, value) in &self.headers {
+            // Unless a test wants another one.
+            let value = if chunked && value == "application/json" { "text/event-stream" } else { value };
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        head + "\r\n"
+        Wire { head: head + "\r\n", chunked, pieces }
     }
 }
