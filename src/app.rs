@@ -76,6 +76,12 @@ impl App {
         Self { config: Arc::new(config), services, store }
     }
 
+    /// Lets go of what it holds: programs of MCP servers, files, connections.
+    pub async fn close(&self) {
+        self.services.execution.foundation().tools.stop().await;
+        self.store.close().await;
+    }
+
     /// Starts a worker in this process, with the configured number of slots.
     pub fn start_worker(&self) -> WorkerHandle {
         let options = WorkerOptions {

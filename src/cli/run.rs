@@ -123,7 +123,7 @@ async fn work(config: Config, new: NewWorkflow, json: bool) -> Result<ExitCode, 
             Ok(ExitCode::from(INTERRUPTED))
         }
     };
-    app.store.close().await;
+    app.close().await;
     code
 }
 

@@ -100,7 +100,7 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
         }
     };
     tokio::join!(stop_server(&stopper, at_once.clone()), stop_worker);
-    app.store.close().await;
+    app.close().await;
     log::info!("stopped");
     Ok(())
 }

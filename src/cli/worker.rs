@@ -61,6 +61,6 @@ async fn work(config: Config) -> anyhow::Result<()> {
     let signal = signals.next().await;
     log::info!("{signal}: stopping; a second signal stops at once");
     worker.stop(drain, signals.again()).await;
-    app.store.close().await;
+    app.close().await;
     Ok(())
 }

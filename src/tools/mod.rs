@@ -26,6 +26,7 @@ use crate::model::ToolSpec;
 pub use calculator::Calculator;
 pub use current_time::CurrentTime;
 pub use error::{ToolError, UnknownTools};
+pub use mcp::Patience;
 pub use registry::Registry;
 pub use toolbox::{MAX_OUTPUT_CHARS, Toolbox, Unavailable};
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use futures_util::future::join_all;
 
 use super::{
-    Calculator, CurrentTime, Tool, Toolbox, Unavailable, UnknownTools,
+    Calculator, CurrentTime, Patience, Tool, Toolbox, Unavailable, UnknownTools,
     mcp::{McpServer, McpTool},
 };
 use crate::{clock::Clock, config::McpConfig};
@@ -26,9 +26,15 @@ enum Named<'a> {
 impl Registry {
     /// The built-in tools, and those of MCP servers. Nobody is connected to yet.
     pub fn new(clock: Arc<dyn Clock>, servers: Vec<McpConfig>) -> Self {
+        Self::with_patience(clock, servers, Patience::default())
+    }
+
+    /// The same with more or less patience with the servers.
+    pub fn with_patience(clock: Arc<dyn Clock>, servers: Vec<McpConfig>, patience: Patience) -> Self {
+        let server = |config| Arc::new(McpServer::new(config, patience));
         Self {
             built_in: vec![Arc::new(Calculator::new()), Arc::new(CurrentTime::new(clock))],
-            servers: servers.into_iter().map(|config| Arc::new(McpServer::new(config))).collect(),
+            servers: servers.into_iter().map(server).collect(),
         }
     }
 

@@ -19,6 +19,9 @@ use crate::config::{Secret, inherited_environment};
 /// How long a server may take to end of itself, once when its input is closed and once when it is told to.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// How long the end of a process may take after it has closed its pipes.
+const LAST_BREATH: Duration = Duration::from_secs(2);
+
 /// The most of a line on standard error that is kept, in bytes while it is read and in characters after.
 const MAX_LINE: usize = 16 << 10;
 const MAX_LINE_SHOWN: usize = 2_000;
@@ -79,6 +82,11 @@ impl Server {
         Some(status)
     }
 
+    /// How it ended, of one that has closed its pipes: what follows at once, if it is the end.
+    pub(super) async fn end_at_once(&mut self) -> Option<ExitStatus> {
+        timeout(LAST_BREATH, self.child.wait()).await.ok().and_then(Result::ok)
+    }
+
     /// Ends it, its input being closed: it is waited for, told, and killed.
     pub(super) async fn stop(&mut self) {
         if timeout(GRACE, self.child.wait()).await.is_err() {
@@ -100,11 +108,11 @@ impl Server {
 
     /// How it ended and what it said last, of a server that never got to work.
     pub(super) async fn obituary(&mut self) -> String {
-        let status = timeout(Duration::from_millis(500), self.child.wait()).await.ok().and_then(Result::ok);
+        let status = self.end_at_once().await;
         self.kill().await;
         if let Some(stderr) = self.stderr.take() {
             // What it wrote is in the pipe by now; a grandchild of another group may hold that open.
-            let _ = timeout(Duration::from_millis(500), stderr).await;
+            let _ = timeout(LAST_BREATH, stderr).await;
         }
         let mut text = status.map(|status| format!("it ended with {status}")).unwrap_or_default();
         let said = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);

@@ -40,9 +40,6 @@ const MAX_MESSAGE: usize = 8 << 20;
 const MAX_PAGES: usize = 50;
 const MAX_TOOLS: usize = 500;
 
-/// How long a server that did not answer in time may take to say that it lives.
-const PING_LIMIT: Duration = Duration::from_secs(5);
-
 /// How long the farewell may take, before a child is stopped.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -124,19 +121,32 @@ impl Connection {
         self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Why it cannot be used any more, if so.
-    pub(super) async fn fault(&self) -> Option<String> {
+    /// Why it cannot be used any more, if so; one that was too slow has so long to say that it lives.
+    pub(super) async fn fault(&self, ping_limit: Duration) -> Option<String> {
         // Asked of the system and not of the pipe: a child that was killed a moment ago has not been missed yet.
         if let Some(status) = self.child().as_mut().and_then(Server::ended) {
             return Some(format!("it ended with {status}"));
         }
         if self.broken.load(Ordering::Acquire) || self.peer.is_transport_closed() {
-            return Some("the connection was lost".to_owned());
+            // The pipes of a child that dies are closed a moment before it can be asked how it ended.
+            let child = self.child().take();
+            let ended = match child {
+                Some(mut child) => {
+                    let ended = child.end_at_once().await;
+                    *self.child() = Some(child);
+                    ended
+                }
+                None => None,
+            };
+            return Some(match ended {
+                Some(status) => format!("it ended with {status}"),
+                None => "the connection was lost".to_owned(),
+            });
         }
         // One that is busy with calls of others has an excuse.
         if self.suspect.load(Ordering::Acquire) && self.calls.load(Ordering::Acquire) == 0 {
             let ping = self.peer.send_request(ClientRequest::PingRequest(PingRequest::default()));
-            match timeout(PING_LIMIT, ping).await {
+            match timeout(ping_limit, ping).await {
                 // An error is an answer too.
                 Ok(Ok(_) | Err(ServiceError::McpError(_))) => self.suspect.store(false, Ordering::Release),
                 _ => return Some("it answers no more".to_owned()),

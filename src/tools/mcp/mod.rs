@@ -15,5 +15,22 @@ mod results;
 mod server;
 mod tool;
 
+use std::time::Duration;
+
 pub(super) use server::McpServer;
 pub(super) use tool::McpTool;
+
+/// How long servers may take with what is not a call of a tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Until a server can be used, and until it has listed its tools.
+    pub start: Duration,
+    /// Until one that did not answer in time says that it lives.
+    pub ping: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { start: Duration::from_secs(10), ping: Duration::from_secs(5) }
+    }
+}

@@ -14,14 +14,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    Patience,
     connection::{Connection, causes},
     redact::Redactor,
     results,
 };
 use crate::{config::McpConfig, tools::ToolError};
-
-/// How long a server may take until it can be used.
-pub(super) const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long a server that fails again is left alone: twice as long every time, up to the second.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -30,6 +28,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A configured server.
 pub(in crate::tools) struct McpServer {
     config: McpConfig,
+    patience: Patience,
     redactor: Arc<Redactor>,
     state: Mutex<State>,
     /// What it listed last; kept beyond the connection.
@@ -63,10 +62,11 @@ fn pause(failures: u32) -> Option<Duration> {
 }
 
 impl McpServer {
-    pub(in crate::tools) fn new(config: McpConfig) -> Self {
+    pub(in crate::tools) fn new(config: McpConfig, patience: Patience) -> Self {
         Self {
             redactor: Arc::new(Redactor::new(&config)),
             config,
+            patience,
             state: Mutex::default(),
             listed: RwLock::default(),
             stopped: CancellationToken::new(),
@@ -84,7 +84,7 @@ impl McpServer {
 
     /// How long a call may take, with all that may have to come before it.
     pub(super) fn time_limit(&self) -> Duration {
-        self.config.timeout + START_LIMIT
+        self.config.timeout + self.patience.start
     }
 
     /// The tools that agents may be given. Of a server that is away, those that it had.
@@ -107,7 +107,7 @@ impl McpServer {
     }
 
     async fn list(&self, connection: &Connection) -> Result<Arc<Vec<Listed>>, String> {
-        let listed = timeout(START_LIMIT, connection.list())
+        let listed = timeout(self.patience.start, connection.list())
             .await
             .map_err(|_| "it did not list its tools in time".to_owned())?
             .map_err(|error| self.explained(&error))?;
@@ -152,7 +152,9 @@ impl McpServer {
             return Err(ToolError::Unavailable(format!("the MCP server {} is being stopped", self.name())));
         }
         if let Some(connection) = &state.connection {
-            let Some(fault) = connection.fault().await else { return Ok(Arc::clone(connection)) };
+            let Some(fault) = connection.fault(self.patience.ping).await else {
+                return Ok(Arc::clone(connection));
+            };
             log::warn!(server = self.name(); "MCP server lost: {fault}");
             connection.drop_now().await;
             state.connection = None;
@@ -162,8 +164,8 @@ impl McpServer {
             return Err(self.unreachable(&state.reason, Some(wait)));
         }
         let opened = tokio::select! {
-            opened = timeout(START_LIMIT, self.open()) => {
-                opened.unwrap_or_else(|_| Err(format!("it did not come up within {} s", START_LIMIT.as_secs())))
+            opened = timeout(self.patience.start, self.open()) => {
+                opened.unwrap_or_else(|_| Err(format!("it did not come up within {} s", self.patience.start.as_secs_f32())))
             }
             () = self.stopped.cancelled() => Err("it is being stopped".to_owned()),
         };

@@ -1,9 +1,6 @@
 //! Two processes and one provider that lets only so much through.
 
-use std::{
-    sync::{Arc, atomic::AtomicUsize, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use productforge::{
     app::App,
@@ -16,7 +13,7 @@ use productforge::{
 };
 
 use crate::support::{
-    fake_model::FakeModel,
+    fake_model::{FakeModel, Reply},
     process::{Process, folder},
     redis_server::RedisServer,
     scripted::chain,
@@ -31,8 +28,8 @@ const PER_SECOND: usize = 50;
 #[tokio::test]
 async fn a_thousand_jobs_of_two_processes_get_through_a_provider_of_fifty_a_second() {
     let redis = RedisServer::start();
-    let refused = Arc::new(AtomicUsize::new(0));
-    let model = FakeModel::limited(PER_SECOND, Duration::from_millis(40), refused.clone());
+    let model = FakeModel::by(|_, _| Reply::answer("done").after(Duration::from_millis(40)))
+        .limited(PER_SECOND, Duration::from_secs(1));
     let store: Arc<dyn Store> =
         Arc::new(RedisStore::open(RedisOptions { url: redis.url(), prefix: String::new() }).unwrap());
     let app: App = world_on(store.clone(), &[], chain(|_| "approve"));
@@ -59,7 +56,7 @@ async fn a_thousand_jobs_of_two_processes_get_through_a_provider_of_fifty_a_seco
         assert_eq!(job.failures(), 0, "{job:?}");
         attempts += job.attempts.len();
     }
-    let wasted = refused.load(Ordering::Relaxed);
+    let wasted = model.refused();
     assert_eq!(model.calls(), JOBS + wasted);
     assert!(wasted * 100 < JOBS * 5, "{wasted} calls of {} were refused", model.calls());
     let asks = model.requests();

@@ -10,7 +10,7 @@ use productforge::{
     clock::SystemClock,
     config::{McpConfig, McpTransport, Secret},
     model::{ToolCall, ToolOutput},
-    tools::{Registry, Toolbox},
+    tools::{Patience, Registry, Toolbox},
 };
 use serde_json::Value;
 
@@ -41,8 +41,15 @@ fn impatient(config: McpConfig) -> McpConfig {
     McpConfig { timeout: Duration::from_millis(300), ..config }
 }
 
+/// A machine that has much else to do is no server that hangs.
+const PATIENCE: Patience = Patience { start: Duration::from_secs(60), ping: Duration::from_secs(60) };
+
 fn registry(config: McpConfig) -> Registry {
-    Registry::new(Arc::new(SystemClock), vec![config])
+    patient_registry(config, PATIENCE)
+}
+
+fn patient_registry(config: McpConfig, patience: Patience) -> Registry {
+    Registry::with_patience(Arc::new(SystemClock), vec![config], patience)
 }
 
 async fn toolbox(registry: &Registry, names: &[&str]) -> Toolbox {
@@ -67,6 +74,15 @@ async fn said(toolbox: &Toolbox, name: &str, arguments: Value) -> String {
     let output = call(toolbox, name, arguments).await;
     assert!(!output.failed, "{output:?}");
     output.content
+}
+
+/// Calls a tool until it succeeds, of a server that needs time for that.
+async fn said_at_last(toolbox: &Toolbox, name: &str, arguments: Value) -> String {
+    until(&format!("{name} succeeds"), || async {
+        let output = call(toolbox, name, arguments.clone()).await;
+        (!output.failed).then_some(output.content)
+    })
+    .await
 }
 
 /// Calls a tool that has to fail.

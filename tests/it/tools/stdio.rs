@@ -103,11 +103,7 @@ async fn a_server_that_dies_every_time_is_left_alone_for_a_while() {
     assert!(why.contains("it ended with exit status: 3; it is tried again in 1 s"), "{why}");
     // The tools stay those that it had.
     assert_eq!(names(&super::toolbox(&registry, &["mcp:py/echo"]).await), ["py__echo"]);
-    let back = until("the server is tried again", || async {
-        let output = call(&toolbox, "py__echo", json!({"text": "back"})).await;
-        (!output.failed).then_some(output.content)
-    });
-    assert_eq!(back.await, "back");
+    assert_eq!(said_at_last(&toolbox, "py__echo", json!({"text": "back"})).await, "back");
     registry.stop().await;
 }
 
@@ -115,22 +111,23 @@ async fn a_server_that_dies_every_time_is_left_alone_for_a_while() {
 async fn a_slow_tool_is_given_up_and_the_server_goes_on() {
     let registry = registry(impatient(stdio(&[])));
     let toolbox = toolbox(&registry, &["mcp:py"]).await;
-    let pid = said(&toolbox, "py__pid", json!({})).await;
+    let pid = said_at_last(&toolbox, "py__pid", json!({})).await;
     let why = failure(&toolbox, "py__slow", json!({})).await;
     assert_eq!(why, "py__slow failed: it was stopped because it took longer than 0.3 s");
     // It lives, as it says when it is asked.
-    assert_eq!(said(&toolbox, "py__pid", json!({})).await, pid);
+    assert_eq!(said_at_last(&toolbox, "py__pid", json!({})).await, pid);
     registry.stop().await;
 }
 
 #[tokio::test]
 async fn a_server_that_hangs_is_replaced() {
-    let registry = registry(impatient(stdio(&[])));
+    let patience = Patience { ping: Duration::from_millis(300), ..PATIENCE };
+    let registry = patient_registry(impatient(stdio(&[])), patience);
     let toolbox = toolbox(&registry, &["mcp:py"]).await;
-    let pid = said(&toolbox, "py__pid", json!({})).await;
+    let pid = said_at_last(&toolbox, "py__pid", json!({})).await;
     let why = failure(&toolbox, "py__stuck", json!({})).await;
     assert!(why.contains("took longer"), "{why}");
-    assert_ne!(said(&toolbox, "py__pid", json!({})).await, pid);
+    assert_ne!(said_at_last(&toolbox, "py__pid", json!({})).await, pid);
     ended(&pid).await;
     registry.stop().await;
 }
@@ -161,6 +158,16 @@ async fn a_server_that_cannot_start_is_named_with_the_reason() {
         assert!(why.contains("mcp:py cannot be had at this time"), "{why}");
         registry.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_is_given_up() {
+    let patience = Patience { start: Duration::from_millis(300), ..PATIENCE };
+    let registry = patient_registry(stdio(&["--deaf"]), patience);
+    let toolbox = toolbox(&registry, &["mcp:py"]).await;
+    let reason = &toolbox.unavailable()[0].reason;
+    assert!(reason.contains("it did not come up within"), "{reason}");
+    registry.stop().await;
 }
 
 #[tokio::test]

@@ -1,6 +1,12 @@
 //! Limits and faults of a provider, as all workers know them: waits that are kept, circuits that open.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use productforge::{
     app::App,
@@ -32,13 +38,16 @@ async fn submit(app: &App, text: &str) -> String {
 
 #[tokio::test]
 async fn a_billing_error_costs_one_attempt_and_shuts_the_provider_for_all_workers() {
-    let model = FakeModel::by(|_, _| {
-        Reply::error(
+    let paid = Arc::new(AtomicBool::new(false));
+    let is_paid = paid.clone();
+    let model = FakeModel::by(move |_, _| match is_paid.load(Ordering::Relaxed) {
+        true => Reply::answer("paid for"),
+        false => Reply::error(
             429,
             "credit_balance_exhausted",
             "insufficient_quota",
             "Your credit balance is exhausted.",
-        )
+        ),
     });
     let store: Arc<dyn Store> = memory();
     let apps = [paced(&store, &model, &[]), paced(&store, &model, &[])];
@@ -71,7 +80,7 @@ async fn a_billing_error_costs_one_attempt_and_shuts_the_provider_for_all_worker
 
     // Somebody pays and says so: everything goes on.
     second.stop(Duration::from_secs(5), std::future::pending()).await;
-    model.by_from_now_on(|_, _| Reply::answer("paid for"));
+    paid.store(true, Ordering::Relaxed);
     apps[1].services.providers.reset("openai").await.unwrap();
     let worker = apps[1].start_worker();
     for id in &ids {
@@ -87,10 +96,7 @@ async fn a_billing_error_costs_one_attempt_and_shuts_the_provider_for_all_worker
 #[tokio::test]
 async fn a_rate_limit_is_kept_to_by_all_workers_and_to_the_moment() {
     let wait = Duration::from_millis(700);
-    let model = FakeModel::by(move |ask, _| match ask.nth {
-        1 => Reply::rate_limited().header("retry-after-ms", "700"),
-        _ => Reply::answer("done"),
-    });
+    let model = FakeModel::scripted([Reply::rate_limited().header("retry-after-ms", "700")]);
     let store: Arc<dyn Store> = memory();
     let apps = [paced(&store, &model, &[]), paced(&store, &model, &[])];
     let first = apps[0].start_worker();
@@ -113,10 +119,7 @@ async fn a_rate_limit_is_kept_to_by_all_workers_and_to_the_moment() {
 
 #[tokio::test]
 async fn a_wait_of_more_than_twenty_seconds_frees_the_slot_and_charges_no_attempt() {
-    let model = FakeModel::by(|ask, _| match ask.nth {
-        1 => Reply::rate_limited().header("retry-after", "90"),
-        _ => Reply::answer("done"),
-    });
+    let model = FakeModel::scripted([Reply::rate_limited().header("retry-after", "90")]);
     let store: Arc<dyn Store> = memory();
     let app = paced(&store, &model, &[("WORKERS", "1")]);
     let worker = app.start_worker();
