@@ -134,6 +134,7 @@ fn providers_shown(config: &Config) -> Arc<[ProviderInfo]> {
         model: Some(provider.model.clone()).filter(|model| !model.is_empty()),
         key_set: provider.key.is_some(),
         default: provider.name == config.llm.default_provider,
+        concurrency: provider.concurrency,
     });
     shown.collect()
 }

@@ -97,6 +97,9 @@ pub struct ProviderInfo {
     pub key_set: bool,
     /// Whether it is asked when a model names no provider.
     pub default: bool,
+    /// How many jobs may ask it at once, over all processes; null: any number.
+    #[schema(example = json!(8))]
+    pub concurrency: Option<u32>,
 }
 
 /// What the overview page shows.
