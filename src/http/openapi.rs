@@ -13,7 +13,8 @@ use utoipa::{
 
 use super::{
     api::{
-        agents, jobs, providers, queues, results, reviews, root, system, tasks, usage, workers, workflows,
+        agents, analytics, exports, jobs, metrics, providers, queues, reports, results, reviews, root, system,
+        tasks, usage, workers, workflows,
     },
     error::{FieldError, PROBLEM_JSON, ProblemBody},
     middleware::auth,
@@ -39,6 +40,10 @@ use super::{
         reviews::ask,
         tasks::submit,
         results::ping, results::list, results::get_task, results::by_workflow, results::by_agent, results::get,
+        results::pin, results::unpin, results::delete,
+        exports::results, exports::workflow, exports::performance,
+        analytics::summary, analytics::trends, reports::generate, reports::list, reports::get,
+        metrics::text, metrics::json,
     ),
     components(schemas(ProblemBody, FieldError, jobs::bulk::BulkFilter)),
     tags(
@@ -50,6 +55,8 @@ use super::{
         (name = "jobs", description = "Queued units of work: watch, cancel, retry, delete"),
         (name = "queues", description = "What waits, and since when"),
         (name = "workers", description = "Who runs what"),
+        (name = "exports", description = "Results as files"),
+        (name = "analytics", description = "How much was done, how fast and by whom"),
         (name = "results", description = "The one terminal document of every job"),
     ),
     modifiers(&Common),
@@ -57,7 +64,8 @@ use super::{
 struct Described;
 
 /// Operations whose body may be left out.
-const MAY_BE_EMPTY: [&str; 5] = ["/cancel", "/retry", "/pause", "/resume", "/reset"];
+const MAY_BE_EMPTY: [&str; 8] =
+    ["/cancel", "/retry", "/pause", "/resume", "/reset", "/pin", "/unpin", "/generate"];
 
 /// The document.
 pub fn document() -> Document {

@@ -1,16 +1,20 @@
 //! The verbs of the product. Knows no HTTP, no SQL and no Redis.
 
 pub mod agents;
+pub mod analytics;
 mod dispatch;
 mod error;
 pub mod execution;
+pub mod exports;
 pub mod idempotency;
 pub mod jobs;
 mod listing;
+pub mod metrics;
 pub mod pacing;
 pub mod providers;
 pub mod queues;
 pub mod records;
+pub mod reports;
 pub mod results;
 pub mod reviews;
 pub mod schedule;
@@ -24,14 +28,18 @@ pub mod workflows;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use agents::Agents;
+pub use analytics::Analytics;
 pub use error::{FieldProblem, ServiceError};
 pub use execution::Execution;
+pub use exports::Exports;
 pub use idempotency::IdempotencyKey;
 pub use jobs::Jobs;
 pub use listing::Listing;
+pub use metrics::Metrics;
 pub use providers::Providers;
 pub use queues::Queues;
-pub use results::Results;
+pub use reports::Reports;
+pub use results::{ResultFilter, Results};
 pub use reviews::Reviews;
 pub use system::{ProviderInfo, System};
 pub use tasks::Tasks;
@@ -44,8 +52,8 @@ use crate::{
     config::ModelConcurrency,
     engine::{prices::PriceTable, retry::RetryPolicy},
     llm::ModelProvider,
-    model::Budget,
-    store::Store,
+    model::{Budget, JobResult, Timestamp},
+    store::{Change, Store},
     tools::Registry,
 };
 
@@ -89,6 +97,17 @@ pub struct Foundation {
     pub providers: Arc<[ProviderInfo]>,
 }
 
+impl Foundation {
+    /// Adds the one result of a job to the change that ends it: there is none yet, it is kept for as long as
+    /// results are, and it counts.
+    fn add_result(&self, change: Change, result: &mut JobResult, now: Timestamp) -> Change {
+        let change = change
+            .expect(records::result_key(&result.job_id), None)
+            .put(records::put_result(result, self.result_ttl, now));
+        analytics::count(change, result, now)
+    }
+}
+
 /// All services. Cheap to clone.
 #[derive(Clone)]
 pub struct Services {
@@ -103,6 +122,10 @@ pub struct Services {
     pub workers: Workers,
     pub providers: Providers,
     pub usage: UsageReports,
+    pub analytics: Analytics,
+    pub reports: Reports,
+    pub exports: Exports,
+    pub metrics: Metrics,
     pub execution: Execution,
 }
 
@@ -110,17 +133,23 @@ impl Services {
     pub fn new(foundation: Foundation) -> Self {
         let base = Arc::new(foundation);
         let agents = Agents::new(base.clone());
+        let (results, system) = (Results::new(base.clone()), System::new(base.clone()));
+        let (analytics, usage) = (Analytics::new(base.clone()), UsageReports::new(base.clone()));
         Self {
             tasks: Tasks::new(base.clone(), agents.clone()),
             workflows: Workflows::new(base.clone(), agents.clone()),
             reviews: Reviews::new(base.clone(), agents.clone()),
-            results: Results::new(base.clone()),
-            system: System::new(base.clone()),
             jobs: Jobs::new(base.clone()),
             queues: Queues::new(base.clone()),
             workers: Workers::new(base.clone()),
             providers: Providers::new(base.clone()),
-            usage: UsageReports::new(base.clone()),
+            reports: Reports::new(base.clone(), analytics.clone(), usage.clone()),
+            exports: Exports::new(base.clone(), results.clone()),
+            metrics: Metrics::new(base.clone(), system.clone()),
+            results,
+            system,
+            analytics,
+            usage,
             execution: Execution::new(base, agents.clone()),
             agents,
         }

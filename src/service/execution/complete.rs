@@ -127,11 +127,10 @@ impl Execution {
 
     /// The last write of a job: under its lease, on its own document, with its only result.
     fn ending(&self, running: &Running, result: &mut JobResult, now: Timestamp) -> Change {
-        Change::new()
+        let change = Change::new()
             .under(running.token, LeaseEnd::Finish)
-            .expect(records::job_key(&running.job.job_id), Some(running.job_revision.clone()))
-            .expect(records::result_key(&running.job.job_id), None)
-            .put(records::put_result(result, self.base.result_ttl, now))
+            .expect(records::job_key(&running.job.job_id), Some(running.job_revision.clone()));
+        self.base.add_result(change, result, now)
     }
 
     /// Writes QA's score onto the results of the work it judged, where they are still kept.
@@ -152,7 +151,11 @@ impl Execution {
             else {
                 continue;
             };
-            let Some(left) = result.expires_at.and_then(|end| (end - now).to_std().ok()) else { continue };
+            let left = match (result.pinned, result.expires_at) {
+                (true, _) => Some(self.base.result_ttl),
+                (false, end) => end.and_then(|end| (end - now).to_std().ok()),
+            };
+            let Some(left) = left else { continue };
             result.confidence_score = verdict.score;
             result.reviewed_by = Some(running.agent.name.clone());
             change = change.expect(key, Some(before)).put(records::put_result(&mut result, left, now));

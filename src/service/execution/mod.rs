@@ -186,6 +186,7 @@ pub(super) fn result_of(
         usage: None,
         cost_usd: None,
         truncated: false,
+        pinned: false,
         expires_at: None,
     }
 }
