@@ -13,8 +13,8 @@ use utoipa::{
 
 use super::{
     api::{
-        agents, analytics, exports, jobs, metrics, providers, queues, reports, results, reviews, root, system,
-        tasks, usage, workers, workflows,
+        agents, analytics, exports, jobs, metrics, providers, queues, reports, results, reviews, root,
+        system, tasks, usage, workers, workflows,
     },
     error::{FieldError, PROBLEM_JSON, ProblemBody},
     middleware::auth,

@@ -11,8 +11,8 @@ use actix_web::{
 
 use super::{
     api::{
-        agents, analytics, exports, jobs, metrics, providers, queues, reports, results, reviews, root, system,
-        tasks, usage, workers, workflows,
+        agents, analytics, exports, jobs, metrics, providers, queues, reports, results, reviews, root,
+        system, tasks, usage, workers, workflows,
     },
     assets, dashboard, docs,
     error::Problem,

@@ -101,9 +101,11 @@ impl Foundation {
     /// Adds the one result of a job to the change that ends it: there is none yet, it is kept for as long as
     /// results are, and it counts.
     fn add_result(&self, change: Change, result: &mut JobResult, now: Timestamp) -> Change {
-        let change = change
-            .expect(records::result_key(&result.job_id), None)
-            .put(records::put_result(result, self.result_ttl, now));
+        let change = change.expect(records::result_key(&result.job_id), None).put(records::put_result(
+            result,
+            self.result_ttl,
+            now,
+        ));
         analytics::count(change, result, now)
     }
 }

@@ -9,6 +9,8 @@ mod cli;
 mod llm;
 mod processes;
 mod store;
+#[macro_use]
 mod support;
+mod surface;
 mod tools;
 mod worker;

@@ -78,10 +78,7 @@ pub async fn results(
         (String = "text/markdown"), (Vec<u8> = "application/zip"),
     ), headers(("Content-Disposition" = String, description = "`attachment`, with the name of the file"))))
 )]
-pub async fn workflow(
-    state: Data<HttpState>,
-    path: Path<(String, String)>,
-) -> Result<HttpResponse, Problem> {
+pub async fn workflow(state: Data<HttpState>, path: Path<(String, String)>) -> Result<HttpResponse, Problem> {
     let (id, format) = path.into_inner();
     let format = known(&format)?;
     known_form(&id, || "Workflow not found".to_owned())?;

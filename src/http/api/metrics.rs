@@ -74,8 +74,7 @@ fn exposition(metrics: &[Metric]) -> String {
                 MetricKind::Counter => "counter",
                 MetricKind::Gauge => "gauge",
             };
-            let _ =
-                writeln!(out, "# HELP {PREFIX}_{name} {}\n# TYPE {PREFIX}_{name} {kind}", metric.help);
+            let _ = writeln!(out, "# HELP {PREFIX}_{name} {}\n# TYPE {PREFIX}_{name} {kind}", metric.help);
         }
         last = name;
         let label = metric.label.map(|(key, value)| format!("{{{key}=\"{value}\"}}")).unwrap_or_default();

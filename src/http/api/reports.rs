@@ -65,7 +65,9 @@ pub struct ReportList {
     tag = "analytics",
     operation_id = "generate_report",
     request_body(content = Nothing, description = "Nothing", content_type = "application/json"),
-    responses((status = 200, description = "It was made", body = ReportReceipt))
+    responses((status = 200, description = "It was made", body = ReportReceipt, example = json!({
+        "report_path": "/reports/weekly_report_20261122_101928.md",
+        "filename": "weekly_report_20261122_101928.md", "timestamp": "20261122_101928"})))
 )]
 pub async fn generate(state: Data<HttpState>, _: Body<Nothing>) -> Answer<ReportReceipt> {
     let report = state.services.reports.generate().await?;
@@ -102,10 +104,7 @@ pub async fn list(state: Data<HttpState>, req: HttpRequest) -> Answer<ReportList
         size: report.text.len(),
         modified: iso::format(&report.created_at),
     });
-    Ok(Json(ReportList {
-        reports: reports.collect(),
-        next_cursor: listing.next.as_ref().map(seal_cursor),
-    }))
+    Ok(Json(ReportList { reports: reports.collect(), next_cursor: listing.next.as_ref().map(seal_cursor) }))
 }
 
 /// A report

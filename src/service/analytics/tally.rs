@@ -180,13 +180,10 @@ mod tests {
         figures.set("b1", 90);
         figures.set("b4", 9);
         figures.set("b7", 1);
-        assert_eq!([0.5, 0.9, 0.95, 0.99, 1.0].map(|q| figures.quantile_seconds(q)), [
-            Some(0.2),
-            Some(0.2),
-            Some(1.6),
-            Some(1.6),
-            Some(12.8)
-        ]);
+        assert_eq!(
+            [0.5, 0.9, 0.95, 0.99, 1.0].map(|q| figures.quantile_seconds(q)),
+            [Some(0.2), Some(0.2), Some(1.6), Some(1.6), Some(12.8)]
+        );
     }
 
     #[test]

@@ -106,9 +106,7 @@ impl Execution {
         let running = Running { token, job, job_revision, workflow: None, agent };
         let mut result = self.result_of(&running, ResultStatus::Failed, why.clone(), now);
         result.error = Some(why.clone());
-        let change = Change::new()
-            .expect(records::job_key(job_id), None)
-            .put(records::put_job(&running.job));
+        let change = Change::new().expect(records::job_key(job_id), None).put(records::put_job(&running.job));
         let change = self.base.add_result(change, &mut result, now);
         match self.bury_with(change, delivery, Some(job_id), DeadReason::Unreadable, &why).await? {
             Some(admission) => Ok(admission),

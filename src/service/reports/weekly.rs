@@ -36,7 +36,8 @@ pub(super) fn report(
     if simulated {
         text.push_str("**No model is configured: answers of this time may be simulated.**\n\n");
     }
-    let (this, last) = (sum(week.iter().map(|(_, day)| &day.all)), sum(before.iter().map(|(_, day)| &day.all)));
+    let (this, last) =
+        (sum(week.iter().map(|(_, day)| &day.all)), sum(before.iter().map(|(_, day)| &day.all)));
     overview(&mut text, &this, &last, totals);
     by_day(&mut text, &week);
     by_agent(&mut text, &week);

@@ -220,7 +220,7 @@ async fn a_listing_can_begin_at_a_time(h: &mut dyn Harness) {
     }
     let from = async |until, limit| {
         let page = store.list(&ListQuery::newest(NOTE, limit).until(until)).await.unwrap();
-        (ids(&page.docs), page.next)
+        (page.docs.iter().map(|doc| doc.key.id.clone()).collect::<Vec<_>>(), page.next)
     };
     assert_eq!(from(Some(40), 10).await.0, ["d", "c2", "c1", "b", "a"]);
     assert_eq!(from(Some(39), 10).await.0, ["c2", "c1", "b", "a"]);

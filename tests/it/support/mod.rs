@@ -2,6 +2,8 @@
 
 pub mod app;
 pub mod command;
+#[macro_use]
+pub mod engines;
 pub mod fake_model;
 pub mod fault_proxy;
 pub mod logs;
