@@ -12,7 +12,7 @@ use actix_web::{
 use super::{
     api::{
         agents, analytics, exports, jobs, metrics, providers, queues, reports, results, reviews, root,
-        system, tasks, usage, workers, workflows,
+        system, tasks, uploads, usage, workers, workflows,
     },
     assets, dashboard, docs,
     error::Problem,
@@ -77,6 +77,11 @@ table! { API, configure_api:
     "/workflows/{workflow_id}/calls"  => get workflows::calls;
     "/workflows/{workflow_id}/budget" => post workflows::set_budget;
     "/workflows/{workflow_id}/export/{format}" => get exports::workflow;
+    "/upload/"                        => post uploads::receive;
+    "/upload/ping"                    => get uploads::ping;
+    "/upload/list"                    => get uploads::list;
+    "/upload/{upload_id}"             => get uploads::get, delete uploads::delete;
+    "/upload/{upload_id}/report"      => get uploads::report;
     "/admin_review"                   => post reviews::ask;
     "/results/"                       => get results::list;
     "/results/ping"                   => get results::ping;

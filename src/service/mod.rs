@@ -21,6 +21,7 @@ pub mod schedule;
 pub mod system;
 pub mod tasks;
 pub mod tools;
+pub mod uploads;
 pub mod usage;
 pub mod workers;
 pub mod workflows;
@@ -43,6 +44,7 @@ pub use results::{ResultFilter, Results};
 pub use reviews::Reviews;
 pub use system::{ProviderInfo, System};
 pub use tasks::Tasks;
+pub use uploads::{UploadSettings, Uploads};
 pub use usage::UsageReports;
 pub use workers::Workers;
 pub use workflows::Workflows;
@@ -87,6 +89,8 @@ pub struct Foundation {
     pub tools: Arc<Registry>,
     /// The most tokens an answer may have; `None`: what its provider is configured for.
     pub max_tokens: Option<u32>,
+    /// How uploads are kept.
+    pub uploads: UploadSettings,
     /// The folder of the log file, for the status page.
     pub log_folder: PathBuf,
     /// What the configured `API_KEY` is called in records; `None` when none is set.
@@ -127,6 +131,7 @@ pub struct Services {
     pub analytics: Analytics,
     pub reports: Reports,
     pub exports: Exports,
+    pub uploads: Uploads,
     pub metrics: Metrics,
     pub execution: Execution,
 }
@@ -135,13 +140,14 @@ impl Services {
     pub fn new(foundation: Foundation) -> Self {
         let base = Arc::new(foundation);
         let agents = Agents::new(base.clone());
+        let jobs = Jobs::new(base.clone());
+        let uploads = Uploads::new(base.clone(), jobs.clone());
         let (results, system) = (Results::new(base.clone()), System::new(base.clone()));
         let (analytics, usage) = (Analytics::new(base.clone()), UsageReports::new(base.clone()));
         Self {
             tasks: Tasks::new(base.clone(), agents.clone()),
-            workflows: Workflows::new(base.clone(), agents.clone()),
+            workflows: Workflows::new(base.clone(), agents.clone(), uploads.clone()),
             reviews: Reviews::new(base.clone(), agents.clone()),
-            jobs: Jobs::new(base.clone()),
             queues: Queues::new(base.clone()),
             workers: Workers::new(base.clone()),
             providers: Providers::new(base.clone()),
@@ -152,7 +158,9 @@ impl Services {
             system,
             analytics,
             usage,
-            execution: Execution::new(base, agents.clone()),
+            execution: Execution::new(base, agents.clone(), uploads.clone()),
+            jobs,
+            uploads,
             agents,
         }
     }

@@ -12,6 +12,9 @@
 //! | lane | `lane:{provider}-{key}` | `lanes_index` | 7 days after it was last written |
 //! | dead job | `dead_job:{job_id}` | `dead_jobs_index`, `dead_jobs_by_age:oldest` | 180 days |
 //! | report | `report:{filename}` | `reports_index` | 180 days |
+//! | upload | `upload:{id}` | `uploads_index`, `uploads_by_end:first` | `UPLOAD_TTL`, then the janitor removes it with its file; 3 days more at the most |
+//! | contents of an upload | `upload_contents:{id}` | none | as its upload |
+//! | analysis of an upload | `upload_analysis:{id}` | none | as its upload |
 //! | tombstone | `tombstone:{job_id}` | none | 30 days, or so long after its job's due time |
 //! | worker | `worker:{id}` | `workers_index` | 60 s after it was last heard of |
 //! | heartbeat | `worker:heartbeat` | none | 60 s |
@@ -19,14 +22,15 @@
 use std::time::Duration;
 
 use crate::{
+    archive::Contents,
     model::{
-        Agent, Call, DeadJob, Job, JobResult, JobState, PartialAnswer, ResultStatus, Timestamp, WorkerInfo,
-        Workflow, WorkflowStatus,
+        Agent, Call, DeadJob, Job, JobResult, JobState, PartialAnswer, ResultStatus, Timestamp, Upload,
+        WorkerInfo, Workflow, WorkflowStatus,
     },
     store::{AuditPart, DocKey, IndexName, Kind, Put, Revision, Store, StoreError, UnixMs},
 };
 
-use super::{execution::Reservation, pacing::StoredLane, reports::Report};
+use super::{execution::Reservation, pacing::StoredLane, reports::Report, uploads::UploadAnalysis};
 
 pub const AGENT: Kind = Kind("agent");
 pub const WORKFLOW: Kind = Kind("workflow");
@@ -39,6 +43,10 @@ pub const WORKER: Kind = Kind("worker");
 pub const REPORT: Kind = Kind("report");
 /// An uploaded archive.
 pub const UPLOAD: Kind = Kind("upload");
+/// What was found in an upload's archive when it was inspected: where its files are.
+pub const UPLOAD_CONTENTS: Kind = Kind("upload_contents");
+/// What was found in an upload when it was analysed.
+pub const UPLOAD_ANALYSIS: Kind = Kind("upload_analysis");
 /// Says that a payload which may still be in a queue is not to be run, where the job's document is gone.
 pub const TOMBSTONE: Kind = Kind("tombstone");
 
@@ -67,7 +75,7 @@ pub fn audit_parts() -> Vec<AuditPart> {
         .map(|kind| (kind, IndexName::all(kind)));
     let jobs = JobState::ALL.map(|state| (JOB, jobs_by_state(state)));
     let workflows = WorkflowStatus::ALL.map(|status| (WORKFLOW, workflows_by_status(status)));
-    let dead = [(DEAD_JOB, dead_jobs_oldest())];
+    let dead = [(DEAD_JOB, dead_jobs_oldest()), (UPLOAD, uploads_by_end())];
     let results = ResultStatus::ALL.map(|status| (RESULT, results_by_status(status)));
     let indexes = main.into_iter().chain(jobs).chain(workflows).chain(results).chain(dead);
     std::iter::once(AuditPart::Leases)
@@ -148,7 +156,7 @@ pub fn results_by_workflow(workflow_id: &str) -> IndexName {
 
 /// Stores a result for `ttl` from now on, or for ever where it is pinned; the document says which.
 pub fn put_result(result: &mut JobResult, ttl: Duration, now: Timestamp) -> Put {
-    let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1);
+    let ttl_ms = millis(ttl);
     let end = now + chrono::Duration::milliseconds(i64::try_from(ttl_ms).unwrap_or(i64::MAX / 4));
     result.expires_at = (!result.pinned).then_some(end);
     let at = result.timestamp.timestamp_millis();
@@ -238,6 +246,46 @@ pub fn put_report(report: &Report) -> Put {
     Put::json(report_key(&report.filename), report)
         .ttl_ms(REPORT_TTL_MS)
         .indexed(report.created_at.timestamp_millis())
+}
+
+pub fn upload_key(id: &str) -> DocKey {
+    DocKey::new(UPLOAD, id)
+}
+
+/// The uploads with the one that ends first in front: lists are read from the highest time on, so the times
+/// are turned round.
+pub fn uploads_by_end() -> IndexName {
+    IndexName::by(UPLOAD, "end", "first")
+}
+
+pub fn put_upload(upload: &Upload, kept_for: Duration) -> Put {
+    let put = Put::json(upload_key(&upload.upload_id), upload)
+        .ttl_ms(millis(kept_for))
+        .indexed(upload.uploaded_at.timestamp_millis());
+    match upload.expires_at {
+        Some(end) => put.index(uploads_by_end(), -end.timestamp_millis()),
+        None => put,
+    }
+}
+
+pub fn contents_key(upload_id: &str) -> DocKey {
+    DocKey::new(UPLOAD_CONTENTS, upload_id)
+}
+
+pub fn put_contents(upload_id: &str, contents: &Contents, kept_for: Duration) -> Put {
+    Put::json(contents_key(upload_id), contents).ttl_ms(millis(kept_for))
+}
+
+pub fn analysis_key(upload_id: &str) -> DocKey {
+    DocKey::new(UPLOAD_ANALYSIS, upload_id)
+}
+
+pub fn put_analysis(analysis: &UploadAnalysis, kept_for: Duration) -> Put {
+    Put::json(analysis_key(&analysis.upload_id), analysis).ttl_ms(millis(kept_for))
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
 pub fn tombstone_key(job_id: &str) -> DocKey {

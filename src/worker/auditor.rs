@@ -1,7 +1,7 @@
 //! The auditor: a slow walk that mends what an eviction, a failover or a foreign hand has left half done.
 //!
 //! It goes through all that is kept beside the documents, through the jobs that have not ended and what is
-//! reserved of budgets, and keeps the dead set within its bound.
+//! reserved of budgets, keeps the dead set within its bound, and removes files that belong to no upload.
 
 use std::{sync::Arc, time::Duration};
 
@@ -42,6 +42,7 @@ pub async fn run_once(shared: &Shared, services: &Services) -> Result<usize, Ser
     while services.jobs.trim_dead(MAX_DEAD_JOBS).await? && shared.pause(BREATH).await {}
     mended += walk(shared, |after| services.execution.audit_jobs(after)).await?;
     mended += walk(shared, |after| services.execution.audit_reservations(after)).await?;
+    mended += services.uploads.sweep_orphans().await?;
     Ok(mended)
 }
 

@@ -1,8 +1,10 @@
 //! All integration tests, linked once.
 #![allow(clippy::unwrap_used)]
 
+mod analysis;
 mod api;
 mod architecture;
+mod archive;
 mod browser;
 mod chaos;
 mod cli;

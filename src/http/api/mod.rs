@@ -13,6 +13,7 @@ pub mod reviews;
 pub mod root;
 pub mod system;
 pub mod tasks;
+pub mod uploads;
 pub mod usage;
 pub mod workers;
 pub mod workflows;

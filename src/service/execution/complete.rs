@@ -32,8 +32,7 @@ impl Execution {
             job.close_attempt(AttemptOutcome::Completed, None, now);
             // Why an earlier attempt failed stays with that attempt.
             job.end(JobState::Completed, None, now);
-            let mut result =
-                self.result_of(running, ResultStatus::Completed, answer.call.answer.clone(), now);
+            let mut result = self.result_of(running, ResultStatus::Completed, answer.text().to_owned(), now);
             result.confidence_score = None;
             result.verdict = verdict.clone();
             result.simulated = answer.call.simulated;
@@ -43,6 +42,9 @@ impl Execution {
             result.cost_usd = answer.spending.known_cost();
             result.truncated = answer.is_truncated();
             let mut change = self.ending(running, &mut result, now).put(records::put_job(&job));
+            if let Some(analysed) = &answer.analysed {
+                change = change.put(records::put_analysis(&analysed.0, analysed.0.kept_for(now)));
+            }
             let mut queued_agents = Vec::new();
             if let Some((mut workflow, before)) = self.workflow_of(running).await? {
                 let output = StepOutput {

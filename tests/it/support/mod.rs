@@ -1,6 +1,7 @@
 //! What the tests stand on: servers, applications and time.
 
 pub mod app;
+pub mod blobs;
 pub mod command;
 #[macro_use]
 pub mod engines;

@@ -4,3 +4,4 @@
 mod analytics;
 mod exports;
 mod results;
+mod uploads;

@@ -12,6 +12,7 @@ use productforge::{
 
 use crate::support::{
     app::memory_at,
+    blobs::TempBlobs,
     scripted::chain,
     world::{config, idle, job},
 };
@@ -21,7 +22,7 @@ const LONG_MS: i64 = 31 * 60_000;
 
 fn world() -> (App, Arc<ManualClock>) {
     let (store, clock) = memory_at(START_MS);
-    (App::assemble(config(&[]), store, chain(|_| "approve"), clock.clone()), clock)
+    (App::assemble(config(&[]), store, TempBlobs::new(), chain(|_| "approve"), clock.clone()), clock)
 }
 
 async fn submit(app: &App, run_later: bool) -> String {
