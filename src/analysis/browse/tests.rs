@@ -1,3 +1,5 @@
+//! Tests of browse.
+
 use super::*;
 use crate::analysis::MemoryFiles;
 

@@ -1,3 +1,5 @@
+//! Tests of findings.
+
 use super::*;
 use crate::analysis::MemoryFiles;
 

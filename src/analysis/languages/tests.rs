@@ -1,3 +1,5 @@
+//! Tests of languages.
+
 use super::*;
 
 fn counted(path: &str, text: &str) -> (u64, u64, u64) {

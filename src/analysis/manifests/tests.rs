@@ -1,3 +1,5 @@
+//! Tests of manifests.
+
 use super::*;
 use DependencyKind::{Build, Dev, Optional, Runtime};
 

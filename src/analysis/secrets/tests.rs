@@ -1,3 +1,5 @@
+//! Tests of secrets.
+
 use std::time::{Duration, Instant};
 
 use super::*;

@@ -60,6 +60,7 @@ pub async fn ping() -> Json<Pong> {
 
 /// What is sent: a form with a file.
 #[derive(ToSchema)]
+#[schema(example = json!({"file": "(the bytes of shop.zip)", "project": "shop"}))]
 #[allow(dead_code, reason = "describes the form for the OpenAPI document")]
 pub struct UploadForm {
     /// A .zip file.

@@ -91,7 +91,8 @@ async fn every_operation_has_words_an_example_and_all_its_errors() {
                     .iter()
                     .any(|e| path.ends_with(e));
             assert_eq!(body["required"], !may_be_empty, "{name}");
-            let schema = body["content"]["application/json"]["schema"]["$ref"].as_str().unwrap();
+            let content = body["content"].as_object().unwrap().values().next().unwrap();
+            let schema = content["schema"]["$ref"].as_str().unwrap();
             let schema = &document.pointer(schema.strip_prefix('#').unwrap()).unwrap();
             assert!(schema.get("example").is_some(), "{name}: no example of a body");
         }
@@ -137,8 +138,9 @@ async fn examples_of_bodies_are_accepted_as_they_stand() {
         if method != "post" {
             continue;
         }
-        let reference =
-            operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str().unwrap();
+        let json = &operation["requestBody"]["content"]["application/json"];
+        // A form with a file is sent by the tests of uploads.
+        let Some(reference) = json["schema"]["$ref"].as_str() else { continue };
         let example = &document.pointer(reference.strip_prefix('#').unwrap()).unwrap()["example"];
         let named = path.replace("{name}", "low").replace("{job_id}", "nothing");
         let answer = app.post(&named.replace("{workflow_id}", "nothing"), example).await;
