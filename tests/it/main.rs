@@ -5,6 +5,7 @@ mod analysis;
 mod api;
 mod architecture;
 mod archive;
+mod blobs;
 mod browser;
 mod chaos;
 mod cli;

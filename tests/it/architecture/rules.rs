@@ -127,6 +127,15 @@ const SLEEP: &[Exception] = &[
     except("tests/it/store/waiting.rs", "sleep(", "lets a waiter begin to wait before it is woken"),
     except("tests/it/store/redis_outages.rs", "sleep(", "the time between two outages is what is tested"),
     except("tests/it/store/redis_wakeups.rs", "sleep(", "what happens in a span of time is counted"),
+    except(
+        "tests/it/blobs/cache.rs",
+        "sleep(",
+        "the times of files have steps, and room comes while one waits",
+    ),
+    except("tests/it/blobs/crash.rs", "sleep(", "a process is killed at planned moments of its work"),
+    except("tests/it/blobs/hostile.rs", "sleep(", "a slow server is what is being played"),
+    except("tests/it/blobs/world.rs", "sleep(", "polls for a condition, with a limit"),
+    except("tests/it/support/s3_server.rs", "sleep(", "polls for a condition, with a limit"),
     except("tests/it/llm/retries.rs", "sleep(", "that nothing happens in a span of time is what is tested"),
 ];
 

@@ -10,6 +10,7 @@ pub mod fault_proxy;
 pub mod logs;
 pub mod process;
 pub mod redis_server;
+pub mod s3_server;
 pub mod scripted;
 pub mod sleepy_store;
 pub mod small_model;
