@@ -1,9 +1,9 @@
-//! The API of a running server, as the commands `jobs`, `queues` and `workers` use it.
+//! The API of a running server, as the commands `jobs`, `queues`, `workers` and `export` use it.
 
 use std::time::Duration;
 
 use anyhow::Context;
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Method, StatusCode, Url, header::HeaderMap};
 use serde_json::Value;
 
 use super::Failure;
@@ -22,6 +22,14 @@ pub(super) struct Server {
     /// Print what the server answers, as JSON
     #[arg(long, global = true)]
     pub(super) json: bool,
+}
+
+/// One page of a plain list.
+pub(super) struct Page {
+    pub(super) items: Value,
+    /// The cursor of the next page; `None` at the end.
+    pub(super) next: Option<String>,
+    pub(super) total: Option<u64>,
 }
 
 /// A server that is talked to.
@@ -80,6 +88,14 @@ impl Client {
         self.ask(Method::GET, path, query, None).await
     }
 
+    /// One page of a plain list, whose paging travels in headers.
+    pub(super) async fn page(&self, path: &[&str], query: &[(&str, Option<String>)]) -> Result<Page, Failure> {
+        let (items, headers) = self.exchange(Method::GET, path, query, None).await?;
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let total = header("x-total-count").and_then(|total| total.parse().ok());
+        Ok(Page { items, next: header("x-next-cursor"), total })
+    }
+
     pub(super) async fn post(&self, path: &[&str], body: &Value) -> Result<Value, Failure> {
         self.ask(Method::POST, path, &[], Some(body)).await
     }
@@ -99,6 +115,16 @@ impl Client {
         query: &[(&str, Option<String>)],
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
+        Ok(self.exchange(method, path, query, body).await?.0)
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, Option<String>)],
+        body: Option<&Value>,
+    ) -> Result<(Value, HeaderMap), Failure> {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             // Whatever stands in an id, it stays one segment.
@@ -117,12 +143,12 @@ impl Client {
             request = request.json(body);
         }
         let answer = request.send().await.map_err(|e| self.unreachable(&e))?;
-        let status = answer.status();
+        let (status, headers) = (answer.status(), answer.headers().clone());
         let text = answer.text().await.map_err(|e| self.unreachable(&e))?;
         let json: Option<Value> = serde_json::from_str(&text).ok();
         if status.is_success() {
             let other = || anyhow::anyhow!("{} answers, but not as ProductForge does", self.base);
-            return Ok(json.ok_or_else(other)?);
+            return Ok((json.ok_or_else(other)?, headers));
         }
         Err(refusal(status, json.as_ref().and_then(|json| json.get("detail"))))
     }

@@ -4,6 +4,7 @@
 
 mod client;
 mod config;
+mod export;
 mod healthcheck;
 mod jobs;
 mod process;
@@ -56,6 +57,7 @@ enum Command {
     Jobs(jobs::Args),
     Queues(queues::Args),
     Workers(workers::Args),
+    Export(export::Args),
     Healthcheck(healthcheck::Args),
     Config(config::Args),
 }
@@ -100,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Jobs(args) => jobs::run(args),
         Command::Queues(args) => queues::run(args),
         Command::Workers(args) => workers::run(args),
+        Command::Export(args) => export::run(args),
         Command::Healthcheck(args) => healthcheck::run(args),
         Command::Config(args) => config::run(args),
     };
