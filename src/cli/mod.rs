@@ -1,11 +1,13 @@
 //! The commands. One file each; what they share is in [`process`], [`progress`], [`client`] and [`table`].
 //!
-//! Exit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong, 130 interrupted.
+//! Exit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong, 3 (`migrate --check`) there is
+//! something to do, 130 interrupted.
 
 mod client;
 mod config;
 mod healthcheck;
 mod jobs;
+mod migrate;
 mod process;
 mod progress;
 mod queues;
@@ -57,6 +59,7 @@ enum Command {
     Queues(queues::Args),
     Workers(workers::Args),
     Healthcheck(healthcheck::Args),
+    Migrate(migrate::Args),
     Config(config::Args),
 }
 
@@ -101,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Queues(args) => queues::run(args),
         Command::Workers(args) => workers::run(args),
         Command::Healthcheck(args) => healthcheck::run(args),
+        Command::Migrate(args) => migrate::run(args),
         Command::Config(args) => config::run(args),
     };
     match outcome {

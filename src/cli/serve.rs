@@ -90,6 +90,7 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
     let signal = tokio::select! {
         signal = signals.next() => signal,
         ended = server.ended() => bail!("the HTTP server ended by itself: {ended:?}"),
+        reason = app.refused() => bail!("{reason}"),
     };
 
     log::info!("{signal}: stopping; a second signal stops at once");

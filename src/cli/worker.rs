@@ -58,7 +58,10 @@ async fn work(config: Config) -> anyhow::Result<()> {
     let worker = app.start_worker();
     log::info!(worker_id = worker.worker_id(); "ready for jobs");
 
-    let signal = signals.next().await;
+    let signal = tokio::select! {
+        signal = signals.next() => signal,
+        reason = app.refused() => anyhow::bail!("{reason}"),
+    };
     log::info!("{signal}: stopping; a second signal stops at once");
     worker.stop(drain, signals.again()).await;
     app.close().await;

@@ -12,6 +12,7 @@
 //! | lane | `lane:{provider}-{key}` | `lanes_index` | 7 days after it was last written |
 //! | dead job | `dead_job:{job_id}` | `dead_jobs_index`, `dead_jobs_by_age:oldest` | 180 days |
 //! | tombstone | `tombstone:{job_id}` | none | 30 days, or so long after its job's due time |
+//! | upload | `upload:{id}` | `uploads_index` | as it was adopted |
 //! | worker | `worker:{id}` | `workers_index` | 60 s after it was last heard of |
 //! | heartbeat | `worker:heartbeat` | none | 60 s |
 
@@ -34,6 +35,8 @@ pub const RESULT: Kind = Kind("result");
 pub const CALL: Kind = Kind("call");
 pub const DEAD_JOB: Kind = Kind("dead_job");
 pub const WORKER: Kind = Kind("worker");
+/// What the earlier system kept of uploaded archives; adopted as it is.
+pub const UPLOAD: Kind = Kind("upload");
 /// Says that a payload which may still be in a queue is not to be run, where the job's document is gone.
 pub const TOMBSTONE: Kind = Kind("tombstone");
 

@@ -7,7 +7,8 @@
 //!   deadpool-redis brings the client; `link` says why neither its pool nor the client's
 //!   `ConnectionManager` carries the traffic
 //! - `apply`: the write and its group commit · `queues`, `documents`, `tallies`: the other verbs · `wakeup`: waiting ·
-//!   `pickup`: waiting and taking · `event_watch`: waiting for events · `check`: is this Redis set up for work? · `audit`: mending
+//!   `pickup`: waiting and taking · `event_watch`: waiting for events · `check`: is this Redis set up for work? · `audit`: mending ·
+//!   `raw`: past all of it, for migrations
 
 mod apply;
 mod audit;
@@ -21,6 +22,7 @@ mod ms;
 mod pickup;
 mod plan;
 mod queues;
+mod raw;
 mod reply;
 mod script;
 mod standing;
@@ -43,7 +45,11 @@ use tokio_util::task::TaskTracker;
 
 use self::{
     apply::Writer, error::Place, event_watch::EventWatch, keys::Keys, link::Link, pickup::Arrivals,
-    reply::Reply, wakeup::Wakeup,
+    wakeup::Wakeup,
+};
+pub use self::{
+    raw::{Lua, RawRedis},
+    reply::Reply,
 };
 use crate::store::{
     AuditPart, Audited, Change, Cursor, Delivery, Doc, DocKey, DocPage, Event, IndexName, LeaseInfo,

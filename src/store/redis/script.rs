@@ -20,7 +20,7 @@ pub(super) struct Script {
 
 /// Whether a script that may have run can be run once more.
 #[derive(Clone, Copy, PartialEq)]
-enum Effect {
+pub(super) enum Effect {
     Reads,
     Writes,
 }
@@ -56,7 +56,7 @@ scripts! {
 }
 
 impl Script {
-    fn new(source: &'static str, effect: Effect) -> Self {
+    pub fn new(source: &'static str, effect: Effect) -> Self {
         Self { source, sha1: sha1_smol::Sha1::from(source).digest().to_string(), effect }
     }
 

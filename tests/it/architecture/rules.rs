@@ -14,6 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "app",
             "http",
             "worker",
+            "migrate",
             "service",
             "engine",
             "store",
@@ -30,6 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "http",
             "worker",
+            "migrate",
             "service",
             "engine",
             "store",
@@ -43,6 +45,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("http", &["service", "engine", "store", "llm", "tools", "model", "config", "clock", "telemetry"]),
     ("worker", &["service", "engine", "store", "llm", "model", "config", "clock", "telemetry"]),
+    ("migrate", &["service", "engine", "store", "model", "config", "clock", "telemetry"]),
     ("service", &["engine", "store", "llm", "tools", "model", "config", "clock", "telemetry"]),
     ("engine", &["model"]),
     ("store", &["model", "config", "clock", "telemetry"]),

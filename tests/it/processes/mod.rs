@@ -1,5 +1,6 @@
 //! Real processes of the built executable: several of them, killed, stopped and cut off.
 
+mod adoption;
 mod budgets;
 mod killed;
 mod legacy;

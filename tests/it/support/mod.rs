@@ -4,6 +4,7 @@ pub mod app;
 pub mod command;
 pub mod fake_model;
 pub mod fault_proxy;
+pub mod legacy_database;
 pub mod logs;
 pub mod process;
 pub mod redis_server;
