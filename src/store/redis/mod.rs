@@ -8,12 +8,14 @@
 //!   `ConnectionManager` carries the traffic
 //! - `apply`: the write and its group commit · `queues`, `documents`, `tallies`: the other verbs · `wakeup`: waiting ·
 //!   `pickup`: waiting and taking · `event_watch`: waiting for events · `check`: is this Redis set up for work? · `audit`: mending ·
+//!   `dump`, `restore`: all that is kept ·
 //!   `raw`: past all of it, for migrations
 
 mod apply;
 mod audit;
 mod check;
 mod documents;
+mod dump;
 mod error;
 mod event_watch;
 mod keys;
@@ -24,6 +26,7 @@ mod plan;
 mod queues;
 mod raw;
 mod reply;
+mod restore;
 mod script;
 mod standing;
 mod tallies;
@@ -52,9 +55,9 @@ pub use self::{
     reply::Reply,
 };
 use crate::store::{
-    AuditPart, Audited, Change, Cursor, Delivery, Doc, DocKey, DocPage, Event, IndexName, LeaseInfo,
-    ListQuery, Outcome, Promoted, Queue, QueueDepth, Reserve, Store, StoreError, StoreReport, Swept, Token,
-    UnixMs,
+    AuditPart, Audited, Change, Cursor, Delivery, Doc, DocKey, DocPage, Dump, Event, IndexName, Item,
+    LeaseInfo, ListQuery, Outcome, Promoted, Queue, QueueDepth, Reserve, Store, StoreError, StoreReport,
+    Swept, Token, UnixMs,
 };
 
 /// A peer that acknowledges nothing for this long is gone, whatever TCP hopes.
@@ -244,6 +247,14 @@ impl Store for RedisStore {
 
     async fn audit(&self, part: &AuditPart, after: Option<Cursor>) -> Result<Audited, StoreError> {
         audit::audit(self.opened()?, part, after).await
+    }
+
+    async fn dump(&self, after: Option<Cursor>, limit: usize) -> Result<Dump, StoreError> {
+        dump::dump(self.opened()?, after.as_ref(), limit).await
+    }
+
+    async fn restore(&self, items: &[Item]) -> Result<(), StoreError> {
+        restore::restore(self.opened()?, items).await
     }
 
     async fn close(&self) {
