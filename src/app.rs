@@ -18,7 +18,11 @@ use crate::{
         router::Router,
         simulated::SimulatedProvider,
     },
-    migrate::{self, start::Started},
+    migrate::{
+        self,
+        copy::{self, CopyError, Side},
+        start::Started,
+    },
     model::{Budget, Price, Usd},
     service::{Budgets, Foundation, ProviderInfo, Services, pacing::StorePacer},
     store::{
@@ -47,6 +51,7 @@ impl App {
     pub async fn open(config: Config) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (store, migrations) = open_store(&config, clock.clone()).await?;
+        refuse_unfinished_copy(store.as_ref()).await?;
         let provider = open_providers(&config, store.clone())?;
         Ok(Self { migrations, ..Self::assemble(config, store, provider, clock) })
     }
@@ -199,6 +204,16 @@ async fn open_store(
             take_over(&store).await.context("the embedded store cannot be read")?;
             Ok((Arc::new(store), None))
         }
+    }
+}
+
+/// Half of a store is none to work on.
+async fn refuse_unfinished_copy(store: &dyn Store) -> anyhow::Result<()> {
+    let side = Side { store, name: "the store", is_ours: false };
+    match copy::refuse_unfinished(side).await {
+        // A Redis that is away will be looked at when it is there.
+        Ok(()) | Err(CopyError::Store(StoreError::Unavailable(_))) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 

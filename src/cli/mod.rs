@@ -5,6 +5,7 @@
 
 mod client;
 mod config;
+mod copy;
 mod healthcheck;
 mod jobs;
 mod migrate;
@@ -60,6 +61,7 @@ enum Command {
     Workers(workers::Args),
     Healthcheck(healthcheck::Args),
     Migrate(migrate::Args),
+    Copy(copy::Args),
     Config(config::Args),
 }
 
@@ -105,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Workers(args) => workers::run(args),
         Command::Healthcheck(args) => healthcheck::run(args),
         Command::Migrate(args) => migrate::run(args),
+        Command::Copy(args) => copy::run(args),
         Command::Config(args) => config::run(args),
     };
     match outcome {

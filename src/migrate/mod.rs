@@ -3,9 +3,10 @@
 //!
 //! `migrations-redis/` describes them and holds their scripts; its README says what a migration has to keep
 //! to. `schema` keeps the version, `lease` sees to it that one process migrates while the others wait,
-//! `adopt` is the first migration. The embedded store migrates itself when it is opened.
+//! `adopt` is the first migration; `copy` moves whole stores. The embedded store migrates itself when it is opened.
 
 mod adopt;
+pub mod copy;
 mod lease;
 mod report;
 mod schema;

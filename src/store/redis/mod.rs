@@ -114,6 +114,12 @@ impl RedisStore {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// Where it is, as it may be shown: without user and password, but with the number of the database.
+    pub fn place(&self) -> String {
+        let info = self.shared.work.target();
+        format!("{}/{}", self.shared.work.place().shown, info.redis_settings().db())
+    }
+
     fn opened(&self) -> Result<&Arc<Shared>, StoreError> {
         match self.shared.closed.load(Ordering::Acquire) {
             true => Err(self.shared.unavailable("the store is closed")),

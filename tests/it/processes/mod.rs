@@ -2,6 +2,7 @@
 
 mod adoption;
 mod budgets;
+mod copying;
 mod killed;
 mod legacy;
 mod outage;

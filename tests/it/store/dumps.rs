@@ -35,7 +35,7 @@ on_every_store!(
 );
 
 /// All of it, in pieces of so many.
-async fn dump_by(store: &dyn Store, limit: usize) -> Vec<Item> {
+pub async fn dump_by(store: &dyn Store, limit: usize) -> Vec<Item> {
     let (mut items, mut after): (Vec<Item>, Option<Cursor>) = (Vec::new(), None);
     for _ in 0..10_000 {
         let piece = store.dump(after, limit).await.unwrap();
@@ -50,7 +50,7 @@ async fn dump_by(store: &dyn Store, limit: usize) -> Vec<Item> {
 }
 
 /// All of it in a form that can be compared: what has no order in order, and of lives only that there is one.
-async fn dump(store: &dyn Store, limit: usize) -> Vec<Item> {
+pub async fn dump(store: &dyn Store, limit: usize) -> Vec<Item> {
     let mut items = dump_by(store, limit).await;
     for item in &mut items {
         match item {

@@ -58,7 +58,7 @@ mod claims;
 mod conditions;
 mod documents;
 mod due_times;
-mod dumps;
+pub mod dumps;
 mod event_waits;
 mod events;
 mod expiry;
