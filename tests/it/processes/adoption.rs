@@ -56,6 +56,11 @@ async fn a_check_changes_nothing_and_says_exactly_what_is_then_changed() {
         assert!(left.contains(&key), "{key} is not in {left:?}");
     }
 
+    // Behind a prefix is another database.
+    let environment = [("REDIS_URL", &*redis.url()), ("REDIS_PREFIX", "[other]*:")];
+    let elsewhere = workspace.run(&["migrate", "--check", "--json"], &environment).expect_code(3);
+    assert_eq!(work(&elsewhere)["looked_at"], 0, "{elsewhere:?}");
+
     let applied = migrate(&workspace, &redis, &["--json"]).expect_code(0);
     let done = work(&applied);
     let sorted = |work: &Value, field: &str| {
@@ -252,6 +257,21 @@ async fn a_lease_that_nobody_renews_runs_out() {
     let _: () = connection.pset_ex("pf:schema:lease", "somebody who died", 1_500).await.unwrap();
     let ended = migrate(&Workspace::new(), &redis, &[]).expect_code(0);
     assert!(ended.stderr.contains("somebody who died migrates the database"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn who_waits_for_a_migration_can_be_stopped() {
+    let redis = RedisServer::start();
+    let mut connection = redis.connection().await;
+    let _: () = connection.set("pf:schema:lease", "somebody who takes for ever").await.unwrap();
+    let workspace = Workspace::new();
+    for command in [&["worker"][..], &["serve", "--port", "0"]] {
+        let mut waiting = workspace.start(command, &[("REDIS_URL", redis.url().as_str())]);
+        waiting.line_with("somebody who takes for ever migrates the database");
+        waiting.signal("TERM");
+        let output = waiting.ends_with_code(0);
+        assert!(output.contains("stopped before the start was complete"), "{output}");
+    }
 }
 
 #[tokio::test]

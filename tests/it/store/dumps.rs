@@ -28,6 +28,7 @@ on_every_store!(
     a_restored_payload_is_taken_behind_what_waits_with_its_crashes,
     a_restored_event_keeps_its_id_and_new_ones_come_after_it,
     an_event_is_restored_once,
+    events_that_only_their_own_stream_keeps_are_dumped,
     a_restored_life_ends,
     what_breaks_a_limit_is_not_restored,
     what_a_cursor_cannot_be_is_refused,
@@ -217,6 +218,37 @@ async fn an_event_is_restored_once(h: &mut dyn Harness) {
         .collect();
     restore(store.as_ref(), &events).await;
     assert_eq!(event_bodies(store.as_ref(), "stream").await.len(), 25);
+}
+
+async fn events_that_only_their_own_stream_keeps_are_dumped(h: &mut dyn Harness) {
+    let store = h.store();
+    let tell = |stream: &str, number: usize| {
+        let stream = stream.to_owned();
+        (0..number)
+            .fold(Change::new(), move |change, n| change.event(stream.clone(), format!("{n}").into_bytes()))
+    };
+    for stream in ["old 1", "old 2"] {
+        made(store.as_ref(), tell(stream, 5)).await;
+    }
+    for _ in 0..103 {
+        made(store.as_ref(), tell("busy", MAX_BATCH)).await;
+    }
+    let before = dump(store.as_ref(), 3).await;
+    let server = RedisServer::start();
+    let redis = redis_harness::open(&server, "");
+    let sqlite = SqliteStore::open(Location::Memory, Arc::new(SystemClock)).unwrap();
+    for piece in dump_by(store.as_ref(), 100).await.chunks(MAX_BATCH) {
+        redis.restore(piece).await.unwrap();
+    }
+    for piece in dump_by(redis.as_ref(), 100).await.chunks(MAX_BATCH) {
+        sqlite.restore(piece).await.unwrap();
+    }
+    for copy in [redis.as_ref(), &sqlite as &dyn Store] {
+        assert!(dump(copy, 100).await == before, "they differ");
+        assert_eq!(event_bodies(copy, "old 1").await, ["0", "1", "2", "3", "4"]);
+        let all = copy.events("all", 0, 100).await.unwrap();
+        assert!(all.windows(2).all(|pair| pair[0].id < pair[1].id));
+    }
 }
 
 async fn a_restored_life_ends(h: &mut dyn Harness) {

@@ -92,11 +92,12 @@ local function tally(a, z)
   if ARGV[a + 1] ~= '' then call('PEXPIREAT', ARGV[a], int(now + tonumber(ARGV[a + 1]) - 1)) end
 end
 
--- A stream that has something later takes nothing (pcall).
+-- A stream that has something later takes nothing (pcall). Its own stream is not cut here: who compares finds
+-- all that came.
 local function event(a)
   local stream, id, at, in_all, body = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
   local key = prefix .. 'pf:events:' .. stream
-  redis.pcall('XADD', key, 'MAXLEN', '~', max_events, id, 't', at, 'b', body)
+  redis.pcall('XADD', key, id, 't', at, 'b', body)
   if in_all == '1' then
     redis.pcall('XADD', KEYS[10], 'MAXLEN', '~', max_events, id, 't', at, 's', stream, 'b', body)
   end
