@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use anyhow::Context;
 
 use crate::{
+    blobs::{self, Blobs, Keys},
     clock::{Clock, SystemClock},
     config::{Config, PriceConfig},
     engine::{
@@ -24,7 +25,7 @@ use crate::{
         start::Started,
     },
     model::{Budget, Price, Usd},
-    service::{Budgets, Foundation, ProviderInfo, Services, pacing::StorePacer},
+    service::{Budgets, Foundation, ProviderInfo, Services, UploadSettings, pacing::StorePacer},
     store::{
         MAX_BATCH, Store, StoreError,
         redis::{RedisOptions, RedisStore},
@@ -53,13 +54,15 @@ impl App {
         let (store, migrations) = open_store(&config, clock.clone()).await?;
         refuse_unfinished_copy(store.as_ref()).await?;
         let provider = open_providers(&config, store.clone())?;
-        Ok(Self { migrations, ..Self::assemble(config, store, provider, clock) })
+        let blobs = open_blobs(&config).await?;
+        Ok(Self { migrations, ..Self::assemble(config, store, blobs, provider, clock) })
     }
 
     /// Puts given parts together.
     pub fn assemble(
         config: Config,
         store: Arc<dyn Store>,
+        blobs: Arc<dyn Blobs>,
         provider: Arc<dyn ModelProvider>,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -74,6 +77,7 @@ impl App {
             prices: Arc::new(price_table(&config)),
             // A provider knows its own limit, which may be another one than that of MODEL_MAX_TOKENS.
             max_tokens: config.llm.max_tokens.filter(|_| config.llm.providers.is_empty()),
+            uploads: UploadSettings { blobs, max_size: config.upload.max_size, ttl: config.upload.ttl },
             log_folder: log_folder(&config),
             api_key: config.http.api_key.is_some().then(|| DEFAULT_KEY.to_owned()),
             key_configured: config.llm.providers.iter().any(|provider| provider.key.is_some()),
@@ -107,6 +111,21 @@ impl App {
         };
         worker::start(self.services.clone(), options)
     }
+}
+
+/// Where uploaded files are kept.
+async fn open_blobs(config: &Config) -> anyhow::Result<Arc<dyn Blobs>> {
+    let upload = &config.upload;
+    let keys = upload.access_key_id.clone().zip(upload.secret_access_key.clone());
+    let keys = keys.map(|(id, secret)| Keys {
+        access_key_id: id,
+        secret_access_key: secret.expose().to_owned(),
+        session_token: upload.session_token.as_ref().map(|token| token.expose().to_owned()),
+    });
+    let url = upload.blob_url.as_ref().map(|url| url.expose().to_owned());
+    let folder = config.store.workspace.join(if url.is_some() { "cache" } else { "uploads" });
+    let blobs = blobs::Config { folder, url, keys, limits: blobs::Limits::default() };
+    blobs::open(blobs).await.context("uploads cannot be kept")
 }
 
 /// All configured providers behind one router; the simulated one stands beside them, or alone.
@@ -150,6 +169,7 @@ fn providers_shown(config: &Config) -> Arc<[ProviderInfo]> {
         model: Some(provider.model.clone()).filter(|model| !model.is_empty()),
         key_set: provider.key.is_some(),
         default: provider.name == config.llm.default_provider,
+        concurrency: provider.concurrency,
     });
     shown.collect()
 }

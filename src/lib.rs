@@ -3,7 +3,8 @@
 //! Layers, imports only downward (`tests/it/architecture.rs` checks it):
 //!
 //! ```text
-//! main → cli → app (composition root) → { http, worker, migrate } → service → { engine (pure), store, llm, tools } → model
+//! main → cli → app (composition root) → { http, worker, migrate }
+//!   → service → { engine (pure), store, llm, tools, archive, analysis, blobs } → model
 //! leaves that any layer may use and that import nothing above them: config, clock, telemetry
 //! ```
 //!
@@ -11,6 +12,9 @@
 //! - [`engine`]: pure decisions: what follows from what happened
 //! - [`store`]: one storage contract, two engines (embedded SQLite, Redis)
 //! - [`llm`]: one model client, OpenAI-compatible or simulated
+//! - [`archive`]: uploaded zip files: proof that one is harmless, and the reading of its files
+//! - [`analysis`]: what can be said about a code archive without a model
+//! - [`blobs`]: where uploaded files are kept: a folder, or a bucket
 //! - [`tools`]: what agents may have done: built-in tools, MCP servers
 //! - [`service`]: the verbs of the product
 //! - [`migrate`]: how a Redis database comes to the newest version, and how a store is copied
@@ -18,7 +22,10 @@
 //! - [`http`]: the API, the documents and the dashboard
 //! - [`cli`]: the commands
 
+pub mod analysis;
 pub mod app;
+pub mod archive;
+pub mod blobs;
 pub mod cli;
 pub mod clock;
 pub mod config;

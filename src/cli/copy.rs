@@ -31,7 +31,8 @@ use super::{Failure, FromFile, load, note, process::runtime, say, table::table};
 const EXAMPLES: &str = "\
 Documents with what is left of their lives, indexes, jobs in their order (those that were running or
 waited for a limit as ready ones), jobs that are due later, crash counts, tallies, events and paused
-queues. At the end both sides are compared, one by one. Stop servers and workers first.
+queues. At the end both sides are compared, one by one. Stop servers and workers first. Uploaded files stay
+where they are.
 
 A copy that was cut off is gone on with by the same command; until then no server starts on its target.
 

@@ -12,10 +12,12 @@ pub struct ModelConcurrency {
 }
 
 impl ModelConcurrency {
-    /// The limit of a model, if it has one.
-    pub fn of(&self, model: &str) -> Option<u32> {
-        let named = self.named.iter().find(|(name, _)| name == model).map(|(_, limit)| *limit);
-        named.or(self.others)
+    /// The limit of a model that goes by these names, if it has one, and the name that the limit has: the
+    /// first one that is listed, or else the last one.
+    pub fn of_first<'a>(&self, names: &[&'a str]) -> (&'a str, Option<u32>) {
+        let listed = |name: &str| self.named.iter().find(|(known, _)| known == name).map(|(_, limit)| *limit);
+        let named = names.iter().find_map(|name| Some((*name, Some(listed(name)?))));
+        named.unwrap_or_else(|| (names.last().copied().unwrap_or_default(), self.others))
     }
 }
 
@@ -57,12 +59,18 @@ mod tests {
     #[test]
     fn a_model_has_its_own_limit_or_that_of_all_others() {
         let limits = parse(" gpt-4o=8, *=64 ,llama=3.2=1,".to_owned()).unwrap();
-        assert_eq!(
-            [limits.of("gpt-4o"), limits.of("llama=3.2"), limits.of("x")],
-            [Some(8), Some(1), Some(64)]
-        );
-        assert_eq!(parse("a=1".to_owned()).unwrap().of("b"), None);
-        assert_eq!(parse(String::new()).unwrap().of("b"), None);
+        let of = |limits: &ModelConcurrency, name: &str| limits.of_first(&[name]).1;
+        assert_eq!(["gpt-4o", "llama=3.2", "x"].map(|name| of(&limits, name)), [Some(8), Some(1), Some(64)]);
+        assert_eq!(of(&parse("a=1".to_owned()).unwrap(), "b"), None);
+        assert_eq!(of(&parse(String::new()).unwrap(), "b"), None);
+    }
+
+    #[test]
+    fn a_model_has_the_limit_of_whichever_of_its_names_is_listed() {
+        let limits = parse("groq/a=2,b=3".to_owned()).unwrap();
+        assert_eq!(limits.of_first(&["groq/a", "a"]), ("groq/a", Some(2)));
+        assert_eq!(limits.of_first(&["groq/b", "b"]), ("b", Some(3)));
+        assert_eq!(limits.of_first(&["other/a", "a"]), ("a", None));
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod secret;
 mod section;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod values;
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
@@ -31,6 +32,7 @@ pub use prices::PricesConfig;
 pub use provider::{ApiStyle, ModelTimeouts, PriceConfig, ProviderConfig};
 pub use reader::{ConfigError, Flags, Setting, Source};
 pub use secret::Secret;
+pub use upload::UploadConfig;
 
 use file::ConfigFile;
 use reader::Reader;
@@ -116,10 +118,7 @@ pub struct Config {
     pub mcp: Vec<McpConfig>,
     pub worker: WorkerConfig,
     pub log: LogConfig,
-    /// `MAX_UPLOAD_SIZE` in bytes.
-    pub max_upload_size: u64,
-    /// `UPLOAD_TTL` (seconds).
-    pub upload_ttl: Duration,
+    pub upload: UploadConfig,
     /// Whether `RAILWAY_ENVIRONMENT` is set: the process runs on Railway.
     pub railway: bool,
     /// Every effective value with its source, for `productforge config`.
@@ -231,22 +230,8 @@ impl Config {
                 _ => Err("must be text or json".to_owned()),
             }),
         };
-        let max_upload_size = r.value("MAX_UPLOAD_SIZE", "52428800", values::number(1, 1 << 40));
-        let upload_ttl = r.value("UPLOAD_TTL", "604800", values::seconds(1, 10 * 365 * 86_400));
+        let upload = upload::read(&mut r);
         let settings = r.finish()?;
-        Ok(Self {
-            http,
-            store,
-            llm,
-            prices,
-            budget,
-            mcp,
-            worker,
-            log,
-            max_upload_size,
-            upload_ttl,
-            railway,
-            settings,
-        })
+        Ok(Self { http, store, llm, prices, budget, mcp, worker, log, upload, railway, settings })
     }
 }

@@ -29,6 +29,7 @@ fn chain(with_qa: bool, max_revisions: u32, specialists: &[&str]) -> (Workflow, 
             step_timeout_seconds: None,
             budget: None,
             api_key: None,
+            upload_id: None,
         },
         Timestamp::default(),
     )

@@ -29,6 +29,7 @@ fn chain(specialists: &[&str]) -> Workflow {
         step_timeout_seconds: None,
         budget: None,
         api_key: None,
+        upload_id: None,
     };
     plan::create(plan, NOW).0
 }

@@ -26,6 +26,8 @@ pub struct Plan<'a> {
     pub step_timeout_seconds: Option<u32>,
     pub budget: Option<Budget>,
     pub api_key: Option<String>,
+    /// The upload whose files all agents may read.
+    pub upload_id: Option<String>,
 }
 
 /// The job id of a step: fixed by the workflow and the step's place in it, so that a step which is
@@ -79,6 +81,7 @@ pub fn create(plan: Plan<'_>, now: Timestamp) -> (Workflow, Effects) {
         budget: plan.budget,
         pause: None,
         api_key: plan.api_key,
+        upload_id: plan.upload_id,
         report_job_id: None,
         run_at: plan.run_at,
         step_timeout_seconds: plan.step_timeout_seconds,

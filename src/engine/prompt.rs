@@ -33,6 +33,13 @@ impl Prompt {
         self
     }
 
+    /// The same with what is known of an uploaded archive, whose files can be looked into.
+    pub fn with_upload(self, filename: &str, summary: &str) -> Self {
+        let note =
+            "The file tools list, read and search its files. What stands below was found without a model.";
+        self.section(&format!("Uploaded archive {filename}"), &format!("{note}\n\n{summary}"))
+    }
+
     /// How many characters it has when nothing is cut.
     pub fn chars(&self) -> usize {
         self.system.chars().count()
@@ -171,6 +178,17 @@ pub fn task(task: &str, agent: &Agent) -> Prompt {
     let mut prompt = Prompt::new(agent, "Do what you are asked, completely, and answer in Markdown.");
     prompt.sections.push((None, task.to_owned()));
     prompt
+}
+
+/// The prompt of an upload's analysis. What is known of the files is added with [`Prompt::with_upload`].
+pub fn analysis(task: &str, agent: &Agent) -> Prompt {
+    let instructions = "Review the uploaded code as an experienced engineer: defects, security holes, data that can \
+        be lost, missing tests. Look into the files with your tools before you judge. Report only what you have \
+        seen in a file, each finding with the file and the line that shows it, the severity, and the reason. \
+        Answer with JSON alone: {\"findings\": [{\"severity\": \"critical|high|medium|low|info\", \"file\": \
+        \"path as listed\", \"line\": 1, \"title\": \"…\", \"reason\": \"…\", \"suggestion\": \"…\"}]}. An empty \
+        list is an answer, too.";
+    Prompt::new(agent, instructions).section("Task", task)
 }
 
 /// The prompt of a review that `/admin_review` asks for. `work` is the reviewed job's task and

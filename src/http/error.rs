@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::{
+    blobs::BlobError,
     service::{FieldProblem, ServiceError},
     store::StoreError,
 };
@@ -288,8 +289,41 @@ impl From<ServiceError> for Problem {
                 Self::fields(problems.into_iter().map(FieldError::from).collect())
             }
             ServiceError::Conflict(why) => Self::new(StatusCode::CONFLICT, "conflict", why),
+            ServiceError::TooLarge { limit } => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body-too-large",
+                format!("File too large (max {})", megabytes(limit)),
+            ),
+            ServiceError::Damaged(why) => Self::internal(why),
+            ServiceError::Blob(error) => Self::from(error),
             ServiceError::Store(error) => Self::from(error),
         }
+    }
+}
+
+impl From<BlobError> for Problem {
+    fn from(error: BlobError) -> Self {
+        match error {
+            BlobError::Missing { .. } => Self::not_found(error.to_string()),
+            BlobError::Full { .. } => {
+                let detail = "No space is left for uploads; nothing was kept";
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", detail).cause(error.to_string())
+            }
+            BlobError::TooLarge { .. } => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", error.to_string())
+            }
+            error if error.is_transient() => Self::unavailable(error.to_string()),
+            error => Self::internal(error.to_string()),
+        }
+    }
+}
+
+/// `50MB` in the legacy system's words, or bytes where it is no round number.
+fn megabytes(bytes: u64) -> String {
+    const MEGABYTE: u64 = 1 << 20;
+    match bytes % MEGABYTE {
+        0 => format!("{}MB", bytes / MEGABYTE),
+        _ => format!("{bytes} bytes"),
     }
 }
 

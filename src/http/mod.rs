@@ -6,6 +6,7 @@
 pub mod api;
 pub mod assets;
 pub mod dashboard;
+mod disposition;
 mod docs;
 pub mod error;
 pub mod extract;

@@ -13,7 +13,8 @@ use utoipa::{
 
 use super::{
     api::{
-        agents, jobs, providers, queues, results, reviews, root, system, tasks, usage, workers, workflows,
+        agents, analytics, exports, jobs, metrics, providers, queues, reports, results, reviews, root,
+        system, tasks, uploads, usage, workers, workflows,
     },
     error::{FieldError, PROBLEM_JSON, ProblemBody},
     middleware::auth,
@@ -39,6 +40,11 @@ use super::{
         reviews::ask,
         tasks::submit,
         results::ping, results::list, results::get_task, results::by_workflow, results::by_agent, results::get,
+        results::pin, results::unpin, results::delete,
+        uploads::ping, uploads::receive, uploads::list, uploads::get, uploads::report, uploads::delete,
+        exports::results, exports::workflow, exports::performance,
+        analytics::summary, analytics::trends, reports::generate, reports::list, reports::get,
+        metrics::text, metrics::json,
     ),
     components(schemas(ProblemBody, FieldError, jobs::bulk::BulkFilter)),
     tags(
@@ -50,6 +56,9 @@ use super::{
         (name = "jobs", description = "Queued units of work: watch, cancel, retry, delete"),
         (name = "queues", description = "What waits, and since when"),
         (name = "workers", description = "Who runs what"),
+        (name = "uploads", description = "Archives of code: sent, inspected, analysed"),
+        (name = "exports", description = "Results as files"),
+        (name = "analytics", description = "How much was done, how fast and by whom"),
         (name = "results", description = "The one terminal document of every job"),
     ),
     modifiers(&Common),
@@ -57,7 +66,8 @@ use super::{
 struct Described;
 
 /// Operations whose body may be left out.
-const MAY_BE_EMPTY: [&str; 5] = ["/cancel", "/retry", "/pause", "/resume", "/reset"];
+const MAY_BE_EMPTY: [&str; 8] =
+    ["/cancel", "/retry", "/pause", "/resume", "/reset", "/pin", "/unpin", "/generate"];
 
 /// The document.
 pub fn document() -> Document {
@@ -117,6 +127,7 @@ fn complete(operation: &mut Operation, path: &str) {
             Some("agents") => "Agent 'nobody' not found",
             Some("workflows") => "Workflow not found",
             Some("jobs") => "Job 'nothing' not found",
+            Some("upload") => "Upload 'nothing' not found",
             Some("queues") => "Queue 'nothing' not found; there are high, normal and low",
             _ => "Result for job 'nothing' not found",
         };

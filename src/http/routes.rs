@@ -11,7 +11,8 @@ use actix_web::{
 
 use super::{
     api::{
-        agents, jobs, providers, queues, results, reviews, root, system, tasks, usage, workers, workflows,
+        agents, analytics, exports, jobs, metrics, providers, queues, reports, results, reviews, root,
+        system, tasks, uploads, usage, workers, workflows,
     },
     assets, dashboard, docs,
     error::Problem,
@@ -47,6 +48,13 @@ table! { API, configure_api:
     "/system/health"                  => get system::health;
     "/system/status"                  => get system::status;
     "/system/verify"                  => get system::verify;
+    "/metrics"                        => get metrics::text;
+    "/metrics/json"                   => get metrics::json;
+    "/analytics/summary"              => get analytics::summary;
+    "/analytics/trends"               => get analytics::trends;
+    "/reports"                        => get reports::list;
+    "/reports/generate"               => post reports::generate;
+    "/reports/{filename}"             => get reports::get;
     "/usage"                          => get usage::get;
     "/providers"                      => get providers::list;
     "/providers/{name}/reset"         => post providers::reset;
@@ -68,6 +76,12 @@ table! { API, configure_api:
     "/workflows/{workflow_id}"        => get workflows::get;
     "/workflows/{workflow_id}/calls"  => get workflows::calls;
     "/workflows/{workflow_id}/budget" => post workflows::set_budget;
+    "/workflows/{workflow_id}/export/{format}" => get exports::workflow;
+    "/upload/"                        => post uploads::receive;
+    "/upload/ping"                    => get uploads::ping;
+    "/upload/list"                    => get uploads::list;
+    "/upload/{upload_id}"             => get uploads::get, delete uploads::delete;
+    "/upload/{upload_id}/report"      => get uploads::report;
     "/admin_review"                   => post reviews::ask;
     "/results/"                       => get results::list;
     "/results/ping"                   => get results::ping;
@@ -75,7 +89,11 @@ table! { API, configure_api:
     "/results/task/{job_id}"          => get results::get_task;
     "/results/workflow/{workflow_id}" => get results::by_workflow;
     "/results/agent/{name}"           => get results::by_agent;
-    "/results/{job_id}"               => get results::get;
+    "/results/export/{format}"        => get exports::results;
+    "/results/performance/export"     => get exports::performance;
+    "/results/{job_id}/pin"           => post results::pin;
+    "/results/{job_id}/unpin"         => post results::unpin;
+    "/results/{job_id}"               => get results::get, delete results::delete;
 }
 
 table! { PAGES, configure_pages:

@@ -26,6 +26,8 @@ pub enum JobMode {
     Step,
     /// A review of an earlier job, asked for by `/admin_review`.
     Review,
+    /// The analysis of an upload.
+    Analyze,
 }
 
 /// Where a job is in its life.
@@ -164,6 +166,9 @@ pub struct Job {
     #[serde(default, with = "iso_option", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub postponed_since: Option<Timestamp>,
+    /// The upload that it analyses, or whose files its agent may read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload_id: Option<String>,
     /// Which API key asked for it; null when none is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key: Option<String>,
@@ -276,6 +281,13 @@ pub struct JobPayload {
     pub created_at: Option<String>,
     #[serde(default, deserialize_with = "if_fitting", skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
+    /// Where the legacy system put the file of an upload.
+    #[serde(default, deserialize_with = "if_fitting", skip_serializing_if = "Option::is_none")]
+    pub file_path: Option<String>,
+    #[serde(default, deserialize_with = "if_fitting", skip_serializing_if = "Option::is_none")]
+    pub upload_id: Option<String>,
+    #[serde(default, deserialize_with = "if_fitting", skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
 }
 
 /// The value if it has the right type, else nothing.

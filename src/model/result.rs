@@ -16,6 +16,19 @@ pub enum ResultStatus {
     Cancelled,
 }
 
+impl ResultStatus {
+    pub const ALL: [Self; 3] = [Self::Completed, Self::Failed, Self::Cancelled];
+
+    /// As in documents and in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// The result of a job. Legacy fields first, as legacy clients know them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobResult {
@@ -80,7 +93,10 @@ pub struct JobResult {
     /// True when the output ends early, because the answer reached its limit of tokens.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
-    /// When this document will be removed.
+    /// Kept until it is unpinned or deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pinned: bool,
+    /// When this document will be removed; never where it is pinned.
     #[serde(default, with = "iso_option", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Timestamp>,

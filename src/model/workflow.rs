@@ -233,6 +233,9 @@ pub struct Workflow {
     /// Why it is paused; null when it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,
+    /// The upload whose files its agents may read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload_id: Option<String>,
     /// Which API key asked for it; null when none is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key: Option<String>,

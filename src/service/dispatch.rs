@@ -59,6 +59,7 @@ pub(super) fn new_job(
         timeout_seconds: None,
         waits_for: None,
         postponed_since: None,
+        upload_id: None,
         api_key: None,
         replays: Vec::new(),
         request_digest: None,

@@ -1,6 +1,6 @@
 //! What a verb can fail of. HTTP makes status codes of it in one place.
 
-use crate::store::StoreError;
+use crate::{blobs::BlobError, store::StoreError};
 
 /// One bad field of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,14 @@ pub enum ServiceError {
     /// Somebody else changed the same thing at the same time, again and again.
     #[error("{0}")]
     Conflict(String),
+    /// What was sent is larger than allowed.
+    #[error("it is larger than {limit} bytes")]
+    TooLarge { limit: u64 },
+    /// A stored file is not what it was.
+    #[error("{0}")]
+    Damaged(String),
+    #[error(transparent)]
+    Blob(#[from] BlobError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -39,7 +47,11 @@ pub enum ServiceError {
 impl ServiceError {
     /// Whether the same may succeed later without anybody doing anything.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Conflict(_) | Self::Store(StoreError::Unavailable(_) | StoreError::Full(_)))
+        match self {
+            Self::Conflict(_) | Self::Store(StoreError::Unavailable(_) | StoreError::Full(_)) => true,
+            Self::Blob(error) => error.is_transient(),
+            _ => false,
+        }
     }
 
     /// One bad field of the body.

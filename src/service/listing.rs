@@ -26,7 +26,7 @@ pub(super) async fn page<T: DeserializeOwned>(
     after: Option<Cursor>,
 ) -> Result<Listing<T>, ServiceError> {
     let total = store.count(&index).await?;
-    let mut query = ListQuery { kind, index, after, limit: 1 };
+    let mut query = ListQuery::newest(kind, 1).index(index).after(after);
     let mut items: Vec<T> = Vec::new();
     loop {
         query.limit = (limit - items.len()).clamp(1, MAX_BATCH);

@@ -2,22 +2,27 @@
 
 pub mod adoption;
 pub mod agents;
+pub mod analytics;
 mod dispatch;
 mod error;
 pub mod execution;
+pub mod exports;
 pub mod idempotency;
 pub mod jobs;
 mod listing;
+pub mod metrics;
 pub mod pacing;
 pub mod providers;
 pub mod queues;
 pub mod records;
+pub mod reports;
 pub mod results;
 pub mod reviews;
 pub mod schedule;
 pub mod system;
 pub mod tasks;
 pub mod tools;
+pub mod uploads;
 pub mod usage;
 pub mod workers;
 pub mod workflows;
@@ -25,17 +30,22 @@ pub mod workflows;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use agents::Agents;
+pub use analytics::Analytics;
 pub use error::{FieldProblem, ServiceError};
 pub use execution::Execution;
+pub use exports::Exports;
 pub use idempotency::IdempotencyKey;
 pub use jobs::Jobs;
 pub use listing::Listing;
+pub use metrics::Metrics;
 pub use providers::Providers;
 pub use queues::Queues;
-pub use results::Results;
+pub use reports::Reports;
+pub use results::{ResultFilter, Results};
 pub use reviews::Reviews;
 pub use system::{ProviderInfo, System};
 pub use tasks::Tasks;
+pub use uploads::{UploadSettings, Uploads};
 pub use usage::UsageReports;
 pub use workers::Workers;
 pub use workflows::Workflows;
@@ -45,8 +55,8 @@ use crate::{
     config::ModelConcurrency,
     engine::{prices::PriceTable, retry::RetryPolicy},
     llm::ModelProvider,
-    model::Budget,
-    store::Store,
+    model::{Budget, JobResult, Timestamp},
+    store::{Change, Store},
     tools::Registry,
 };
 
@@ -80,6 +90,8 @@ pub struct Foundation {
     pub tools: Arc<Registry>,
     /// The most tokens an answer may have; `None`: what its provider is configured for.
     pub max_tokens: Option<u32>,
+    /// How uploads are kept.
+    pub uploads: UploadSettings,
     /// The folder of the log file, for the status page.
     pub log_folder: PathBuf,
     /// What the configured `API_KEY` is called in records; `None` when none is set.
@@ -88,6 +100,19 @@ pub struct Foundation {
     pub key_configured: bool,
     /// The configured providers, as they may be shown.
     pub providers: Arc<[ProviderInfo]>,
+}
+
+impl Foundation {
+    /// Adds the one result of a job to the change that ends it: there is none yet, it is kept for as long as
+    /// results are, and it counts.
+    fn add_result(&self, change: Change, result: &mut JobResult, now: Timestamp) -> Change {
+        let change = change.expect(records::result_key(&result.job_id), None).put(records::put_result(
+            result,
+            self.result_ttl,
+            now,
+        ));
+        analytics::count(change, result, now)
+    }
 }
 
 /// All services. Cheap to clone.
@@ -104,6 +129,11 @@ pub struct Services {
     pub workers: Workers,
     pub providers: Providers,
     pub usage: UsageReports,
+    pub analytics: Analytics,
+    pub reports: Reports,
+    pub exports: Exports,
+    pub uploads: Uploads,
+    pub metrics: Metrics,
     pub execution: Execution,
 }
 
@@ -111,18 +141,27 @@ impl Services {
     pub fn new(foundation: Foundation) -> Self {
         let base = Arc::new(foundation);
         let agents = Agents::new(base.clone());
+        let jobs = Jobs::new(base.clone());
+        let uploads = Uploads::new(base.clone(), jobs.clone());
+        let (results, system) = (Results::new(base.clone()), System::new(base.clone()));
+        let (analytics, usage) = (Analytics::new(base.clone()), UsageReports::new(base.clone()));
         Self {
             tasks: Tasks::new(base.clone(), agents.clone()),
-            workflows: Workflows::new(base.clone(), agents.clone()),
+            workflows: Workflows::new(base.clone(), agents.clone(), uploads.clone()),
             reviews: Reviews::new(base.clone(), agents.clone()),
-            results: Results::new(base.clone()),
-            system: System::new(base.clone()),
-            jobs: Jobs::new(base.clone()),
             queues: Queues::new(base.clone()),
             workers: Workers::new(base.clone()),
             providers: Providers::new(base.clone()),
-            usage: UsageReports::new(base.clone()),
-            execution: Execution::new(base, agents.clone()),
+            reports: Reports::new(base.clone(), analytics.clone(), usage.clone()),
+            exports: Exports::new(base.clone(), results.clone()),
+            metrics: Metrics::new(base.clone(), system.clone()),
+            results,
+            system,
+            analytics,
+            usage,
+            execution: Execution::new(base, agents.clone(), uploads.clone()),
+            jobs,
+            uploads,
             agents,
         }
     }

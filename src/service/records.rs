@@ -5,28 +5,32 @@
 //! | agent | `agent:{name}` | `agents_index` | for ever |
 //! | workflow | `workflow:{id}` | `workflows_index`, `workflows_by_status:{status}` | for ever |
 //! | job | `job:{id}` | `jobs_index`, `jobs_by_state:{state}`, `jobs_by_agent:{name}`, `jobs_by_workflow:{id}` | 7 days after its end |
-//! | result | `result:{job_id}` | `results_index`, `results_by_agent:{name}`, `results_by_workflow:{id}` | `RESULT_TTL` |
+//! | result | `result:{job_id}` | `results_index`, `results_by_status:{status}`, `results_by_agent:{name}`, `results_by_workflow:{id}` | `RESULT_TTL`; for ever while it is pinned |
 //! | call | `call:{job_id}:{number}` | none | 30 days |
 //! | partial answer | `partial:{job_id}` | none | 60 s after it was last written |
 //! | reservation | `reservation:{job_id}` | `reservations_index` | 30 days; until its call is journaled or its attempt ends |
 //! | lane | `lane:{provider}-{key}` | `lanes_index` | 7 days after it was last written |
 //! | dead job | `dead_job:{job_id}` | `dead_jobs_index`, `dead_jobs_by_age:oldest` | 180 days |
+//! | report | `report:{filename}` | `reports_index` | 180 days |
+//! | upload | `upload:{id}` | `uploads_index`, `uploads_by_end:first` | `UPLOAD_TTL`, then the janitor removes it with its file; 3 days more at the most |
+//! | contents of an upload | `upload_contents:{id}` | none | as its upload |
+//! | analysis of an upload | `upload_analysis:{id}` | none | as its upload |
 //! | tombstone | `tombstone:{job_id}` | none | 30 days, or so long after its job's due time |
-//! | upload | `upload:{id}` | `uploads_index` | as it was adopted |
 //! | worker | `worker:{id}` | `workers_index` | 60 s after it was last heard of |
 //! | heartbeat | `worker:heartbeat` | none | 60 s |
 
 use std::time::Duration;
 
 use crate::{
+    archive::Contents,
     model::{
-        Agent, Call, DeadJob, Job, JobResult, JobState, PartialAnswer, Timestamp, WorkerInfo, Workflow,
-        WorkflowStatus,
+        Agent, Call, DeadJob, Job, JobResult, JobState, PartialAnswer, ResultStatus, Timestamp, Upload,
+        WorkerInfo, Workflow, WorkflowStatus,
     },
     store::{AuditPart, DocKey, IndexName, Kind, Put, Revision, Store, StoreError, UnixMs},
 };
 
-use super::{execution::Reservation, pacing::StoredLane};
+use super::{execution::Reservation, pacing::StoredLane, reports::Report, uploads::UploadAnalysis};
 
 pub const AGENT: Kind = Kind("agent");
 pub const WORKFLOW: Kind = Kind("workflow");
@@ -35,8 +39,14 @@ pub const RESULT: Kind = Kind("result");
 pub const CALL: Kind = Kind("call");
 pub const DEAD_JOB: Kind = Kind("dead_job");
 pub const WORKER: Kind = Kind("worker");
-/// What the earlier system kept of uploaded archives; adopted as it is.
+/// A report of a week.
+pub const REPORT: Kind = Kind("report");
+/// An uploaded archive.
 pub const UPLOAD: Kind = Kind("upload");
+/// What was found in an upload's archive when it was inspected: where its files are.
+pub const UPLOAD_CONTENTS: Kind = Kind("upload_contents");
+/// What was found in an upload when it was analysed.
+pub const UPLOAD_ANALYSIS: Kind = Kind("upload_analysis");
 /// Says that a payload which may still be in a queue is not to be run, where the job's document is gone.
 pub const TOMBSTONE: Kind = Kind("tombstone");
 
@@ -51,6 +61,7 @@ const DAY_MS: u64 = 24 * 3600 * 1000;
 const JOB_TTL_MS: u64 = 7 * DAY_MS;
 const CALL_TTL_MS: u64 = 30 * DAY_MS;
 const DEAD_JOB_TTL_MS: u64 = 180 * DAY_MS;
+const REPORT_TTL_MS: u64 = 180 * DAY_MS;
 const TOMBSTONE_TTL_MS: u64 = 30 * DAY_MS;
 const PARTIAL_TTL_MS: u64 = 60_000;
 const RESERVATION_TTL_MS: u64 = 30 * DAY_MS;
@@ -60,12 +71,13 @@ pub const WORKER_TTL_MS: u64 = 60_000;
 
 /// What the auditor walks through: leases, and every index whose name does not depend on the data.
 pub fn audit_parts() -> Vec<AuditPart> {
-    let main = [AGENT, WORKFLOW, JOB, RESULT, DEAD_JOB, WORKER, RESERVATION, LANE]
+    let main = [AGENT, WORKFLOW, JOB, RESULT, DEAD_JOB, WORKER, RESERVATION, LANE, REPORT, UPLOAD]
         .map(|kind| (kind, IndexName::all(kind)));
     let jobs = JobState::ALL.map(|state| (JOB, jobs_by_state(state)));
     let workflows = WorkflowStatus::ALL.map(|status| (WORKFLOW, workflows_by_status(status)));
-    let dead = [(DEAD_JOB, dead_jobs_oldest())];
-    let indexes = main.into_iter().chain(jobs).chain(workflows).chain(dead);
+    let dead = [(DEAD_JOB, dead_jobs_oldest()), (UPLOAD, uploads_by_end())];
+    let results = ResultStatus::ALL.map(|status| (RESULT, results_by_status(status)));
+    let indexes = main.into_iter().chain(jobs).chain(workflows).chain(results).chain(dead);
     std::iter::once(AuditPart::Leases)
         .chain(indexes.map(|(kind, index)| AuditPart::Index(kind, index)))
         .collect()
@@ -130,6 +142,10 @@ pub fn put_job(job: &Job) -> Put {
     if job.state.is_terminal() { put.ttl_ms(JOB_TTL_MS) } else { put }
 }
 
+pub fn results_by_status(status: ResultStatus) -> IndexName {
+    IndexName::by(RESULT, "status", status.as_str())
+}
+
 pub fn results_by_agent(agent: &str) -> IndexName {
     IndexName::by(RESULT, "agent", agent)
 }
@@ -138,20 +154,26 @@ pub fn results_by_workflow(workflow_id: &str) -> IndexName {
     IndexName::by(RESULT, "workflow", workflow_id)
 }
 
-/// Stores a result for `ttl` from now on; the document says when that ends.
-pub fn put_result(result: &mut JobResult, ttl: Duration, now: Timestamp) -> Put {
-    let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1);
-    result.expires_at =
-        Some(now + chrono::Duration::milliseconds(i64::try_from(ttl_ms).unwrap_or(i64::MAX / 4)));
-    let at = result.timestamp.timestamp_millis();
-    let put = Put::json(result_key(&result.job_id), result)
-        .ttl_ms(ttl_ms)
+/// Lets the document of a result stand where results belong.
+pub fn index_result(put: Put, result: &JobResult, at: UnixMs) -> Put {
+    let put = put
         .indexed(at)
+        .index(results_by_status(result.status), at)
         .index(results_by_agent(&result.agent), at);
     match &result.workflow_id {
         Some(workflow) => put.index(results_by_workflow(workflow), at),
         None => put,
     }
+}
+
+/// Stores a result for `ttl` from now on, or for ever where it is pinned; the document says which.
+pub fn put_result(result: &mut JobResult, ttl: Duration, now: Timestamp) -> Put {
+    let ttl_ms = millis(ttl);
+    let end = now + chrono::Duration::milliseconds(i64::try_from(ttl_ms).unwrap_or(i64::MAX / 4));
+    result.expires_at = (!result.pinned).then_some(end);
+    let at = result.timestamp.timestamp_millis();
+    let put = index_result(Put::json(result_key(&result.job_id), result), result, at);
+    if result.pinned { put } else { put.ttl_ms(ttl_ms) }
 }
 
 pub fn put_call(call: &Call) -> Put {
@@ -220,6 +242,56 @@ pub fn put_dead_job(dead: &DeadJob) -> Put {
         .ttl_ms(DEAD_JOB_TTL_MS)
         .indexed(at)
         .index(dead_jobs_oldest(), -at)
+}
+
+pub fn report_key(filename: &str) -> DocKey {
+    DocKey::new(REPORT, filename)
+}
+
+pub fn put_report(report: &Report) -> Put {
+    Put::json(report_key(&report.filename), report)
+        .ttl_ms(REPORT_TTL_MS)
+        .indexed(report.created_at.timestamp_millis())
+}
+
+pub fn upload_key(id: &str) -> DocKey {
+    DocKey::new(UPLOAD, id)
+}
+
+/// The uploads with the one that ends first in front: lists are read from the highest time on, so the times
+/// are turned round.
+pub fn uploads_by_end() -> IndexName {
+    IndexName::by(UPLOAD, "end", "first")
+}
+
+pub fn put_upload(upload: &Upload, kept_for: Duration) -> Put {
+    let put = Put::json(upload_key(&upload.upload_id), upload)
+        .ttl_ms(millis(kept_for))
+        .indexed(upload.uploaded_at.timestamp_millis());
+    match upload.expires_at {
+        Some(end) => put.index(uploads_by_end(), -end.timestamp_millis()),
+        None => put,
+    }
+}
+
+pub fn contents_key(upload_id: &str) -> DocKey {
+    DocKey::new(UPLOAD_CONTENTS, upload_id)
+}
+
+pub fn put_contents(upload_id: &str, contents: &Contents, kept_for: Duration) -> Put {
+    Put::json(contents_key(upload_id), contents).ttl_ms(millis(kept_for))
+}
+
+pub fn analysis_key(upload_id: &str) -> DocKey {
+    DocKey::new(UPLOAD_ANALYSIS, upload_id)
+}
+
+pub fn put_analysis(analysis: &UploadAnalysis, kept_for: Duration) -> Put {
+    Put::json(analysis_key(&analysis.upload_id), analysis).ttl_ms(millis(kept_for))
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
 pub fn tombstone_key(job_id: &str) -> DocKey {

@@ -13,6 +13,7 @@ use crate::{
     engine::templates,
     model::{Timestamp, WorkerInfo, WorkflowStatus, iso},
     store::{IndexName, MAX_BATCH, QueueDepth, StoreError, StoreReport},
+    telemetry::counters,
 };
 
 use super::{Foundation, ServiceError, listing, records};
@@ -97,6 +98,9 @@ pub struct ProviderInfo {
     pub key_set: bool,
     /// Whether it is asked when a model names no provider.
     pub default: bool,
+    /// How many jobs may ask it at once, over all processes; null: any number.
+    #[schema(example = json!(8))]
+    pub concurrency: Option<u32>,
 }
 
 /// What the overview page shows.
@@ -135,12 +139,16 @@ impl System {
 
     /// Alive and able to work? Answers from memory for 5 s; a store that is away is asked each time.
     pub async fn health(&self) -> Health {
+        counters::HEALTH_REQUESTS.add(1);
         if let Ok(cached) = self.health.lock()
             && let Some((at, health)) = cached.as_ref()
             && at.elapsed() < HEALTH_CACHE
         {
+            counters::HEALTH_HITS.add(1);
+            counters::CACHE_HITS.add(1);
             return health.clone();
         }
+        counters::CACHE_MISSES.add(1);
         let health = self.fresh_health().await;
         if health.is_ok()
             && let Ok(mut cached) = self.health.lock()

@@ -49,6 +49,26 @@ pub struct Used {
     pub seconds: f64,
 }
 
+impl Used {
+    /// Adds what somebody else used, or the same one at another time.
+    pub fn add(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.requests += other.requests;
+        self.prompt_tokens += other.prompt_tokens;
+        self.cached_tokens += other.cached_tokens;
+        self.completion_tokens += other.completion_tokens;
+        self.reasoning_tokens += other.reasoning_tokens;
+        self.total_tokens += other.total_tokens;
+        self.unpriced_calls += other.unpriced_calls;
+        self.estimated_calls += other.estimated_calls;
+        self.seconds += other.seconds;
+        if let Some(cost) = other.cost_usd {
+            let sum = self.cost_usd.unwrap_or_default().nanos().saturating_add(cost.nanos());
+            self.cost_usd = Some(Usd::from_nanos(sum));
+        }
+    }
+}
+
 /// What was used on one day.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
 pub struct DayUsage {

@@ -120,6 +120,18 @@ impl Change {
         self.add.push(add);
         self
     }
+
+    /// The same for a number that only counts: what this change adds to that field already grows by it.
+    pub fn count(mut self, add: Add) -> Self {
+        let same = |other: &&mut Add| {
+            other.below.is_none() && (&other.tally, &other.field) == (&add.tally, &add.field)
+        };
+        match self.add.iter_mut().find(same) {
+            Some(known) => known.by = known.by.saturating_add(add.by),
+            None => self.add.push(add),
+        }
+        self
+    }
 }
 
 /// What a change that was made left behind.

@@ -176,7 +176,11 @@ pub struct Cursor(pub String);
 pub struct ListQuery {
     pub kind: Kind,
     pub index: IndexName,
+    /// Where the page before ended.
     pub after: Option<Cursor>,
+    /// Only what stands at this time or before it. Without meaning where `after` is given: a cursor goes on
+    /// from its own place.
+    pub until: Option<UnixMs>,
     /// 1 to [`super::MAX_BATCH`].
     pub limit: usize,
 }
@@ -184,7 +188,7 @@ pub struct ListQuery {
 impl ListQuery {
     /// The newest documents of a kind.
     pub fn newest(kind: Kind, limit: usize) -> Self {
-        Self { kind, index: IndexName::all(kind), after: None, limit }
+        Self { kind, index: IndexName::all(kind), after: None, until: None, limit }
     }
 
     pub fn index(mut self, index: IndexName) -> Self {
@@ -194,6 +198,11 @@ impl ListQuery {
 
     pub fn after(mut self, cursor: Option<Cursor>) -> Self {
         self.after = cursor;
+        self
+    }
+
+    pub fn until(mut self, at: Option<UnixMs>) -> Self {
+        self.until = at;
         self
     }
 }

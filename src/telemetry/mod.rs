@@ -4,6 +4,7 @@
 //! costs log lines and nothing else.
 
 pub mod access;
+pub mod counters;
 mod daily_file;
 pub mod fields;
 mod format;

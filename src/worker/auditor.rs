@@ -1,13 +1,13 @@
 //! The auditor: a slow walk that mends what an eviction, a failover or a foreign hand has left half done.
 //!
-//! It goes through all that is kept beside the documents, through the jobs that have not ended, and keeps the
-//! dead set within its bound.
+//! It goes through all that is kept beside the documents, through the jobs that have not ended and what is
+//! reserved of budgets, keeps the dead set within its bound, and removes files that belong to no upload.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{
     service::{ServiceError, Services, jobs::MAX_DEAD_JOBS, records},
-    store::{AuditPart, StoreError},
+    store::{Audited, Cursor},
 };
 
 use super::{Shared, jittered};
@@ -37,25 +37,23 @@ pub async fn run(shared: Arc<Shared>, services: Services) {
 pub async fn run_once(shared: &Shared, services: &Services) -> Result<usize, ServiceError> {
     let mut mended = 0;
     for part in records::audit_parts() {
-        mended += walk(shared, &part).await?;
+        mended += walk(shared, |after| shared.store.audit(&part, after)).await?;
     }
     while services.jobs.trim_dead(MAX_DEAD_JOBS).await? && shared.pause(BREATH).await {}
-    let mut after = None;
-    loop {
-        let audited = services.execution.audit_jobs(after).await?;
-        report(&audited.mended);
-        mended += audited.mended.len();
-        after = audited.next;
-        if after.is_none() || !shared.pause(BREATH).await {
-            return Ok(mended);
-        }
-    }
+    mended += walk(shared, |after| services.execution.audit_jobs(after)).await?;
+    mended += walk(shared, |after| services.execution.audit_reservations(after)).await?;
+    mended += services.uploads.sweep_orphans().await?;
+    Ok(mended)
 }
 
-async fn walk(shared: &Shared, part: &AuditPart) -> Result<usize, StoreError> {
+/// Page by page until the end, or until the worker is to stop; how many findings were mended.
+async fn walk<F, E>(shared: &Shared, look: impl Fn(Option<Cursor>) -> F) -> Result<usize, E>
+where
+    F: Future<Output = Result<Audited, E>>,
+{
     let (mut mended, mut after) = (0, None);
     loop {
-        let audited = shared.store.audit(part, after).await?;
+        let audited = look(after).await?;
         report(&audited.mended);
         mended += audited.mended.len();
         after = audited.next;

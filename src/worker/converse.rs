@@ -63,7 +63,13 @@ pub(super) async fn converse(
     bounds: &Bounds<'_>,
 ) -> Outcome {
     let lost = bounds.lost;
-    let Some(mut conversation) = persist(lost, || execution.open(running, fresh)).await else {
+    let project = match bounds.within(execution.project(running)).await {
+        Ok(Ok(project)) => project,
+        Ok(Err(error)) => return Outcome::answered(Err(error.into())),
+        Err(outcome) => return outcome,
+    };
+    let open = || execution.open(running, project.clone(), fresh);
+    let Some(mut conversation) = persist(lost, open).await else {
         return Outcome::Gone;
     };
     let mut asked = false;
@@ -71,7 +77,9 @@ pub(super) async fn converse(
         let next = execution.next(running, &conversation);
         match &next {
             Next::Done => {
-                let Some(answer) = execution.answer(&conversation) else { return Outcome::Gone };
+                let Some(answer) = execution.answer(running, &conversation).await else {
+                    return Outcome::Gone;
+                };
                 return Outcome::answered(Ok(answer));
             }
             Next::Stop(reason) => return Outcome::answered(Err(AnswerError::Stopped(reason.clone()))),

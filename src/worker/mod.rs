@@ -8,6 +8,7 @@
 //! | [`revocations`] | tells jobs whose lease somebody took away | when that happens |
 //! | [`scheduler`] | moves due retries into their queues | when the next is due, at most a second |
 //! | [`janitor`] | removes what has expired | every second |
+//! | [`upload_janitor`] | removes uploads that are over | every ten seconds |
 //! | [`auditor`] | mends what the store has lost | every ten minutes |
 //! | [`presence`] | says that this worker lives | every ten seconds |
 
@@ -23,6 +24,7 @@ pub mod revocations;
 pub mod run_job;
 pub mod scheduler;
 pub mod sweeper;
+pub mod upload_janitor;
 
 use std::{
     future::Future,
@@ -100,6 +102,7 @@ pub fn start(services: Services, options: WorkerOptions) -> WorkerHandle {
     let (store, clock) = (base.store.clone(), base.clock.clone());
     let handler = Arc::new(run_job::RunJob::new(services.execution.clone()));
     let worker = start_with(store, clock, handler, options);
+    worker.roles.spawn(upload_janitor::run(worker.shared.clone(), services.clone()));
     worker.roles.spawn(auditor::run(worker.shared.clone(), services));
     worker
 }

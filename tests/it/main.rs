@@ -1,14 +1,18 @@
 //! All integration tests, linked once.
 #![allow(clippy::unwrap_used)]
 
+mod analysis;
 mod api;
 mod architecture;
+mod archive;
 mod browser;
 mod chaos;
 mod cli;
 mod llm;
 mod processes;
 mod store;
+#[macro_use]
 mod support;
+mod surface;
 mod tools;
 mod worker;

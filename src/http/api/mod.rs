@@ -1,14 +1,19 @@
 //! The JSON API, one file per noun, named like the services they call.
 
 pub mod agents;
+pub mod analytics;
+pub mod exports;
 pub mod jobs;
+pub mod metrics;
 pub mod providers;
 pub mod queues;
+pub mod reports;
 pub mod results;
 pub mod reviews;
 pub mod root;
 pub mod system;
 pub mod tasks;
+pub mod uploads;
 pub mod usage;
 pub mod workers;
 pub mod workflows;

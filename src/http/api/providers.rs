@@ -29,7 +29,7 @@ pub struct ProviderList {
     operation_id = "list_providers",
     responses((status = 200, description = "The providers", body = ProviderList, example = json!({"providers": [{
         "name": "openai", "host": "api.openai.com", "api": "chat", "model": "gpt-4o-mini", "key_set": true,
-        "default": true, "circuit": {"cause": "billing", "why": "the provider's account has no credit left",
+        "default": true, "concurrency": null, "circuit": {"cause": "billing", "why": "the provider's account has no credit left",
             "since": "2026-11-22T10:18:25.571000+00:00", "until": "2026-11-22T10:18:55.571000+00:00"},
         "blocked_until": null, "requests_per_second": null, "failures": 1}]})))
 )]
@@ -50,7 +50,7 @@ pub async fn list(state: Data<HttpState>) -> Answer<ProviderList> {
     request_body(content = Nothing, description = "Nothing", content_type = "application/json"),
     responses((status = 200, description = "It is asked again", body = ProviderStatus, example = json!({
         "name": "openai", "host": "api.openai.com", "api": "chat", "model": "gpt-4o-mini", "key_set": true,
-        "default": true, "circuit": null, "blocked_until": null, "requests_per_second": null, "failures": 0})))
+        "default": true, "concurrency": null, "circuit": null, "blocked_until": null, "requests_per_second": null, "failures": 0})))
 )]
 pub async fn reset(
     state: Data<HttpState>,

@@ -82,7 +82,7 @@ pub async fn health(state: Data<HttpState>) -> HttpResponse {
         "timestamp": "2026-11-22 10:18:25", "redis_connected": true, "openai_key_active": true,
         "worker_log_active": true, "worker_alive": true, "provider": "openai", "model": "gpt-4o-mini",
         "store": "redis", "providers": [{"name": "openai", "host": "api.openai.com", "api": "chat",
-        "model": "gpt-4o-mini", "key_set": true, "default": true}]})))
+        "model": "gpt-4o-mini", "key_set": true, "default": true, "concurrency": null}]})))
 )]
 pub async fn status(state: Data<HttpState>) -> Answer<Status> {
     Ok(Json(state.services.system.status().await?))

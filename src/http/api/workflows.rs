@@ -50,7 +50,7 @@ impl RequestBody for NewWorkflow {
         Field::optional("step_timeout_seconds", Shape::Range(1, MAX_TIMEOUT_SECONDS as u64)),
         Field::optional("metadata", Shape::Object),
         Field::optional("budget", Shape::Parts(BUDGET)),
-        Field::optional("upload_id", Shape::NotYet),
+        Field::optional("upload_id", Shape::Text),
         Field::optional("callback_url", Shape::NotYet),
     ];
 }

@@ -249,6 +249,8 @@ pub fn service_status(error: &ServiceError) -> StatusCode {
     match error {
         ServiceError::NotFound(_) => StatusCode::NOT_FOUND,
         ServiceError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        ServiceError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        ServiceError::Damaged(_) | ServiceError::Blob(_) => StatusCode::INTERNAL_SERVER_ERROR,
         ServiceError::Conflict(_) => StatusCode::CONFLICT,
         ServiceError::Store(StoreError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
         ServiceError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     http::{HttpState, render::first_line},
-    model::{JobResult, ResultStatus, Usage, iso},
+    model::{JobResult, Usage, iso},
+    service::{Listing, ResultFilter},
     store::Cursor,
 };
 
@@ -35,11 +36,7 @@ impl ResultRow {
         Self {
             job_id: result.job_id.clone(),
             title: first_line(result.task.as_deref().unwrap_or(&result.job_id)),
-            status: match result.status {
-                ResultStatus::Completed => "completed",
-                ResultStatus::Failed => "failed",
-                ResultStatus::Cancelled => "cancelled",
-            },
+            status: result.status.as_str(),
             step: result.step.as_deref().map_or_else(|| "Task".to_owned(), title_of),
             round: result.round.unwrap_or(1),
             agent: result.agent.clone(),
@@ -56,7 +53,9 @@ pub async fn list(
     state: web::Data<HttpState>,
     query: web::Query<Listed>,
 ) -> Result<HttpResponse, PageError> {
-    let listing = state.services.results.list(PAGE, query.after.clone().map(Cursor)).await?;
+    let after = query.after.clone().map(Cursor);
+    let found = state.services.results.list(&ResultFilter::default(), PAGE, after).await?;
+    let listing = Listing { items: found.items, next: found.next, total: found.total.unwrap_or_default() };
     let page = ListPage::new("/dashboard/results", query.after.as_deref(), &listing, ResultRow::new);
     let shell = Shell::new(&state, &visitor, "Results", "Results").live(IDLE);
     answer(StatusCode::OK, "results.html", &shell, &page)

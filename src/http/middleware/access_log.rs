@@ -11,7 +11,7 @@ use actix_web::{
 };
 
 use super::request_id::RequestId;
-use crate::telemetry::access::AccessLine;
+use crate::telemetry::{access::AccessLine, counters};
 
 /// What the log says of a request whose client went away before the answer (nginx's number).
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -49,6 +49,7 @@ struct Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
+        counters::REQUESTS.add(1);
         let status = match self.status {
             Some(status) => status,
             None if std::thread::panicking() => 500,

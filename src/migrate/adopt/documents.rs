@@ -158,10 +158,7 @@ impl Adoption<'_> {
         }
         let at = self.zone.instant(text(value, "timestamp"), result.timestamp).timestamp_millis();
         let at = place(found, at);
-        let mut put = put(found).indexed(at).index(records::results_by_agent(&result.agent), at);
-        if let Some(workflow) = &result.workflow_id {
-            put = put.index(records::results_by_workflow(workflow), at);
-        }
+        let put = records::index_result(put(found), &result, at);
         Ok(Need::Index(Word::ResultIndexed, put))
     }
 

@@ -8,7 +8,7 @@ use crate::{
     engine::{advance::StepOutput, retry::Failure},
     llm::{ChatAnswer, ModelError, ModelErrorKind},
     model::{AttemptOutcome, Call, FailureClass, JobResult, Spending},
-    service::ServiceError,
+    service::{ServiceError, uploads::UploadAnalysis},
 };
 
 use super::fail::Fault;
@@ -22,6 +22,8 @@ pub struct Answer {
     pub spending: Spending,
     /// SHA-256 of the text without its outer white space.
     pub digest: String,
+    /// What came of an upload's analysis, and the report on it.
+    pub analysed: Option<Box<(UploadAnalysis, String)>>,
 }
 
 impl Answer {
@@ -30,7 +32,12 @@ impl Answer {
         let call = calls.last()?.clone();
         let mut spending = Spending::default();
         calls.iter().for_each(|call| spending += call.spending());
-        Some(Self { digest: digest(&call.answer), call, spending })
+        Some(Self { digest: digest(&call.answer), call, spending, analysed: None })
+    }
+
+    /// What the result says: the answer, or the report that was made of it.
+    pub fn text(&self) -> &str {
+        self.analysed.as_ref().map_or(&self.call.answer, |analysed| &analysed.1)
     }
 
     /// Whether it ends early.

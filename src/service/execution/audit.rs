@@ -3,10 +3,12 @@
 //! A payload can only vanish when the store itself forgets it: keys that were evicted or flushed, a failover
 //! to a replica that lagged. The job's document says what it was. To queue it once too often does no harm:
 //! a second delivery finds the job running or ended and is settled.
+//!
+//! What is reserved of budgets for a job that has ended or is gone is given back likewise.
 
 use chrono::TimeDelta;
 
-use super::{Execution, payload};
+use super::{Execution, Reservation, budget, payload};
 use crate::{
     model::{Job, JobPayload, JobState, Timestamp, iso},
     service::{ServiceError, dispatch, records},
@@ -35,6 +37,36 @@ impl Execution {
                     "job {} ({}) was nowhere in the store any more and is queued again",
                     job.job_id,
                     job.state.as_str()
+                ));
+            }
+        }
+        Ok(audited)
+    }
+
+    /// Looks at a page of all reservations, newest first; gives back those whose job cannot use them any
+    /// more. Every write that ends an attempt does so itself: this is for documents that the store forgot.
+    pub async fn audit_reservations(&self, after: Option<Cursor>) -> Result<Audited, ServiceError> {
+        let store = self.base.store.as_ref();
+        let page = store.list(&ListQuery::newest(records::RESERVATION, MAX_BATCH).after(after)).await?;
+        let mut audited = Audited { looked_at: page.docs.len(), mended: Vec::new(), next: page.next };
+        let settled = (self.base.clock.now() - SETTLED_AFTER).timestamp_millis();
+        for doc in &page.docs {
+            let Ok(held) = doc.parse::<Reservation>() else { continue };
+            if held.at_ms > settled {
+                continue;
+            }
+            // A job that is retried meanwhile takes its reservation with it: the revision says so.
+            let job = records::load::<Job>(store, records::job_key(&held.job_id)).await?;
+            if job.as_ref().is_some_and(|(job, _)| !job.state.is_terminal()) {
+                continue;
+            }
+            let key = records::reservation_key(&held.job_id);
+            let mut change = Change::new().expect(key.clone(), Some(doc.revision())).delete(key);
+            change.add = budget::given_back(&held);
+            if store.apply(change).await?.is_ok() {
+                audited.mended.push(format!(
+                    "{} tokens and {} reserved for job {}, which has ended, are given back",
+                    held.tokens, held.usd, held.job_id
                 ));
             }
         }

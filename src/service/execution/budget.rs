@@ -287,7 +287,7 @@ fn taken(scope: &Scope, reservation: &Reservation) -> [Add; 4] {
     ]
 }
 
-fn given_back(held: &Reservation) -> Vec<Add> {
+pub(super) fn given_back(held: &Reservation) -> Vec<Add> {
     let (tokens, nanos) = (-as_i64(held.tokens), -as_i64(held.usd.nanos()));
     let of = |tally: &String| {
         let daily = tally.starts_with("budget:agent:")

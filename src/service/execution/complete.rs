@@ -32,8 +32,7 @@ impl Execution {
             job.close_attempt(AttemptOutcome::Completed, None, now);
             // Why an earlier attempt failed stays with that attempt.
             job.end(JobState::Completed, None, now);
-            let mut result =
-                self.result_of(running, ResultStatus::Completed, answer.call.answer.clone(), now);
+            let mut result = self.result_of(running, ResultStatus::Completed, answer.text().to_owned(), now);
             result.confidence_score = None;
             result.verdict = verdict.clone();
             result.simulated = answer.call.simulated;
@@ -43,6 +42,9 @@ impl Execution {
             result.cost_usd = answer.spending.known_cost();
             result.truncated = answer.is_truncated();
             let mut change = self.ending(running, &mut result, now).put(records::put_job(&job));
+            if let Some(analysed) = &answer.analysed {
+                change = change.put(records::put_analysis(&analysed.0, analysed.0.kept_for(now)));
+            }
             let mut queued_agents = Vec::new();
             if let Some((mut workflow, before)) = self.workflow_of(running).await? {
                 let output = StepOutput {
@@ -127,11 +129,10 @@ impl Execution {
 
     /// The last write of a job: under its lease, on its own document, with its only result.
     fn ending(&self, running: &Running, result: &mut JobResult, now: Timestamp) -> Change {
-        Change::new()
+        let change = Change::new()
             .under(running.token, LeaseEnd::Finish)
-            .expect(records::job_key(&running.job.job_id), Some(running.job_revision.clone()))
-            .expect(records::result_key(&running.job.job_id), None)
-            .put(records::put_result(result, self.base.result_ttl, now))
+            .expect(records::job_key(&running.job.job_id), Some(running.job_revision.clone()));
+        self.base.add_result(change, result, now)
     }
 
     /// Writes QA's score onto the results of the work it judged, where they are still kept.
@@ -152,7 +153,11 @@ impl Execution {
             else {
                 continue;
             };
-            let Some(left) = result.expires_at.and_then(|end| (end - now).to_std().ok()) else { continue };
+            let left = match (result.pinned, result.expires_at) {
+                (true, _) => Some(self.base.result_ttl),
+                (false, end) => end.and_then(|end| (end - now).to_std().ok()),
+            };
+            let Some(left) = left else { continue };
             result.confidence_score = verdict.score;
             result.reviewed_by = Some(running.agent.name.clone());
             change = change.expect(key, Some(before)).put(records::put_result(&mut result, left, now));

@@ -170,10 +170,9 @@ impl Execution {
         let mut change = Change::new()
             .under(running.token, LeaseEnd::Finish)
             .expect(records::job_key(&job.job_id), job_before)
-            .expect(records::result_key(&job.job_id), None)
-            .put(records::put_result(&mut result, self.base.result_ttl, now))
             .put(records::put_job(&job))
             .put(records::put_dead_job(&dead));
+        change = self.base.add_result(change, &mut result, now);
         change = self.give_back(change, &job.job_id).await?;
         if let Some((mut workflow, before)) = workflow {
             let attempts = job.attempts.len() as u32;

@@ -1,16 +1,19 @@
 //! The journal of model calls: an answer that was paid for is written down before it is used, and what it
 //! used is counted in the same write, so that both happen once.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::{
     llm::{ChatAnswer, ModelError},
-    model::{Call, Spending, ToolOutput, Usd},
+    model::{Call, JobMode, Spending, ToolOutput, Usd},
     store::{Change, Refusal},
 };
 
 use super::{Answer, Conversation, Execution, Question, Running, partial::Partial};
-use crate::service::{ServiceError, records, usage};
+use crate::service::{ServiceError, records, uploads::Project, usage};
 
 /// The number of a job's first call.
 pub(super) const FIRST: u32 = 1;
@@ -23,10 +26,25 @@ const MOST_CALLS: u32 = 1_000;
 impl Execution {
     /// Takes up a job's conversation where it was left. `fresh`: nobody has begun it before, so that there
     /// is nothing to read.
-    pub async fn open(&self, running: &Running, fresh: bool) -> Result<Conversation, ServiceError> {
+    pub async fn open(
+        &self,
+        running: &Running,
+        project: Option<Arc<Project>>,
+        fresh: bool,
+    ) -> Result<Conversation, ServiceError> {
         let calls = if fresh { Vec::new() } else { self.calls_of(&running.job.job_id).await? };
         let forgiven = running.job.replays.last().map_or(0, |replay| replay.after_attempts);
-        Ok(Conversation::new(calls, forgiven, self.toolbox(running).await))
+        let toolbox = self.toolbox(running, project.as_ref()).await;
+        Ok(Conversation::new(calls, forgiven, toolbox, project))
+    }
+
+    /// The upload whose files a job's agent may read, fetched and looked through; `None`: there is none.
+    pub async fn project(&self, running: &Running) -> Result<Option<Arc<Project>>, ServiceError> {
+        let of_workflow = running.workflow.as_ref().and_then(|workflow| workflow.upload_id.as_ref());
+        match running.job.upload_id.as_ref().or(of_workflow) {
+            Some(id) => self.uploads.project(id).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// All journaled calls of a job, in order.
@@ -166,8 +184,14 @@ impl Execution {
     }
 
     /// The answer of a conversation that is done.
-    pub fn answer(&self, conversation: &Conversation) -> Option<Answer> {
+    pub async fn answer(&self, running: &Running, conversation: &Conversation) -> Option<Answer> {
         let calls: Vec<Call> = conversation.all().cloned().collect();
-        Answer::of(&calls)
+        let mut answer = Answer::of(&calls)?;
+        if let Some(project) = conversation.project.clone().filter(|_| running.job.mode == JobMode::Analyze) {
+            let (call, now) = (answer.call.clone(), self.base.clock.now());
+            let conclude = move || Box::new(project.concluded(&call, now));
+            answer.analysed = Some(tokio::task::spawn_blocking(conclude).await.ok()?);
+        }
+        Some(answer)
     }
 }

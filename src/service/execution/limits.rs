@@ -13,27 +13,25 @@ use crate::service::{ServiceError, records};
 const MAX_NAME_BYTES: usize = 256;
 
 impl Execution {
-    /// What an attempt has to claim: a place of its agent and one of its model, where those are limited.
+    /// What an attempt has to claim: a place of its agent, of its model and of the provider it asks first,
+    /// where those are limited.
     pub(super) fn claims(&self, agent: &Agent) -> Vec<Claim> {
         let mut claims = Vec::new();
-        if let Some(limit) = agent.max_concurrency.filter(|limit| *limit > 0) {
+        let mut claim = |what: &str, name: &str, limit: Option<u32>| {
             // A document of a foreign hand may say more than there is.
-            let limit = limit.min(MAX_CLAIM_LIMIT);
-            claims.push(Claim { name: claim_name("agent", &agent.name), limit });
-        }
-        let model = self.model_of(agent);
-        if let Some(limit) = self.base.model_concurrency.of(model) {
-            claims.push(Claim { name: claim_name("model", model), limit });
-        }
+            let limit = limit.filter(|limit| *limit > 0).map(|limit| limit.min(MAX_CLAIM_LIMIT));
+            claims.extend(limit.map(|limit| Claim { name: claim_name(what, name), limit }));
+        };
+        claim("agent", &agent.name, agent.max_concurrency);
+        let own = Some(agent.model.as_str()).filter(|model| !model.is_empty() && *model != DEFAULT_MODEL);
+        let route = self.base.provider.route(own);
+        let full = format!("{}/{}", route.provider, route.model);
+        // A limit is meant for one model, however an agent names it.
+        let (model, limit) = self.base.model_concurrency.of_first(&[&full, &route.model]);
+        claim("model", model, limit);
+        let provider = self.base.providers.iter().find(|provider| provider.name == route.provider);
+        claim("provider", &route.provider, provider.and_then(|provider| provider.concurrency));
         claims
-    }
-
-    /// The model that an agent's jobs are asked of.
-    fn model_of<'a>(&'a self, agent: &'a Agent) -> &'a str {
-        match agent.model.as_str() {
-            "" | DEFAULT_MODEL => self.base.provider.default_model(),
-            model => model,
-        }
     }
 
     /// Lets a job wait until its claim can be had; its document says so. `None` when that changed

@@ -39,7 +39,7 @@ use crate::{
     store::{Change, LeaseEnd, Revision, Token},
 };
 
-use super::{Agents, Foundation, ServiceError, records};
+use super::{Agents, Foundation, ServiceError, Uploads, records};
 
 pub use answer::{Answer, AnswerError};
 pub use budget::{Reservation, Reserved};
@@ -90,6 +90,7 @@ pub enum Ending {
 pub struct Execution {
     base: Arc<Foundation>,
     agents: Agents,
+    uploads: Uploads,
     /// How many model calls stream in this process.
     streams: Arc<AtomicUsize>,
     /// How many tokens models can read, as far as their providers have told.
@@ -97,8 +98,8 @@ pub struct Execution {
 }
 
 impl Execution {
-    pub(super) fn new(base: Arc<Foundation>, agents: Agents) -> Self {
-        Self { base, agents, streams: Arc::default(), context_limits: Arc::default() }
+    pub(super) fn new(base: Arc<Foundation>, agents: Agents, uploads: Uploads) -> Self {
+        Self { base, agents, uploads, streams: Arc::default(), context_limits: Arc::default() }
     }
 
     /// The store and the clock, for the roles of a worker.
@@ -186,6 +187,7 @@ pub(super) fn result_of(
         usage: None,
         cost_usd: None,
         truncated: false,
+        pinned: false,
         expires_at: None,
     }
 }

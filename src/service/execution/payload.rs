@@ -6,7 +6,7 @@ use crate::{
     store::{MAX_PAYLOAD_BYTES, Queue},
 };
 
-use crate::service::{dispatch, tasks::MAX_TASK_CHARS};
+use crate::service::{dispatch, tasks::MAX_TASK_CHARS, uploads::ANALYST};
 
 /// Why a payload is no job, and the id it carries all the same.
 #[derive(Debug)]
@@ -69,6 +69,7 @@ pub(in crate::service) fn foreign_job(
     let mode = match (&payload.workflow_id, &payload.step, payload.mode.as_deref()) {
         (Some(_), Some(_), _) => JobMode::Step,
         (_, _, Some("admin_review")) => JobMode::Review,
+        (_, _, Some("analyze")) if upload_of(payload).is_some() => JobMode::Analyze,
         _ => JobMode::Task,
     };
     let text = payload.job.as_deref().or(payload.task.as_deref()).unwrap_or("");
@@ -76,7 +77,7 @@ pub(in crate::service) fn foreign_job(
     let mut job = dispatch::new_job(
         job_id,
         mode,
-        agent.unwrap_or(GENERALIST),
+        agent.unwrap_or(if mode == JobMode::Analyze { ANALYST } else { GENERALIST }),
         text,
         dispatch::priority_of(queue),
         payload.created_at.as_deref().and_then(iso::parse).unwrap_or(now),
@@ -84,8 +85,18 @@ pub(in crate::service) fn foreign_job(
     job.workflow_id = payload.workflow_id.clone();
     job.step = payload.step.clone();
     job.parent_job_id = payload.original_job_id.clone().or_else(|| payload.parent_job_id.clone());
+    job.upload_id = upload_of(payload).filter(|_| mode == JobMode::Analyze).map(str::to_owned);
     job.foreign = true;
     job
+}
+
+/// The upload that a payload is about: the legacy system named only its file, which begins with the id.
+fn upload_of(payload: &JobPayload) -> Option<&str> {
+    let in_path = || {
+        let file = payload.file_path.as_deref()?.rsplit(['/', '\\']).next()?;
+        file.split_once('_').map(|(id, _)| id).filter(|id| uuid::Uuid::parse_str(id).is_ok())
+    };
+    payload.upload_id.as_deref().filter(|id| is_valid_id(id)).or_else(in_path)
 }
 
 /// The payload of a job, made from its document: the same fields the API queued.
@@ -101,8 +112,10 @@ pub(in crate::service) fn of_job(job: &Job) -> Vec<u8> {
         mode: Some(match (&job.mode, &job.step) {
             (JobMode::Step, Some(step)) => step.clone(),
             (JobMode::Review, _) => "admin_review".to_owned(),
+            (JobMode::Analyze, _) => "analyze".to_owned(),
             _ => "agent_dispatch".to_owned(),
         }),
+        upload_id: job.upload_id.clone(),
         original_job_id: job.parent_job_id.clone().filter(|_| job.mode == JobMode::Review),
         ..JobPayload::default()
     })

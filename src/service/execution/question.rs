@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock, PoisonError};
 use tokio::sync::OnceCell;
 
 use crate::{
+    analysis::{MemoryFiles, findings},
     engine::{
         conversation::{self, Next},
         prompt::{self, Prompt},
@@ -18,7 +19,10 @@ use crate::{
 };
 
 use super::{Execution, Running};
-use crate::service::{ServiceError, agents, records, tools};
+use crate::service::{
+    ServiceError, agents, records, tools,
+    uploads::{self, Project},
+};
 
 /// How often a prompt is cut further because it is still too long.
 const MOST_CUTS: u32 = 3;
@@ -36,6 +40,8 @@ pub struct Conversation {
     /// Calls of the job that belong to an earlier life of it (somebody retried it since).
     pub(super) earlier: Vec<Call>,
     pub(super) toolbox: Toolbox,
+    /// The upload whose files may be read.
+    pub(super) project: Option<Arc<Project>>,
     /// The job's own prompt, once it was needed.
     prompt: OnceCell<Prompt>,
     /// How many characters the next prompt may have, because the last one was too long.
@@ -52,7 +58,12 @@ pub struct Question {
 }
 
 impl Conversation {
-    pub(super) fn new(mut calls: Vec<Call>, attempts_before: u32, toolbox: Toolbox) -> Self {
+    pub(super) fn new(
+        mut calls: Vec<Call>,
+        attempts_before: u32,
+        toolbox: Toolbox,
+        project: Option<Arc<Project>>,
+    ) -> Self {
         let ended = calls.last().is_some_and(|call| call.tool_calls.is_empty());
         // A conversation that somebody wants tried again and that has no answer yet begins anew.
         let first = match ended {
@@ -60,7 +71,15 @@ impl Conversation {
             false => calls.iter().position(|call| call.attempt > attempts_before).unwrap_or(calls.len()),
         };
         let current = calls.split_off(first);
-        Self { calls: current, earlier: calls, toolbox, prompt: OnceCell::new(), room: None, cuts: 0 }
+        Self {
+            calls: current,
+            earlier: calls,
+            toolbox,
+            project,
+            prompt: OnceCell::new(),
+            room: None,
+            cuts: 0,
+        }
     }
 
     /// What a journaled call adds to it.
@@ -95,11 +114,12 @@ impl Question {
 impl Execution {
     /// What is to be done next.
     pub fn next(&self, running: &Running, conversation: &Conversation) -> Next {
-        let wants_verdict = is_review(running);
-        conversation::next(
-            &conversation.calls,
-            |text| if wants_verdict { schema::unreadable(text) } else { None },
-        )
+        let form = form_of(running);
+        conversation::next(&conversation.calls, |text| match form {
+            Form::Verdict => schema::unreadable(text),
+            Form::Findings => findings::parse(text, &MemoryFiles::default()).err().map(|e| e.to_string()),
+            Form::Text => None,
+        })
     }
 
     /// The next question, where `next` says to ask.
@@ -120,7 +140,8 @@ impl Execution {
                 (*purpose, fitted, whole, *with_tools)
             }
             _ => {
-                let prompt = conversation.prompt.get_or_try_init(|| self.prompt(running)).await?;
+                let project = conversation.project.as_deref();
+                let prompt = conversation.prompt.get_or_try_init(|| self.prompt(running, project)).await?;
                 (CallPurpose::Work, prompt.messages(room), prompt.chars(), true)
             }
         };
@@ -130,7 +151,11 @@ impl Execution {
             messages,
             max_tokens: self.base.max_tokens,
             tools,
-            schema: is_review(running).then(|| VERDICT.clone()),
+            schema: match form_of(running) {
+                Form::Verdict => Some(VERDICT.clone()),
+                Form::Findings => Some(FINDINGS.clone()),
+                Form::Text => None,
+            },
             scene: scene(running),
         };
         let trimmed = room.is_some_and(|room| whole > room);
@@ -162,7 +187,7 @@ impl Execution {
 
     /// The tools that an agent may use in this job. One that is not there is missed and said in the log: the
     /// model works without it.
-    pub(super) async fn toolbox(&self, running: &Running) -> Toolbox {
+    pub(super) async fn toolbox(&self, running: &Running, project: Option<&Arc<Project>>) -> Toolbox {
         let (job, agent) = (running.job.job_id.as_str(), running.agent.name.as_str());
         let registry = &self.base.tools;
         let (own, others): (Vec<&String>, Vec<&String>) =
@@ -180,10 +205,19 @@ impl Execution {
             let workflow = running.workflow.as_ref();
             toolbox = toolbox.with(tools::earlier_results(self.base.store.clone(), workflow, &running.job));
         }
-        toolbox
+        let of_files = project.into_iter().flat_map(uploads::file_tools);
+        of_files.fold(toolbox, Toolbox::with)
     }
 
-    async fn prompt(&self, running: &Running) -> Result<Prompt, ServiceError> {
+    async fn prompt(&self, running: &Running, project: Option<&Project>) -> Result<Prompt, ServiceError> {
+        let prompt = self.own_prompt(running).await?;
+        Ok(match project {
+            Some(project) => prompt.with_upload(&project.upload.filename, &project.summary()),
+            None => prompt,
+        })
+    }
+
+    async fn own_prompt(&self, running: &Running) -> Result<Prompt, ServiceError> {
         let (job, agent) = (&running.job, &running.agent);
         match (job.mode, &running.workflow) {
             (JobMode::Step, Some(workflow)) => {
@@ -210,6 +244,7 @@ impl Execution {
                     .map_or("Do what the brief asks for.", |s| s.instructions.as_str());
                 Ok(prompt::step(workflow, step, agent, instructions, &materials))
             }
+            (JobMode::Analyze, _) => Ok(prompt::analysis(&job.task, agent)),
             (JobMode::Review, _) => {
                 let original = match &job.parent_job_id {
                     Some(id) => {
@@ -251,6 +286,9 @@ impl Execution {
     }
 }
 
+static FINDINGS: LazyLock<Arc<OutputSchema>> =
+    LazyLock::new(|| Arc::new(OutputSchema { name: "findings".to_owned(), schema: findings::schema() }));
+
 static VERDICT: LazyLock<Arc<OutputSchema>> = LazyLock::new(|| {
     Arc::new(OutputSchema { name: schema::NAME.to_owned(), schema: schema::SCHEMA.clone() })
 });
@@ -273,9 +311,20 @@ impl Execution {
     }
 }
 
-fn is_review(running: &Running) -> bool {
+/// What an answer has to look like.
+enum Form {
+    Text,
+    Verdict,
+    Findings,
+}
+
+fn form_of(running: &Running) -> Form {
     let step = running.workflow.as_ref().and_then(|w| w.step(&running.job.job_id));
-    step.is_some_and(|step| step.role == TemplateRole::Qa)
+    match running.job.mode {
+        JobMode::Analyze => Form::Findings,
+        _ if step.is_some_and(|step| step.role == TemplateRole::Qa) => Form::Verdict,
+        _ => Form::Text,
+    }
 }
 
 /// What the call is for; the simulated model plays by it.

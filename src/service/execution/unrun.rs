@@ -106,11 +106,8 @@ impl Execution {
         let running = Running { token, job, job_revision, workflow: None, agent };
         let mut result = self.result_of(&running, ResultStatus::Failed, why.clone(), now);
         result.error = Some(why.clone());
-        let change = Change::new()
-            .expect(records::job_key(job_id), None)
-            .expect(records::result_key(job_id), None)
-            .put(records::put_result(&mut result, self.base.result_ttl, now))
-            .put(records::put_job(&running.job));
+        let change = Change::new().expect(records::job_key(job_id), None).put(records::put_job(&running.job));
+        let change = self.base.add_result(change, &mut result, now);
         match self.bury_with(change, delivery, Some(job_id), DeadReason::Unreadable, &why).await? {
             Some(admission) => Ok(admission),
             // The id belongs to another job; that one keeps its result.
@@ -200,9 +197,8 @@ impl Execution {
         let mut change = Change::new()
             .under(running.token, LeaseEnd::Finish)
             .expect(records::job_key(&job.job_id), job_before)
-            .expect(records::result_key(&job.job_id), None)
-            .put(records::put_result(&mut result, self.base.result_ttl, now))
             .put(records::put_job(&job));
+        change = self.base.add_result(change, &mut result, now);
         change = self.give_back(change, &job.job_id).await?;
         if let (Some(mut workflow), Some(before)) = (running.workflow, workflow_before) {
             let effects = advance::skipped(&mut workflow, &job.job_id, why, now);

@@ -105,7 +105,7 @@ impl Jobs {
                 let mut after = after.clone();
                 loop {
                     let wanted = (limit - report.looked_at).clamp(1, MAX_BATCH);
-                    let query = ListQuery { kind, index: index.clone(), after: after.take(), limit: wanted };
+                    let query = ListQuery::newest(kind, wanted).index(index.clone()).after(after.take());
                     let page = self.page(query, &filter).await?;
                     report.looked_at += page.looked_at;
                     let fitting = page.rows.into_iter().filter(|row| order.action.fits(row));

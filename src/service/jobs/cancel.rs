@@ -108,11 +108,9 @@ impl Jobs {
         result.error = Some(why.to_owned());
         let change = change
             .expect(records::job_key(&job.job_id), Some(before))
-            .expect(records::result_key(&job.job_id), None)
             .put(records::put_job(&job))
-            .put(records::put_result(&mut result, self.base.result_ttl, now))
             // The payload may wait longer than the document is kept.
             .put(records::put_tombstone(&job.job_id, due_in.as_millis() as u64));
-        (change, job)
+        (self.base.add_result(change, &mut result, now), job)
     }
 }

@@ -112,7 +112,7 @@ impl Jobs {
         let (mut rows, mut looked_at, mut after) = (Vec::new(), 0, after);
         loop {
             let wanted = (limit - rows.len()).clamp(1, MAX_BATCH);
-            let query = ListQuery { kind, index: index.clone(), after: after.take(), limit: wanted };
+            let query = ListQuery::newest(kind, wanted).index(index.clone()).after(after.take());
             let page = self.page(query, filter).await?;
             looked_at += page.looked_at;
             rows.extend(page.rows);

@@ -65,7 +65,7 @@ impl Jobs {
             return Ok(false);
         }
         let limit = usize::try_from(excess).unwrap_or(MAX_BATCH).min(MAX_BATCH);
-        let page = store.list(&ListQuery { kind: records::DEAD_JOB, index, after: None, limit }).await?;
+        let page = store.list(&ListQuery::newest(records::DEAD_JOB, limit).index(index)).await?;
         let removed = page.docs.len();
         let change = page.docs.into_iter().fold(Change::new(), |change, doc| change.delete(doc.key));
         let _ = store.apply(change).await?;

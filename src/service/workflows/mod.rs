@@ -23,7 +23,7 @@ use crate::{
 };
 
 use crate::service::{
-    Agents, FieldProblem, Foundation, Listing, ServiceError,
+    Agents, FieldProblem, Foundation, Listing, ServiceError, Uploads,
     dispatch::{self, Created},
     idempotency::{Answered, IdempotencyKey, Once},
     listing, records, schedule,
@@ -77,6 +77,9 @@ pub struct NewWorkflow {
     /// The most tokens or dollars it may use; reaching it pauses the workflow until somebody raises it.
     #[serde(default)]
     pub budget: Option<Budget>,
+    /// An upload whose files all agents may list, read and search; its analysis stands in their prompts.
+    #[serde(default)]
+    pub upload_id: Option<String>,
     /// Anything you want to find again; at most 16 kB.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
@@ -130,11 +133,12 @@ pub struct WorkflowDetail {
 pub struct Workflows {
     base: Arc<Foundation>,
     agents: Agents,
+    uploads: Uploads,
 }
 
 impl Workflows {
-    pub(in crate::service) fn new(base: Arc<Foundation>, agents: Agents) -> Self {
-        Self { base, agents }
+    pub(in crate::service) fn new(base: Arc<Foundation>, agents: Agents, uploads: Uploads) -> Self {
+        Self { base, agents, uploads }
     }
 
     /// Accepts a brief: when this answers, the workflow and its first jobs are durable.
@@ -168,6 +172,9 @@ impl Workflows {
             )
         })?;
         let specialists = self.specialists(&new).await?;
+        if let Some(id) = &new.upload_id {
+            self.known_upload(id).await?;
+        }
         let now = self.base.clock.now();
         let (mut workflow, effects) = plan::create(
             Plan {
@@ -183,6 +190,7 @@ impl Workflows {
                 step_timeout_seconds: new.step_timeout_seconds,
                 budget: new.budget,
                 api_key: self.base.api_key.clone(),
+                upload_id: new.upload_id,
             },
             now,
         );
@@ -229,8 +237,20 @@ impl Workflows {
             step_timeout_seconds: found.step_timeout_seconds,
             budget: found.budget,
             api_key: found.api_key.clone(),
+            upload_id: found.upload_id.clone(),
         };
         Ok(Some(plan::create(plan, found.created_at).0))
+    }
+
+    /// An upload that a brief names has to be there.
+    async fn known_upload(&self, id: &str) -> Result<(), ServiceError> {
+        match self.uploads.get(id).await {
+            Err(ServiceError::NotFound(_)) => {
+                let message = format!("There is no upload '{id}'; GET /upload/list lists them");
+                Err(ServiceError::field("upload_id", "unknown_upload", message))
+            }
+            other => other.map(|_| ()),
+        }
     }
 
     /// Who works: those named, else the one that fits the brief.

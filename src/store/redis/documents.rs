@@ -5,6 +5,7 @@ use deadpool_redis::redis::{Value, cmd};
 use super::{
     Shared,
     error::unexpected,
+    ms,
     reply::{Reply, bytes, number},
     script,
 };
@@ -33,7 +34,9 @@ pub(super) async fn get(store: &Shared, keys: &[DocKey]) -> Result<Vec<Option<Do
 pub(super) async fn list(store: &Shared, query: &ListQuery) -> Result<DocPage, StoreError> {
     limits::check_page("documents", query.limit)?;
     let after = query.after.as_ref().map(Place::parse).transpose()?;
-    let (score, id) = after.as_ref().map_or(("", ""), |place| (place.score, place.id));
+    // No id comes before the empty one: behind it begins what is older.
+    let until = query.until.map_or_else(String::new, |at| ms::seconds(at.saturating_add(1)));
+    let (score, id) = after.as_ref().map_or((until.as_str(), ""), |place| (place.score, place.id));
     let value = script::LIST
         .run(&store.read, &[store.keys.index(&query.index)], |command| {
             let document = format!("{}{}:", store.keys.prefix, query.kind.0);

@@ -24,6 +24,7 @@ use deadpool_redis::redis::{
 use tokio::time::{Instant, timeout_at};
 
 use super::error::{Place, spoils_connection};
+use crate::telemetry::counters;
 
 /// How long a call may take, with whatever connecting it needs.
 pub(super) const CALL_LIMIT: Duration = Duration::from_secs(2);
@@ -126,6 +127,7 @@ impl Link {
     }
 
     async fn attempt(&self, command: &Cmd, deadline: Instant) -> Result<Value, RedisError> {
+        counters::REDIS_OPERATIONS.add(1);
         for _ in 0..2 {
             let losses = self.losses.load(Ordering::Acquire);
             let (generation, mut connection) = self.connection(deadline).await?;

@@ -75,7 +75,10 @@ pub(super) fn list(step: &Step, query: &ListQuery) -> Result<DocPage, StoreError
     // One more than asked for tells whether another page follows.
     let look_at = query.limit as i64 + 1;
     let index = query.index.as_str();
-    let mut entries: Vec<Listed> = match query.after.as_ref().map(Place::parse).transpose()? {
+    let after = query.after.as_ref().map(Place::parse).transpose()?;
+    // No id comes before the empty one: behind it begins what is older.
+    let until = query.until.map(|at| Place { at: at.saturating_add(1), id: "" });
+    let mut entries: Vec<Listed> = match after.or(until) {
         None => step
             .sql(&page_sql(""))?
             .query_map(params![index, look_at], Listed::from_row)?

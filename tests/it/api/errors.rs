@@ -47,7 +47,8 @@ async fn a_wrong_method_is_405_and_the_right_ones_are_told() {
         ("/agents/x", "GET, HEAD, DELETE"),
         ("/orchestrate", "POST"),
         ("/results/task", "POST"),
-        ("/results/x", "GET, HEAD"),
+        ("/results/x", "GET, HEAD, DELETE"),
+        ("/results/ping", "GET, HEAD"),
         ("/openapi.json", "GET, HEAD"),
     ] {
         for method in ["PUT", "PATCH", "TRACE", "PROPFIND"] {

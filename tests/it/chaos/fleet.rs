@@ -240,9 +240,15 @@ impl Fleet {
     }
 }
 
-/// Whether bytes on their way to Redis ask for jobs.
+/// Whether bytes on their way to Redis ask for jobs. Several calls of scripts may travel together.
 pub fn is_reserve(request: &[u8]) -> bool {
-    holds(request, "pf:token") && !holds(request, "pf:event_id")
+    const CALL: &[u8] = b"\r\nEVALSHA\r\n";
+    let begins = (0..request.len()).filter(|at| request[*at..].starts_with(CALL));
+    let ends = begins.clone().skip(1).chain([request.len()]);
+    begins.zip(ends).map(|(from, to)| &request[from..to]).any(|call| {
+        // The one write names the tokens of leases, too, and the counter of events beside them.
+        holds(call, "pf:token") && !holds(call, "pf:event_id")
+    })
 }
 
 /// Whether bytes on their way to Redis end a job.

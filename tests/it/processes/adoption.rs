@@ -165,6 +165,8 @@ async fn every_document_is_readable_through_the_api_and_all_waiting_jobs_run() {
     assert_eq!(revived["status"], "completed", "{revived:#}");
     let (_, workflows) = server.get("/workflows?limit=100").await;
     assert_eq!(workflows["total_workflows"], 5, "{workflows:#}");
+    let (_, listed) = server.get("/upload/list").await;
+    assert_eq!(listed["uploads"][0]["original_filename"], "ok.zip", "{listed:#}");
     let uploads: Vec<String> = connection.zrange("uploads_index", 0, -1).await.unwrap();
     assert_eq!(uploads, ["plans.zip", "1b60f9b1-0000-4000-8000-000000000001"], "by their times");
     let life: i64 = connection.ttl("upload:1b60f9b1-0000-4000-8000-000000000001").await.unwrap();

@@ -21,6 +21,7 @@ on_every_store!(
     a_count_follows_every_move,
     writing_a_document_again_does_not_count_it_twice,
     an_index_belongs_to_its_kind,
+    a_listing_can_begin_at_a_time,
 );
 
 fn by_agent(name: &str) -> IndexName {
@@ -210,4 +211,26 @@ async fn an_index_belongs_to_its_kind(h: &mut dyn Harness) {
     assert_eq!(store.list(&ListQuery::newest(NOTE, 5)).await.unwrap().docs[0].body, b"note");
     assert_eq!(store.list(&ListQuery::newest(tag, 5)).await.unwrap().docs[0].body, b"tag");
     assert_eq!(store.count(&IndexName::all(tag)).await.unwrap(), 1);
+}
+
+async fn a_listing_can_begin_at_a_time(h: &mut dyn Harness) {
+    let store = h.store();
+    for (id, at) in [("e", 50), ("d", 40), ("c2", 30), ("c1", 30), ("b", 20), ("a", -5)] {
+        made(&*store, Change::new().put(put(id, id).indexed(at))).await;
+    }
+    let from = async |until, limit| {
+        let page = store.list(&ListQuery::newest(NOTE, limit).until(until)).await.unwrap();
+        (page.docs.iter().map(|doc| doc.key.id.clone()).collect::<Vec<_>>(), page.next)
+    };
+    assert_eq!(from(Some(40), 10).await.0, ["d", "c2", "c1", "b", "a"]);
+    assert_eq!(from(Some(39), 10).await.0, ["c2", "c1", "b", "a"]);
+    assert_eq!(from(Some(-5), 10).await.0, ["a"]);
+    assert_eq!(from(Some(-6), 10).await.0, [""; 0]);
+    assert_eq!(from(Some(i64::MAX), 1).await.0, ["e"]);
+    assert_eq!(from(Some(i64::MIN), 1).await.0, [""; 0]);
+    // A cursor goes on from its own place.
+    let (first, next) = from(Some(30), 1).await;
+    assert_eq!(first, ["c2"]);
+    let page = store.list(&ListQuery::newest(NOTE, 2).until(Some(30)).after(next)).await.unwrap();
+    assert_eq!(ids(&page.docs), ["c1", "b"]);
 }

@@ -12,6 +12,7 @@ use std::{
 use actix_web::dev::ServerHandle;
 use productforge::{
     app::App,
+    blobs::Blobs,
     clock::{ManualClock, SystemClock},
     config::Secret,
     http::{self, HttpState},
@@ -25,7 +26,7 @@ use productforge::{
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 
-use super::{wait::until, world};
+use super::{blobs::TempBlobs, wait::until, world};
 
 /// The key of applications that have one.
 pub const KEY: &str = "the-key-of-the-api-tests";
@@ -33,6 +34,7 @@ pub const KEY: &str = "the-key-of-the-api-tests";
 /// What an application is to be made of.
 pub struct Builder {
     store: Option<Arc<dyn Store>>,
+    blobs: Option<Arc<dyn Blobs>>,
     provider: Arc<dyn ModelProvider>,
     key: Option<&'static str>,
     origins: Vec<String>,
@@ -55,6 +57,12 @@ pub struct TestApp {
 impl Builder {
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = Some(store);
+        self
+    }
+
+    /// With this folder for uploads.
+    pub fn blobs(mut self, blobs: Arc<dyn Blobs>) -> Self {
+        self.blobs = Some(blobs);
         self
     }
 
@@ -88,7 +96,8 @@ impl Builder {
 
     pub async fn start(self) -> TestApp {
         let store = self.store.unwrap_or_else(memory);
-        let app = world::world_on(store, &self.variables, self.provider);
+        let blobs = self.blobs.unwrap_or_else(|| TempBlobs::new());
+        let app = world::world_with(store, blobs, &self.variables, self.provider);
         let worker = self.worker.then(|| app.start_worker());
         let state = HttpState {
             services: app.services.clone(),
@@ -143,6 +152,7 @@ impl TestApp {
     pub fn builder() -> Builder {
         Builder {
             store: None,
+            blobs: None,
             provider: Arc::new(SimulatedProvider::new(Duration::ZERO)),
             key: None,
             origins: vec!["http://localhost:3000".to_owned(), "https://*.netlify.app".to_owned()],

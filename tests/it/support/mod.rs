@@ -1,7 +1,10 @@
 //! What the tests stand on: servers, applications and time.
 
 pub mod app;
+pub mod blobs;
 pub mod command;
+#[macro_use]
+pub mod engines;
 pub mod fake_model;
 pub mod fault_proxy;
 pub mod legacy_database;

@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use productforge::{
     app::App,
+    blobs::Blobs,
     clock::SystemClock,
     config::{Config, Flags},
     llm::ModelProvider,
@@ -19,7 +20,7 @@ use productforge::{
     },
 };
 
-use super::wait::until;
+use super::{blobs::TempBlobs, wait::until};
 
 /// A configuration from a few variables, as the environment would give them.
 pub fn config(variables: &[(&str, &str)]) -> Config {
@@ -37,7 +38,17 @@ pub fn world(variables: &[(&str, &str)], provider: Arc<dyn ModelProvider>) -> Ap
 
 /// An application around a given store.
 pub fn world_on(store: Arc<dyn Store>, variables: &[(&str, &str)], provider: Arc<dyn ModelProvider>) -> App {
-    App::assemble(config(variables), store, provider, Arc::new(SystemClock))
+    world_with(store, TempBlobs::new(), variables, provider)
+}
+
+/// The same with a given folder for uploads.
+pub fn world_with(
+    store: Arc<dyn Store>,
+    blobs: Arc<dyn Blobs>,
+    variables: &[(&str, &str)],
+    provider: Arc<dyn ModelProvider>,
+) -> App {
+    App::assemble(config(variables), store, blobs, provider, Arc::new(SystemClock))
 }
 
 /// A brief with review.
@@ -73,10 +84,10 @@ pub async fn job(app: &App, id: &str) -> productforge::model::Job {
 /// Asks the model as a worker does and writes the answer down.
 pub async fn paid(app: &App, running: &Running) -> Answer {
     let execution = &app.services.execution;
-    let mut conversation = execution.open(running, true).await.unwrap();
+    let mut conversation = execution.open(running, None, true).await.unwrap();
     let next = execution.next(running, &conversation);
     let question = execution.question(running, &conversation, &next).await.unwrap();
     let Ok(call) = execution.ask(running, question).await else { panic!("no answer") };
     conversation.add(execution.journal(running, &call).await.unwrap());
-    execution.answer(&conversation).unwrap()
+    execution.answer(running, &conversation).await.unwrap()
 }

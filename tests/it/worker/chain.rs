@@ -24,7 +24,7 @@ async fn a_brief_becomes_a_reviewed_result_with_the_simulated_model() {
     assert!(workflow.simulated);
     // The four steps, and specialist and QA once more.
     assert_eq!(workflow.steps.len(), 6);
-    let results = app.services.results.by_workflow(&workflow.workflow_id).await.unwrap();
+    let results = app.services.results.by_workflow(&workflow.workflow_id, 100, None).await.unwrap().items;
     assert_eq!(results.len(), 6);
     assert!(results.iter().all(|r| r.simulated));
     let report = app.services.results.get(workflow.report_job_id.as_ref().unwrap()).await.unwrap();

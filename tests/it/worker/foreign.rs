@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use productforge::{
     model::{DeadJob, DeadReason, ResultStatus},
-    service::records,
+    service::{ResultFilter, records},
     store::{Change, Enqueue, ListQuery, Queue},
 };
 
@@ -29,8 +29,11 @@ async fn a_legacy_payload_runs_and_is_indexed() {
         (result.status, result.agent.as_str(), result.role.as_deref()),
         (ResultStatus::Completed, "qa_bot", Some("QA"))
     );
-    assert_eq!(app.services.results.list(10, None).await.unwrap().total, 1);
-    assert_eq!(app.services.results.by_agent("qa_bot", 10, None).await.unwrap().items.len(), 1);
+    assert_eq!(app.services.results.list(&ResultFilter::default(), 10, None).await.unwrap().total, Some(1));
+    assert_eq!(
+        app.services.results.list(&ResultFilter::of_agent("qa_bot"), 10, None).await.unwrap().items.len(),
+        1
+    );
     worker.stop(Duration::from_secs(5), std::future::pending()).await;
 }
 
@@ -44,12 +47,22 @@ async fn a_payload_without_an_id_gets_one_and_runs_once() {
     push(&app, Queue::Low, r#"{"job_id":1795342704.93,"job":"a number as id","created_at":7,"mode":[]}"#)
         .await;
     until("three results", || async {
-        (app.services.results.list(10, None).await.unwrap().total == 3).then_some(())
+        (app.services.results.list(&ResultFilter::default(), 10, None).await.unwrap().total == Some(3))
+            .then_some(())
     })
     .await;
     assert_eq!(provider.calls(), 3);
     assert!(app.services.results.find("1795342704.93").await.unwrap().is_some());
-    assert_eq!(app.services.results.by_agent("debugger_bot", 10, None).await.unwrap().items.len(), 1);
+    assert_eq!(
+        app.services
+            .results
+            .list(&ResultFilter::of_agent("debugger_bot"), 10, None)
+            .await
+            .unwrap()
+            .items
+            .len(),
+        1
+    );
     worker.stop(Duration::from_secs(5), std::future::pending()).await;
 }
 

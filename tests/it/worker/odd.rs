@@ -6,7 +6,7 @@ use productforge::{
     engine::retry::Failure,
     llm::ModelErrorKind,
     model::{AttemptOutcome, FailureClass, JobState, ResultStatus, StepStatus, TemplateRole, WorkflowStatus},
-    service::{execution::Fault, records, tasks::NewTask, workflows::NewWorkflow},
+    service::{ResultFilter, execution::Fault, records, tasks::NewTask, workflows::NewWorkflow},
     store::{Change, DocKey, IndexName, Put, Queue, Reserve},
 };
 use serde_json::json;
@@ -135,8 +135,8 @@ async fn a_large_payload_without_an_id_runs_once() {
     let worker = app.start_worker();
     idle(&app).await;
     let dead = app.store.count(&IndexName::all(records::DEAD_JOB)).await.unwrap();
-    let results = app.services.results.list(10, None).await.unwrap().total;
-    assert_eq!((dead, results), (0, 1));
+    let results = app.services.results.list(&ResultFilter::default(), 10, None).await.unwrap().total;
+    assert_eq!((dead, results), (0, Some(1)));
     worker.stop(Duration::from_secs(5), std::future::pending()).await;
 }
 

@@ -1,5 +1,7 @@
 //! Several providers as a configuration file describes them, from the file to the journal.
 
+use std::time::Duration;
+
 use productforge::{
     app::App,
     config::{Config, Flags},
@@ -80,4 +82,29 @@ async fn a_job_goes_to_the_provider_its_model_names_and_on_to_the_next() {
     let prices = &app.services.execution.foundation().prices;
     let expected = Price { input: 1.0, cached_input: None, output: 2.0 };
     assert_eq!((prices.of("good", "big"), prices.of("bad", "big")), (Some(expected), None));
+}
+
+#[tokio::test]
+async fn a_provider_is_asked_by_no_more_jobs_at_once_than_it_allows() {
+    let narrow = FakeModel::by(|_, _| Reply::answer("done").after(Duration::from_millis(20)));
+    let text = format!(
+        "workers = 12\nmodel_stream = false\n[providers.narrow]\nbase_url = '{}'\nmodel = 'm'\nconcurrency = 2\n",
+        narrow.base_url()
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let app = open(&folder, &text).await;
+    // Two models of one provider, and the default one: all share its places.
+    for (name, model) in [("first", "narrow/a"), ("second", "narrow/b"), ("third", "gpt-4o-mini")] {
+        app.services.agents.register(agent(name, model, &[])).await.unwrap();
+    }
+    for n in 0..12 {
+        let name = ["first", "second", "third"][n % 3];
+        let new = NewTask { job: format!("task {n}"), agent_name: Some(name.into()), ..NewTask::default() };
+        app.services.tasks.submit(new).await.unwrap();
+    }
+    let _worker = app.start_worker();
+    idle(&app).await;
+    assert_eq!((narrow.calls(), narrow.most_in_flight()), (12, 2));
+    let status = app.services.system.status().await.unwrap();
+    assert_eq!(status.providers[0].concurrency, Some(2));
 }

@@ -5,13 +5,14 @@ use std::{sync::Arc, time::Duration};
 use productforge::{
     app::App,
     clock::ManualClock,
-    model::JobState,
-    service::{tasks::NewTask, workflows::NewWorkflow},
-    store::{Change, LeaseEnd, Queue, Reserve},
+    model::{JobState, Usd},
+    service::{execution::Reservation, records, tasks::NewTask, workflows::NewWorkflow},
+    store::{Add, Change, LeaseEnd, Queue, Reserve},
 };
 
 use crate::support::{
     app::memory_at,
+    blobs::TempBlobs,
     scripted::chain,
     world::{config, idle, job},
 };
@@ -21,7 +22,7 @@ const LONG_MS: i64 = 31 * 60_000;
 
 fn world() -> (App, Arc<ManualClock>) {
     let (store, clock) = memory_at(START_MS);
-    (App::assemble(config(&[]), store, chain(|_| "approve"), clock.clone()), clock)
+    (App::assemble(config(&[]), store, TempBlobs::new(), chain(|_| "approve"), clock.clone()), clock)
 }
 
 async fn submit(app: &App, run_later: bool) -> String {
@@ -107,4 +108,40 @@ async fn a_job_that_is_younger_than_what_waits_first_is_not_taken_for_lost() {
     let mended = audited(&app).await;
     assert!(mended.len() == 1 && mended[0].contains(&lost), "{mended:?}");
     assert!(!mended[0].contains(&waits));
+}
+
+#[tokio::test]
+async fn what_is_reserved_for_a_job_that_can_use_it_no_more_is_given_back() {
+    let (app, clock) = world();
+    let lives = submit(&app, true).await;
+    for job_id in ["gone", lives.as_str()] {
+        let held = Reservation {
+            job_id: job_id.to_owned(),
+            call: 1,
+            tokens: 70,
+            usd: Usd::from_nanos(5),
+            tallies: vec!["budget:day:2025-11-22".to_owned()],
+            at_ms: START_MS,
+        };
+        let add = |field: &str, by| Add {
+            tally: held.tallies[0].clone(),
+            field: field.to_owned(),
+            by,
+            below: None,
+            keep_ms: None,
+        };
+        let mut change = Change::new().put(records::put_reservation(&held));
+        change.add = ["used_tokens", "held_tokens"].map(|field| add(field, 70)).to_vec();
+        app.store.apply(change).await.unwrap().unwrap();
+    }
+    let reserved = async || {
+        let tally = app.store.tallies(&["budget:day:2025-11-22".to_owned()]).await.unwrap().pop().unwrap();
+        (tally["used_tokens"], tally["held_tokens"])
+    };
+    let look = async || app.services.execution.audit_reservations(None).await.unwrap().mended;
+    assert_eq!((look().await, reserved().await), (vec![], (140, 140)), "too early to be sure");
+    clock.advance(LONG_MS);
+    let mended = look().await;
+    assert!(mended.len() == 1 && mended[0].contains("job gone"), "{mended:?}");
+    assert_eq!((look().await, reserved().await), (vec![], (70, 70)), "once, and only what nobody can use");
 }
