@@ -19,6 +19,11 @@ use crate::{
         router::Router,
         simulated::SimulatedProvider,
     },
+    migrate::{
+        self,
+        copy::{self, CopyError, Side},
+        start::Started,
+    },
     model::{Budget, Price, Usd},
     service::{Budgets, Foundation, ProviderInfo, Services, UploadSettings, pacing::StorePacer},
     store::{
@@ -38,16 +43,19 @@ pub struct App {
     pub config: Arc<Config>,
     pub services: Services,
     pub store: Arc<dyn Store>,
+    /// Of a Redis database; `None` where the store migrates itself.
+    migrations: Option<Started>,
 }
 
 impl App {
     /// Opens what the configuration names.
     pub async fn open(config: Config) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store = open_store(&config, clock.clone()).await?;
+        let (store, migrations) = open_store(&config, clock.clone()).await?;
+        refuse_unfinished_copy(store.as_ref()).await?;
         let provider = open_providers(&config, store.clone())?;
         let blobs = open_blobs(&config).await?;
-        Ok(Self::assemble(config, store, blobs, provider, clock))
+        Ok(Self { migrations, ..Self::assemble(config, store, blobs, provider, clock) })
     }
 
     /// Puts given parts together.
@@ -77,7 +85,15 @@ impl App {
             budgets: budgets(&config),
             tools: Arc::new(Registry::new(clock.clone(), config.mcp.clone())),
         });
-        Self { config: Arc::new(config), services, store }
+        Self { config: Arc::new(config), services, store, migrations: None }
+    }
+
+    /// Completes only if it turns out that the database must not be used by this program; with the reason.
+    pub async fn refused(&self) -> String {
+        match &self.migrations {
+            Some(migrations) => migrations.refused().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Lets go of what it holds: programs of MCP servers, files, connections.
@@ -188,21 +204,36 @@ pub fn log_folder(config: &Config) -> PathBuf {
     crate::telemetry::log_folder(config)
 }
 
-async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Store>> {
+async fn open_store(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<(Arc<dyn Store>, Option<Started>)> {
     match &config.store.redis_url {
         Some(url) => {
             let options =
                 RedisOptions { url: url.expose().to_owned(), prefix: config.store.redis_prefix.clone() };
-            let store = RedisStore::open(options).context("Redis cannot be used")?;
-            Ok(Arc::new(store))
+            let store = Arc::new(RedisStore::open(options).context("Redis cannot be used")?);
+            let migrations = migrate::start::at_start(store.clone()).await;
+            let migrations = migrations.context("the database cannot be brought up to date")?;
+            Ok((store, Some(migrations)))
         }
         None => {
             let file = config.store.workspace.join("productforge.db");
             let store = SqliteStore::open(Location::File(file), clock)
                 .context("the embedded store cannot be opened")?;
             take_over(&store).await.context("the embedded store cannot be read")?;
-            Ok(Arc::new(store))
+            Ok((Arc::new(store), None))
         }
+    }
+}
+
+/// Half of a store is none to work on.
+async fn refuse_unfinished_copy(store: &dyn Store) -> anyhow::Result<()> {
+    let side = Side { store, name: "the store", is_ours: false };
+    match copy::refuse_unfinished(side).await {
+        // A Redis that is away will be looked at when it is there.
+        Ok(()) | Err(CopyError::Store(StoreError::Unavailable(_))) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 

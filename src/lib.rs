@@ -3,7 +3,7 @@
 //! Layers, imports only downward (`tests/it/architecture.rs` checks it):
 //!
 //! ```text
-//! main → cli → app (composition root) → { http, worker }
+//! main → cli → app (composition root) → { http, worker, migrate }
 //!   → service → { engine (pure), store, llm, tools, archive, analysis, blobs } → model
 //! leaves that any layer may use and that import nothing above them: config, clock, telemetry
 //! ```
@@ -17,6 +17,7 @@
 //! - [`blobs`]: where uploaded files are kept: a folder, or a bucket
 //! - [`tools`]: what agents may have done: built-in tools, MCP servers
 //! - [`service`]: the verbs of the product
+//! - [`migrate`]: how a Redis database comes to the newest version, and how a store is copied
 //! - [`worker`]: the roles of a worker process
 //! - [`http`]: the API, the documents and the dashboard
 //! - [`cli`]: the commands
@@ -31,6 +32,7 @@ pub mod config;
 pub mod engine;
 pub mod http;
 pub mod llm;
+pub mod migrate;
 pub mod model;
 pub mod service;
 pub mod store;

@@ -89,7 +89,11 @@ impl Client {
     }
 
     /// One page of a plain list, whose paging travels in headers.
-    pub(super) async fn page(&self, path: &[&str], query: &[(&str, Option<String>)]) -> Result<Page, Failure> {
+    pub(super) async fn page(
+        &self,
+        path: &[&str],
+        query: &[(&str, Option<String>)],
+    ) -> Result<Page, Failure> {
         let (items, headers) = self.exchange(Method::GET, path, query, None).await?;
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let total = header("x-total-count").and_then(|total| total.parse().ok());

@@ -1,12 +1,15 @@
 //! The commands. One file each; what they share is in [`process`], [`progress`], [`client`] and [`table`].
 //!
-//! Exit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong, 130 interrupted.
+//! Exit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong, 3 (`migrate --check`) there is
+//! something to do, 130 interrupted.
 
 mod client;
 mod config;
+mod copy;
 mod export;
 mod healthcheck;
 mod jobs;
+mod migrate;
 mod process;
 mod progress;
 mod queues;
@@ -59,6 +62,8 @@ enum Command {
     Workers(workers::Args),
     Export(export::Args),
     Healthcheck(healthcheck::Args),
+    Migrate(migrate::Args),
+    Copy(copy::Args),
     Config(config::Args),
 }
 
@@ -104,6 +109,8 @@ pub fn main() -> ExitCode {
         Command::Workers(args) => workers::run(args),
         Command::Export(args) => export::run(args),
         Command::Healthcheck(args) => healthcheck::run(args),
+        Command::Migrate(args) => migrate::run(args),
+        Command::Copy(args) => copy::run(args),
         Command::Config(args) => config::run(args),
     };
     match outcome {

@@ -8,11 +8,30 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use crate::{app::App, config::LlmConfig, store::StoreError};
+use crate::{
+    app::App,
+    config::{Config, LlmConfig},
+    store::StoreError,
+};
 
 /// The threads that services and workers run on.
 pub(super) fn runtime() -> anyhow::Result<Runtime> {
     Builder::new_multi_thread().enable_all().build().context("no threads can be started")
+}
+
+/// Opens the application, which can take a while: a database may have to be migrated, or somebody does so. `None`
+/// if a signal asked to stop meanwhile; what was begun then is gone on with by the next process.
+pub(super) async fn open_unless_stopped(
+    config: Config,
+    signals: &mut StopSignals,
+) -> anyhow::Result<Option<App>> {
+    tokio::select! {
+        app = App::open(config) => app.map(Some),
+        signal = signals.next() => {
+            log::info!("{signal}: stopped before the start was complete");
+            Ok(None)
+        }
+    }
 }
 
 /// Says what the process stands on: its store and its model.

@@ -19,7 +19,7 @@ use crate::{
 
 use super::{
     Failure, FromFile, complain, load, note,
-    process::{StopSignals, runtime},
+    process::{StopSignals, open_unless_stopped, runtime},
     progress::Progress,
     say,
 };
@@ -102,7 +102,8 @@ async fn work(config: Config, new: NewWorkflow, json: bool) -> Result<ExitCode, 
     let mut signals = StopSignals::listen().context("signals cannot be received")?;
     let embedded = config.store.redis_url.is_none();
     let simulated = config.llm.is_simulated();
-    let app = App::open(config).await.map_err(|e| explain(e, embedded))?;
+    let opened = open_unless_stopped(config, &mut signals).await.map_err(|e| explain(e, embedded))?;
+    let Some(app) = opened else { return Ok(ExitCode::from(INTERRUPTED)) };
     if simulated {
         note("No model is configured: answers are simulated. Set OPENAI_API_KEY or OPENAI_BASE_URL.");
     }

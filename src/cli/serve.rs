@@ -14,7 +14,6 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use futures_util::FutureExt;
 
 use crate::{
-    app::App,
     config::{Config, HttpConfig, Secret},
     http::{self, HttpState},
     telemetry,
@@ -22,7 +21,7 @@ use crate::{
 
 use super::{
     Failure, FromFile, load, note,
-    process::{StopSignals, announce, runtime},
+    process::{StopSignals, announce, open_unless_stopped, runtime},
 };
 
 const EXAMPLES: &str = "\
@@ -77,7 +76,7 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
     let mut signals = StopSignals::listen().context("signals cannot be received")?;
     lock_the_door(&mut config.http)?;
 
-    let app = App::open(config).await?;
+    let Some(app) = open_unless_stopped(config, &mut signals).await? else { return Ok(()) };
     announce(&app).await?;
     let http = &app.config.http;
     let listener = http::bind(http)
@@ -90,6 +89,7 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
     let signal = tokio::select! {
         signal = signals.next() => signal,
         ended = server.ended() => bail!("the HTTP server ended by itself: {ended:?}"),
+        reason = app.refused() => bail!("{reason}"),
     };
 
     log::info!("{signal}: stopping; a second signal stops at once");

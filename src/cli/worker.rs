@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use crate::{app::App, config::Config, telemetry};
+use crate::{config::Config, telemetry};
 
 use super::{
     Failure, FromFile, load,
-    process::{StopSignals, announce, runtime},
+    process::{StopSignals, announce, open_unless_stopped, runtime},
 };
 
 const NO_REDIS: &str = "\
@@ -53,12 +53,15 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
 async fn work(config: Config) -> anyhow::Result<()> {
     let drain = config.worker.drain;
     let mut signals = StopSignals::listen().context("signals cannot be received")?;
-    let app = App::open(config).await?;
+    let Some(app) = open_unless_stopped(config, &mut signals).await? else { return Ok(()) };
     announce(&app).await?;
     let worker = app.start_worker();
     log::info!(worker_id = worker.worker_id(); "ready for jobs");
 
-    let signal = signals.next().await;
+    let signal = tokio::select! {
+        signal = signals.next() => signal,
+        reason = app.refused() => anyhow::bail!("{reason}"),
+    };
     log::info!("{signal}: stopping; a second signal stops at once");
     worker.stop(drain, signals.again()).await;
     app.close().await;

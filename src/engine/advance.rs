@@ -244,6 +244,13 @@ pub fn failed(
     effects
 }
 
+/// Ends a workflow whose steps have all ended without anybody having said so.
+pub fn ended_if_done(workflow: &mut Workflow, now: Timestamp) -> Effects {
+    let mut effects = Effects::default();
+    end_when_done(workflow, &mut effects, now);
+    effects
+}
+
 /// A step that has not ended: what has ended is not moved again.
 pub(super) fn open_step<'a>(workflow: &'a mut Workflow, job: &str) -> Option<&'a mut Step> {
     workflow.step_mut(job).filter(|step| !step.status.is_terminal())

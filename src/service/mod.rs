@@ -1,5 +1,6 @@
 //! The verbs of the product. Knows no HTTP, no SQL and no Redis.
 
+pub mod adoption;
 pub mod agents;
 pub mod analytics;
 mod dispatch;

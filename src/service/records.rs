@@ -154,19 +154,25 @@ pub fn results_by_workflow(workflow_id: &str) -> IndexName {
     IndexName::by(RESULT, "workflow", workflow_id)
 }
 
+/// Lets the document of a result stand where results belong.
+pub fn index_result(put: Put, result: &JobResult, at: UnixMs) -> Put {
+    let put = put
+        .indexed(at)
+        .index(results_by_status(result.status), at)
+        .index(results_by_agent(&result.agent), at);
+    match &result.workflow_id {
+        Some(workflow) => put.index(results_by_workflow(workflow), at),
+        None => put,
+    }
+}
+
 /// Stores a result for `ttl` from now on, or for ever where it is pinned; the document says which.
 pub fn put_result(result: &mut JobResult, ttl: Duration, now: Timestamp) -> Put {
     let ttl_ms = millis(ttl);
     let end = now + chrono::Duration::milliseconds(i64::try_from(ttl_ms).unwrap_or(i64::MAX / 4));
     result.expires_at = (!result.pinned).then_some(end);
     let at = result.timestamp.timestamp_millis();
-    let mut put = Put::json(result_key(&result.job_id), result)
-        .indexed(at)
-        .index(results_by_status(result.status), at)
-        .index(results_by_agent(&result.agent), at);
-    if let Some(workflow) = &result.workflow_id {
-        put = put.index(results_by_workflow(workflow), at);
-    }
+    let put = index_result(Put::json(result_key(&result.job_id), result), result, at);
     if result.pinned { put } else { put.ttl_ms(ttl_ms) }
 }
 

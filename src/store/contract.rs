@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, time::Duration};
 use async_trait::async_trait;
 
 use super::{
-    AuditPart, Audited, Change, Cursor, Delivery, Doc, DocKey, DocPage, Event, IndexName, LeaseInfo,
-    ListQuery, Outcome, Promoted, Queue, QueueDepth, Reserve, StoreError, Swept, Token, UnixMs,
+    AuditPart, Audited, Change, Cursor, Delivery, Doc, DocKey, DocPage, Dump, Event, IndexName, Item,
+    LeaseInfo, ListQuery, Outcome, Promoted, Queue, QueueDepth, Reserve, StoreError, Swept, Token, UnixMs,
 };
 
 /// The most that one call may take, list or move, and the longest list in a change. More is
@@ -152,6 +152,18 @@ pub trait Store: Send + Sync {
     /// `after` on, and mends what an eviction, a failover that lost writes or a foreign hand has left
     /// half done. A slow walk for quiet times: calling it again and again with `next` sees all of it.
     async fn audit(&self, part: &AuditPart, after: Option<Cursor>) -> Result<Audited, StoreError>;
+
+    /// A piece of all that is kept, at most about `limit` items of it from `after` on: with `next` again and
+    /// again all of it. For a store at rest, which nobody works on: of what is written meanwhile any part may
+    /// be given. Payloads of one queue come in the order in which they are to be taken, those that are leased
+    /// or parked first; events of one stream, and those of all that have to, in order of their ids. A document
+    /// or a tally may come twice, everything else comes once.
+    async fn dump(&self, after: Option<Cursor>, limit: usize) -> Result<Dump, StoreError>;
+
+    /// Takes what [`Store::dump`] gave, from this store or another one, all of it or nothing. Documents,
+    /// tallies, pauses and events take the place of what is there under their names, an event only if nothing
+    /// later is in its stream; payloads are put behind what waits in their queues. Items: at most [`MAX_BATCH`].
+    async fn restore(&self, items: &[Item]) -> Result<(), StoreError>;
 
     /// Waits for writes under way and lets go of files and connections.
     async fn close(&self);

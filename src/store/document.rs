@@ -1,5 +1,10 @@
 //! Documents: JSON bodies with a key, a revision, an optional life limit and time-ordered indexes.
 
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
+
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::StoreError;
@@ -10,6 +15,32 @@ pub type UnixMs = i64;
 /// The noun of a document. Its key is `{kind}:{id}`, its main index `{kind}s_index`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Kind(pub &'static str);
+
+/// The most kinds that are known by name alone, and the longest such name.
+const MAX_NAMED: usize = 1_000;
+const MAX_KIND_BYTES: usize = 64;
+
+impl Kind {
+    /// The kind of this name, which somebody stored: a small letter, then small letters and `_`, at most 64
+    /// of them. What it takes to know it is kept as long as the process lives, for at most 1,000 names.
+    pub fn named(name: &str) -> Result<Self, StoreError> {
+        static NAMED: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+        let letters = name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_');
+        if !letters || name.starts_with('_') || name.is_empty() || name.len() > MAX_KIND_BYTES {
+            return Err(StoreError::Invalid(format!("`{name}` cannot be the name of a kind of documents")));
+        }
+        let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = named.get(name) {
+            return Ok(Self(known));
+        }
+        if named.len() == MAX_NAMED {
+            return Err(StoreError::Invalid(format!("there are more than {MAX_NAMED} kinds of documents")));
+        }
+        let name: &'static str = Box::leak(name.to_owned().into_boxed_str());
+        named.insert(name);
+        Ok(Self(name))
+    }
+}
 
 /// The name of one document: `result:5f…`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -82,6 +113,11 @@ impl IndexName {
     /// A narrower index: `results_by_agent:qa_bot`.
     pub fn by(kind: Kind, field: &str, value: &str) -> Self {
         Self(format!("{}s_by_{field}:{value}", kind.0))
+    }
+
+    /// The index of this name, which an engine has stored.
+    pub(crate) fn named(name: String) -> Self {
+        Self(name)
     }
 
     pub fn as_str(&self) -> &str {

@@ -1,8 +1,8 @@
 //! The limits of the contract, looked at in one place, before an engine touches anything.
 
 use super::{
-    ALL_EVENTS, Add, Change, LeaseEnd, LeaseUse, MAX_BATCH, MAX_CLAIM_LIMIT, MAX_DOCUMENT_BYTES,
-    MAX_PAYLOAD_BYTES, MAX_TALLY, StoreError,
+    ALL_EVENTS, Add, Change, Item, LeaseEnd, LeaseUse, MAX_BATCH, MAX_CLAIM_LIMIT, MAX_DOCUMENT_BYTES,
+    MAX_PAYLOAD_BYTES, MAX_TALLY, Put, StoreError,
 };
 
 /// The longest name of a tally or of one of its fields.
@@ -32,18 +32,53 @@ pub(crate) fn check_change(change: &Change) -> Result<(), StoreError> {
     check_claims(change)?;
     check_adds(&change.add)?;
     for put in &change.put {
-        at_most("bytes of a document", put.body.len(), MAX_DOCUMENT_BYTES)?;
-        check_batch("indexes of a document", put.indexes.len())?;
+        check_put(put)?;
     }
     for enqueue in &change.enqueue {
         at_most("bytes of a payload", enqueue.payload.len(), MAX_PAYLOAD_BYTES)?;
     }
     for event in &change.events {
-        at_most("bytes of an event", event.body.len(), MAX_DOCUMENT_BYTES)?;
-        if event.stream == ALL_EVENTS {
-            let why = format!("the stream `{ALL_EVENTS}` receives copies only");
-            return Err(StoreError::Invalid(why));
+        check_event(&event.stream, &event.body)?;
+    }
+    Ok(())
+}
+
+/// The items of a dump, within the same limits as those of a change.
+pub(crate) fn check_items(items: &[Item]) -> Result<(), StoreError> {
+    check_batch("items", items.len())?;
+    for item in items {
+        match item {
+            Item::Document(put) => check_put(put)?,
+            Item::Payload(payload) => {
+                at_most("bytes of a payload", payload.payload.len(), MAX_PAYLOAD_BYTES)?
+            }
+            Item::Event { event, .. } => check_event(&event.stream, &event.body)?,
+            Item::Tally(tally) => {
+                for name in std::iter::once(&tally.name).chain(tally.fields.keys()) {
+                    at_most("bytes of a tally's name", name.len(), MAX_TALLY_NAME_BYTES)?;
+                }
+                if tally.fields.values().any(|value| value.unsigned_abs() > MAX_TALLY.unsigned_abs()) {
+                    let why =
+                        format!("a field of the tally {} is further from 0 than {MAX_TALLY}", tally.name);
+                    return Err(StoreError::Invalid(why));
+                }
+            }
+            Item::Paused(_) => {}
         }
+    }
+    Ok(())
+}
+
+fn check_put(put: &Put) -> Result<(), StoreError> {
+    at_most("bytes of a document", put.body.len(), MAX_DOCUMENT_BYTES)?;
+    check_batch("indexes of a document", put.indexes.len())
+}
+
+fn check_event(stream: &str, body: &[u8]) -> Result<(), StoreError> {
+    at_most("bytes of an event", body.len(), MAX_DOCUMENT_BYTES)?;
+    if stream == ALL_EVENTS {
+        let why = format!("the stream `{ALL_EVENTS}` receives copies only");
+        return Err(StoreError::Invalid(why));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 mod change;
 mod contract;
 mod document;
+mod dump;
 mod error;
 mod event;
 mod limits;
@@ -20,6 +21,7 @@ pub use contract::{
     MAX_PAYLOAD_BYTES, Store, StoreCheck, StoreReport,
 };
 pub use document::{Cursor, Doc, DocKey, DocPage, IndexName, Kind, ListQuery, Put, Revision, UnixMs};
+pub use dump::{Dump, Item, Payload, Tally};
 pub use error::StoreError;
 pub use event::{ALL_EVENTS, Event, NewEvent, REVOKED};
 pub use queue::{

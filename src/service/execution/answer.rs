@@ -113,7 +113,7 @@ fn class_of(kind: ModelErrorKind) -> FailureClass {
 }
 
 /// The output of a step as its result tells it: the step was run by a legacy worker.
-pub(super) fn output_of(result: &JobResult) -> StepOutput {
+pub(in crate::service) fn output_of(result: &JobResult) -> StepOutput {
     StepOutput {
         text: result.output.clone(),
         digest: digest(&result.output),
@@ -128,7 +128,7 @@ pub(super) fn output_of(result: &JobResult) -> StepOutput {
 }
 
 /// What a job has used as far as its result tells it.
-pub(super) fn spending_of(result: &JobResult) -> Spending {
+pub(in crate::service) fn spending_of(result: &JobResult) -> Spending {
     result.usage.map_or_else(Spending::default, |usage| Spending::of(usage, result.cost_usd))
 }
 

@@ -14,7 +14,7 @@
 //! leaves a state from which the next delivery goes on.
 
 mod admit;
-mod answer;
+pub(super) mod answer;
 mod audit;
 pub(super) mod budget;
 mod complete;

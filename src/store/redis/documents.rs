@@ -118,6 +118,11 @@ pub(super) async fn events(
     let value = store
         .read(cmd("XRANGE").arg(store.keys.events(stream)).arg(start).arg("+").arg("COUNT").arg(limit))
         .await?;
+    read_stream(stream, value)
+}
+
+/// The events of a range of a stream.
+pub(super) fn read_stream(stream: &str, value: Value) -> Result<Vec<Event>, StoreError> {
     let mut reply = Reply::of("events", value)?;
     let mut events = Vec::with_capacity(reply.len());
     while !reply.is_empty() {

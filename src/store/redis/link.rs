@@ -50,6 +50,8 @@ pub(super) struct Link {
     connecting: tokio::sync::Mutex<()>,
     /// Counts the connections lost by all links to this server: what broke one may have broken the others.
     losses: Arc<AtomicU64>,
+    /// Counts the connections made by all links to this server: where one could be made, the others can.
+    connects: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -61,6 +63,8 @@ struct State {
     /// The count of [`Link::losses`] when the connection last answered.
     losses_seen: u64,
     pause_until: Option<Instant>,
+    /// The count of [`Link::connects`] when a connection failed.
+    connects_seen: u64,
     last_failure: String,
     /// The cluster node that owns our slot, once another one sent us there.
     moved_to: Option<ConnectionAddr>,
@@ -69,12 +73,13 @@ struct State {
 impl Link {
     pub fn new(info: ConnectionInfo, place: Place) -> Self {
         let (state, connecting) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { info, place, state, connecting, losses: Arc::default() }
+        Self { info, place, state, connecting, losses: Arc::default(), connects: Arc::default() }
     }
 
     /// Another link to the same server.
     pub fn beside(&self) -> Self {
-        Self { losses: self.losses.clone(), ..Self::new(self.info.clone(), self.place.clone()) }
+        let (losses, connects) = (self.losses.clone(), self.connects.clone());
+        Self { losses, connects, ..Self::new(self.info.clone(), self.place.clone()) }
     }
 
     pub fn place(&self) -> &Place {
@@ -163,13 +168,15 @@ impl Link {
         }
         {
             let state = self.state();
-            if state.pause_until.is_some_and(|until| Instant::now() < until) {
+            let still_away = state.connects_seen == self.connects.load(Ordering::Acquire);
+            if still_away && state.pause_until.is_some_and(|until| Instant::now() < until) {
                 return Err(failed(state.last_failure.clone()));
             }
         }
         match timeout_at(deadline, connect(self.target())).await {
             Ok(Ok(connection)) => {
                 let mut state = self.state();
+                self.connects.fetch_add(1, Ordering::AcqRel);
                 state.generation += 1;
                 state.connection = Some(connection.clone());
                 Ok((state.generation, connection))
@@ -187,6 +194,7 @@ impl Link {
     fn note_failure(&self, error: RedisError) -> RedisError {
         let mut state = self.state();
         state.pause_until = Some(Instant::now() + Duration::from_millis(rand::random_range(PAUSE_MS)));
+        state.connects_seen = self.connects.load(Ordering::Acquire);
         state.last_failure = error.to_string();
         // The node we were sent to may be gone for good; the URL's one knows better.
         state.moved_to = None;

@@ -7,12 +7,15 @@
 //!   deadpool-redis brings the client; `link` says why neither its pool nor the client's
 //!   `ConnectionManager` carries the traffic
 //! - `apply`: the write and its group commit · `queues`, `documents`, `tallies`: the other verbs · `wakeup`: waiting ·
-//!   `pickup`: waiting and taking · `event_watch`: waiting for events · `check`: is this Redis set up for work? · `audit`: mending
+//!   `pickup`: waiting and taking · `event_watch`: waiting for events · `check`: is this Redis set up for work? · `audit`: mending ·
+//!   `dump`, `restore`: all that is kept ·
+//!   `raw`: past all of it, for migrations
 
 mod apply;
 mod audit;
 mod check;
 mod documents;
+mod dump;
 mod error;
 mod event_watch;
 mod keys;
@@ -21,7 +24,9 @@ mod ms;
 mod pickup;
 mod plan;
 mod queues;
+mod raw;
 mod reply;
+mod restore;
 mod script;
 mod standing;
 mod tallies;
@@ -43,12 +48,16 @@ use tokio_util::task::TaskTracker;
 
 use self::{
     apply::Writer, error::Place, event_watch::EventWatch, keys::Keys, link::Link, pickup::Arrivals,
-    reply::Reply, wakeup::Wakeup,
+    wakeup::Wakeup,
+};
+pub use self::{
+    raw::{Lua, RawRedis},
+    reply::Reply,
 };
 use crate::store::{
-    AuditPart, Audited, Change, Cursor, Delivery, Doc, DocKey, DocPage, Event, IndexName, LeaseInfo,
-    ListQuery, Outcome, Promoted, Queue, QueueDepth, Reserve, Store, StoreError, StoreReport, Swept, Token,
-    UnixMs,
+    AuditPart, Audited, Change, Cursor, Delivery, Doc, DocKey, DocPage, Dump, Event, IndexName, Item,
+    LeaseInfo, ListQuery, Outcome, Promoted, Queue, QueueDepth, Reserve, Store, StoreError, StoreReport,
+    Swept, Token, UnixMs,
 };
 
 /// A peer that acknowledges nothing for this long is gone, whatever TCP hopes.
@@ -103,6 +112,12 @@ impl RedisStore {
             closed: AtomicBool::new(false),
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Where it is, as it may be shown: without user and password, but with the number of the database.
+    pub fn place(&self) -> String {
+        let info = self.shared.work.target();
+        format!("{}/{}", self.shared.work.place().shown, info.redis_settings().db())
     }
 
     fn opened(&self) -> Result<&Arc<Shared>, StoreError> {
@@ -238,6 +253,14 @@ impl Store for RedisStore {
 
     async fn audit(&self, part: &AuditPart, after: Option<Cursor>) -> Result<Audited, StoreError> {
         audit::audit(self.opened()?, part, after).await
+    }
+
+    async fn dump(&self, after: Option<Cursor>, limit: usize) -> Result<Dump, StoreError> {
+        dump::dump(self.opened()?, after.as_ref(), limit).await
+    }
+
+    async fn restore(&self, items: &[Item]) -> Result<(), StoreError> {
+        restore::restore(self.opened()?, items).await
     }
 
     async fn close(&self) {

@@ -263,15 +263,15 @@ fn queue(rank: i64) -> Result<Queue, StoreError> {
 }
 
 /// An entry of `pf:inflight`, as `pack_lease` in the scripts writes it.
-struct Packed<'a> {
-    queue: Queue,
-    crashes: u32,
+pub(super) struct Packed<'a> {
+    pub queue: Queue,
+    pub crashes: u32,
     worker: &'a [u8],
-    payload: &'a [u8],
+    pub payload: &'a [u8],
 }
 
 impl<'a> Packed<'a> {
-    fn parse(entry: &'a [u8]) -> Option<Self> {
+    pub fn parse(entry: &'a [u8]) -> Option<Self> {
         let mut parts = entry.splitn(4, |byte| *byte == b' ');
         let mut number = || std::str::from_utf8(parts.next()?).ok()?.parse::<u32>().ok();
         let (rank, crashes, length) = (number()?, number()?, number()?);

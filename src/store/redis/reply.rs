@@ -6,7 +6,7 @@ use super::error::unexpected;
 use crate::store::StoreError;
 
 /// A reply that is being read, with the name of what was asked.
-pub(super) struct Reply {
+pub struct Reply {
     what: &'static str,
     values: std::vec::IntoIter<Value>,
 }
@@ -27,7 +27,7 @@ impl Reply {
         self.values.len() == 0
     }
 
-    pub fn next(&mut self) -> Result<Value, StoreError> {
+    pub(super) fn next(&mut self) -> Result<Value, StoreError> {
         self.values.next().ok_or_else(|| unexpected(self.what))
     }
 

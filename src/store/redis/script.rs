@@ -20,7 +20,7 @@ pub(super) struct Script {
 
 /// Whether a script that may have run can be run once more.
 #[derive(Clone, Copy, PartialEq)]
-enum Effect {
+pub(super) enum Effect {
     Reads,
     Writes,
 }
@@ -42,6 +42,9 @@ scripts! {
     Writes AUDIT_INDEX = "scripts/prelude.lua" "scripts/audit_index.lua";
     Writes AUDIT_LEASES = "scripts/prelude.lua" "scripts/audit_leases.lua";
     Reads COUNT = "scripts/prelude.lua" "scripts/count.lua";
+    Reads DUMP_DOCUMENTS = "scripts/dump_documents.lua";
+    Reads DUMP_KEYS = "scripts/dump_keys.lua";
+    Reads DUMP_TALLIES = "scripts/dump_tallies.lua";
     Reads DEPTH = "scripts/depth.lua";
     Writes EXPIRE = "scripts/prelude.lua" "scripts/expire.lua";
     Reads GET = "scripts/get.lua";
@@ -51,12 +54,13 @@ scripts! {
     Writes PROMOTE = "scripts/prelude.lua" "scripts/promote.lua";
     Writes RENEW = "scripts/prelude.lua" "scripts/renew.lua";
     Writes RESERVE = "scripts/prelude.lua" "scripts/reserve.lua";
+    Writes RESTORE = "scripts/prelude.lua" "scripts/restore.lua";
     Writes SWEEP = "scripts/prelude.lua" "scripts/sweep.lua";
     Reads TALLIES = "scripts/tallies.lua";
 }
 
 impl Script {
-    fn new(source: &'static str, effect: Effect) -> Self {
+    pub fn new(source: &'static str, effect: Effect) -> Self {
         Self { source, sha1: sha1_smol::Sha1::from(source).digest().to_string(), effect }
     }
 

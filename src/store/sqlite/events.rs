@@ -35,6 +35,27 @@ pub(super) fn append(step: &Step, event: &NewEvent) -> Result<u64, StoreError> {
     Ok(id as u64)
 }
 
+/// Puts an event back under its id, unless something later is in its stream.
+pub(super) fn restore(step: &Step, event: &Event) -> Result<(), StoreError> {
+    let id = i64::try_from(event.id).unwrap_or(i64::MAX);
+    let taken = step
+        .sql(
+            "INSERT INTO events (id, stream, at, body) SELECT ?1, ?2, ?3, ?4
+             WHERE NOT EXISTS (SELECT 1 FROM streams WHERE stream = ?2 AND last_id >= ?1)
+             ON CONFLICT (id) DO NOTHING",
+        )?
+        .execute(params![id, event.stream, event.at, event.body])?;
+    if taken == 1 {
+        step.sql(
+            "INSERT INTO streams (stream, appended, last_id, last_at) VALUES (?1, 1, ?2, ?3)
+             ON CONFLICT (stream) DO UPDATE SET appended = appended + 1, last_id = ?2, last_at = ?3",
+        )?
+        .execute(params![event.stream, id, event.at])?;
+        step.note_event(&event.stream);
+    }
+    Ok(())
+}
+
 /// Events of a stream after an id, oldest first.
 pub(super) fn read(step: &Step, stream: &str, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
     let after = i64::try_from(after).unwrap_or(i64::MAX);

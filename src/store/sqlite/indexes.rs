@@ -194,6 +194,11 @@ pub(super) fn foreign_cursor() -> StoreError {
     StoreError::Invalid("the cursor is not one of this store".into())
 }
 
+/// The indexes that a document stands in, with its times there.
+pub(super) fn standing_of(step: &Step, document: i64) -> Result<Vec<(String, UnixMs)>, StoreError> {
+    Ok(entries_of(step, document)?.into_iter().map(|entry| (entry.name, entry.at)).collect())
+}
+
 /// One index that a document stands in.
 struct Entry {
     index_no: i64,

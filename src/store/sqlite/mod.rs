@@ -3,13 +3,14 @@
 //! `open` opens files, `writer` and `readers` run steps, `schema` and `migrations/` say what the
 //! tables are, `known` what the writer need not ask them, `wakeup` who waits. The steps themselves are
 //! plain functions over a [`step::Step`], one file per noun of the contract: `documents`, `indexes`,
-//! `change`, `queues`, `leases`, `claims`, `events`, `tallies`, `audit`.
+//! `change`, `queues`, `leases`, `claims`, `events`, `tallies`, `audit`, `dump`.
 
 mod audit;
 mod change;
 mod check;
 mod claims;
 mod documents;
+mod dump;
 mod error;
 mod events;
 mod indexes;
@@ -36,13 +37,13 @@ use tokio::sync::oneshot;
 
 pub use self::open::Location;
 use self::{open::FileLock, readers::Readers, step::Step, wakeup::Wakeup, writer::Writer};
-use super::limits::{check_batch, check_change, check_page};
+use super::limits::{check_batch, check_change, check_items, check_page};
 use crate::{
     clock::Clock,
     store::{
-        AuditPart, Audited, Change, Cursor, Delivery, Doc, DocKey, DocPage, Event, IndexName, LeaseEnd,
-        LeaseInfo, ListQuery, MAX_BATCH, Outcome, Promoted, Queue, QueueDepth, Reserve, Store, StoreError,
-        StoreReport, Swept, Token, UnixMs,
+        AuditPart, Audited, Change, Cursor, Delivery, Doc, DocKey, DocPage, Dump, Event, IndexName, Item,
+        LeaseEnd, LeaseInfo, ListQuery, MAX_BATCH, Outcome, Promoted, Queue, QueueDepth, Reserve, Store,
+        StoreError, StoreReport, Swept, Token, UnixMs,
     },
 };
 
@@ -259,6 +260,17 @@ impl Store for SqliteStore {
             AuditPart::Index(_, index) => audit::index(step, index, after.as_ref()),
         })
         .await
+    }
+
+    async fn dump(&self, after: Option<Cursor>, limit: usize) -> Result<Dump, StoreError> {
+        check_page("items of a dump", limit)?;
+        self.read(move |step| dump::dump(step, after.as_ref(), limit)).await
+    }
+
+    async fn restore(&self, items: &[Item]) -> Result<(), StoreError> {
+        check_items(items)?;
+        let items = items.to_vec();
+        self.write(move |step| dump::restore(step, &items)).await
     }
 
     async fn close(&self) {

@@ -75,17 +75,18 @@ pub(super) fn enqueue(step: &Step, enqueue: &Enqueue) -> Result<(), StoreError> 
             count(step, Place::Due, 1);
             Ok(())
         }
-        _ => push_back(step, enqueue.queue, &enqueue.payload),
+        // A payload that comes from outside has never crashed.
+        _ => push_back(step, enqueue.queue, &enqueue.payload, 0),
     }
 }
 
-/// Behind everything in the queue; a payload that comes from outside has never crashed.
-fn push_back(step: &Step, queue: Queue, payload: &[u8]) -> Result<(), StoreError> {
+/// Behind everything in the queue.
+pub(super) fn push_back(step: &Step, queue: Queue, payload: &[u8], crashes: u32) -> Result<(), StoreError> {
     step.sql(
         "INSERT INTO ready (queue, position, payload, crashes)
-         VALUES (?1, (SELECT coalesce(max(position), 0) + 1 FROM ready WHERE queue = ?1), ?2, 0)",
+         VALUES (?1, (SELECT coalesce(max(position), 0) + 1 FROM ready WHERE queue = ?1), ?2, ?3)",
     )?
-    .execute(params![queue, payload])?;
+    .execute(params![queue, payload, crashes])?;
     step.note_ready();
     count(step, Place::Ready(queue), 1);
     Ok(())
@@ -183,7 +184,7 @@ pub(super) fn promote(step: &Step, limit: usize) -> Result<Promoted, StoreError>
         .collect::<Result<_, _>>()?;
     for (no, queue, payload) in &come {
         step.sql("DELETE FROM due WHERE no = ?1")?.execute([no])?;
-        push_back(step, *queue, payload)?;
+        push_back(step, *queue, payload, 0)?;
     }
     if !come.is_empty() {
         count(step, Place::Due, -(come.len() as i64));

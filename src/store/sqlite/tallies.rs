@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{OptionalExtension, params};
 
 use super::step::Step;
-use crate::store::{Add, MAX_TALLY, StoreError, UnixMs, tally};
+use crate::store::{Add, MAX_TALLY, StoreError, Tally, UnixMs, tally};
 
 /// The fields of the tallies under these names, in the same order.
 pub(super) fn read(step: &Step, names: &[String]) -> Result<Vec<BTreeMap<String, i64>>, StoreError> {
@@ -51,6 +51,19 @@ pub(super) fn add(step: &Step, adds: &[Add]) -> Result<(), StoreError> {
     for (tally, expires_at) in lives {
         step.sql("UPDATE tallies SET expires_at = ?2 WHERE no = ?1")?.execute([tally, expires_at])?;
     }
+    Ok(())
+}
+
+/// Makes a tally what it was where it was dumped.
+pub(super) fn restore(step: &Step, tally: &Tally) -> Result<(), StoreError> {
+    let no = living(step, &tally.name)?;
+    empty(step, no)?;
+    for (field, value) in &tally.fields {
+        step.sql("INSERT INTO tally_fields (tally, field, value) VALUES (?1, ?2, ?3)")?
+            .execute(params![no, field, value])?;
+    }
+    step.sql("UPDATE tallies SET expires_at = ?2 WHERE no = ?1")?
+        .execute(params![no, tally.ttl_ms.map(|ttl_ms| step.after(ttl_ms))])?;
     Ok(())
 }
 

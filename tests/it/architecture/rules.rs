@@ -14,6 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "app",
             "http",
             "worker",
+            "migrate",
             "service",
             "engine",
             "store",
@@ -33,6 +34,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "http",
             "worker",
+            "migrate",
             "service",
             "engine",
             "store",
@@ -52,6 +54,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["service", "engine", "store", "llm", "tools", "blobs", "model", "config", "clock", "telemetry"],
     ),
     ("worker", &["service", "engine", "store", "llm", "model", "config", "clock", "telemetry"]),
+    ("migrate", &["service", "engine", "store", "model", "config", "clock", "telemetry"]),
     (
         "service",
         &[

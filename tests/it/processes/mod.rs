@@ -1,6 +1,8 @@
 //! Real processes of the built executable: several of them, killed, stopped and cut off.
 
+mod adoption;
 mod budgets;
+mod copying;
 mod killed;
 mod legacy;
 mod outage;

@@ -308,6 +308,14 @@ impl Store for FaultyStore {
         self.sound.audit(part, after).await
     }
 
+    async fn dump(&self, after: Option<Cursor>, limit: usize) -> Result<Dump, StoreError> {
+        self.sound.dump(after, limit).await
+    }
+
+    async fn restore(&self, items: &[Item]) -> Result<(), StoreError> {
+        self.sound.restore(items).await
+    }
+
     async fn close(&self) {
         self.sound.close().await;
     }

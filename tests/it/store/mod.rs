@@ -58,6 +58,7 @@ mod claims;
 mod conditions;
 mod documents;
 mod due_times;
+pub mod dumps;
 mod event_waits;
 mod events;
 mod expiry;

@@ -7,6 +7,7 @@ pub mod command;
 pub mod engines;
 pub mod fake_model;
 pub mod fault_proxy;
+pub mod legacy_database;
 pub mod logs;
 pub mod process;
 pub mod redis_server;

@@ -169,6 +169,14 @@ impl Store for SleepyStore {
         self.awake()?.audit(part, after).await
     }
 
+    async fn dump(&self, after: Option<Cursor>, limit: usize) -> Result<Dump, StoreError> {
+        self.awake()?.dump(after, limit).await
+    }
+
+    async fn restore(&self, items: &[Item]) -> Result<(), StoreError> {
+        self.awake()?.restore(items).await
+    }
+
     async fn close(&self) {
         self.store.close().await;
     }
