@@ -11,9 +11,19 @@ fn the_version_is_that_of_the_package() {
 #[test]
 fn help_names_every_command_with_examples() {
     let help = Workspace::new().run(&["--help"], &[]).expect_code(0).stdout;
-    for command in
-        ["serve", "worker", "run", "jobs", "queues", "workers", "healthcheck", "migrate", "copy", "config"]
-    {
+    for command in [
+        "serve",
+        "worker",
+        "run",
+        "jobs",
+        "queues",
+        "workers",
+        "export",
+        "healthcheck",
+        "migrate",
+        "copy",
+        "config",
+    ] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is not in {help}");
     }
     assert!(help.contains("Examples:"), "{help}");
@@ -22,9 +32,19 @@ fn help_names_every_command_with_examples() {
 #[test]
 fn every_command_has_help_with_an_example() {
     let workspace = Workspace::new();
-    for command in
-        ["serve", "worker", "run", "jobs", "queues", "workers", "healthcheck", "migrate", "copy", "config"]
-    {
+    for command in [
+        "serve",
+        "worker",
+        "run",
+        "jobs",
+        "queues",
+        "workers",
+        "export",
+        "healthcheck",
+        "migrate",
+        "copy",
+        "config",
+    ] {
         let help = workspace.run(&[command, "--help"], &[]).expect_code(0).stdout;
         assert!(help.contains(&format!("Usage: productforge {command}")), "{help}");
         assert!(help.contains(&format!("productforge {command}")) && help.contains("Example"), "{help}");

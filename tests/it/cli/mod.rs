@@ -1,6 +1,7 @@
 //! The built executable, from the outside: texts, exit codes, signals.
 
 mod config;
+mod export;
 mod healthcheck;
 mod help;
 mod jobs;
