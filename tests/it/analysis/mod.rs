@@ -5,3 +5,5 @@ mod line_counts;
 mod random;
 mod real;
 mod support;
+
+pub use support::archives;

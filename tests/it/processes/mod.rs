@@ -7,3 +7,4 @@ mod killed;
 mod legacy;
 mod outage;
 mod rate_limit;
+mod uploads;

@@ -37,6 +37,42 @@ impl Process {
         Self { child, log }
     }
 
+    /// The same where one folder, relative to the first, is a file system of its own of so many MiB: seen by this
+    /// process alone, and gone with it. Root needs no user namespace for that, and may not be allowed one.
+    pub fn start_with_small_disk(
+        folder: &Path,
+        small: &str,
+        mebibytes: u32,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        std::fs::create_dir_all(folder.join(small)).unwrap();
+        let script = format!("mount -t tmpfs -o size={mebibytes}m tmpfs {small} && exec \"$0\" \"$@\"");
+        let ways: [&[&str]; 2] = [&["--user", "--map-root-user", "--mount"], &["--mount"]];
+        let tried = |way: &&&[&str]| {
+            let mut command = Command::new("unshare");
+            let command = command.args(**way).args(["sh", "-c", &script, "true"]).current_dir(folder);
+            command.output().is_ok_and(|output| output.status.success())
+        };
+        let way = ways.iter().find(tried).expect("a mount namespace, by a user namespace or as root");
+        let log = folder.join(format!("{}-{}.out", arguments[0], productforge::model::new_id()));
+        let output = File::create(&log).unwrap();
+        let child = Command::new("unshare")
+            .args(*way)
+            .args(["sh", "-c", &script, env!("CARGO_BIN_EXE_productforge")])
+            .args(arguments)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .envs(environment.iter().copied())
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .unwrap();
+        Self { child, log }
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -86,7 +122,11 @@ impl Server {
     /// Starts `serve` on a free port and waits until it answers.
     pub async fn start(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let arguments = [&["serve", "--port", "0"], arguments].concat();
-        let mut process = Process::start(folder, &arguments, environment);
+        Self::of(Process::start(folder, &arguments, environment)).await
+    }
+
+    /// A process of `serve --port 0` that was just started.
+    pub async fn of(mut process: Process) -> Self {
         let url = until("the server says where it listens", || {
             assert!(process.ended().is_none(), "serve has ended:\n{}", process.output());
             let output = process.output();

@@ -4,4 +4,4 @@
 mod analytics;
 mod exports;
 mod results;
-mod uploads;
+pub mod uploads;

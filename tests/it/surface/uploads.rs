@@ -42,7 +42,7 @@ on_both_engines!(
 );
 
 /// A zip with these files.
-fn archive(files: &[(&str, &str)]) -> Vec<u8> {
+pub fn archive(files: &[(&str, &str)]) -> Vec<u8> {
     let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, text) in files {
         zip.start_file(*name, SimpleFileOptions::default()).unwrap();
@@ -51,7 +51,7 @@ fn archive(files: &[(&str, &str)]) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-fn shop() -> Vec<u8> {
+pub fn shop() -> Vec<u8> {
     archive(&[
         (
             "shop/Cargo.toml",
@@ -63,9 +63,9 @@ fn shop() -> Vec<u8> {
     ])
 }
 
-const BOUNDARY: &str = "the-boundary-of-the-test";
+pub const BOUNDARY: &str = "the-boundary-of-the-test";
 
-fn form(parts: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
+pub fn form(parts: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
     let mut body = Vec::new();
     for (name, filename, content) in parts {
         let filename = filename.map(|f| format!("; filename=\"{f}\"")).unwrap_or_default();

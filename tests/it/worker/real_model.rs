@@ -58,3 +58,40 @@ async fn a_brief_becomes_a_reviewed_result_with_a_real_model() {
     idle(&app).await;
     worker.stop(Duration::from_secs(5), std::future::pending()).await;
 }
+
+#[tokio::test]
+async fn an_upload_is_analysed_with_a_real_model_and_every_place_it_names_exists() {
+    let model = SmallModel::start();
+    let provider = Arc::new(OpenAiProvider::new(&model.config()).unwrap());
+    let app = world(&[("OPENAI_BASE_URL", &model.base_url()), ("MODEL_MAX_TOKENS", "256")], provider);
+    let uploads = &app.services.uploads;
+    let mut incoming = uploads.begin().await.unwrap();
+    incoming.write(&real_archive("click-8.5.1-py3-none-any.whl")).await.unwrap();
+    let upload = uploads.accept(incoming, "click.zip", "click").await.unwrap();
+    let worker = app.start_worker();
+    let job_id = upload.job_id.as_ref().unwrap();
+    let result = until_within(Duration::from_secs(240), "it is analysed", || async {
+        app.services.results.find(job_id).await.unwrap()
+    })
+    .await;
+    assert_eq!(result.status.as_str(), "completed", "{result:?}");
+    assert!(!result.simulated && result.usage.is_some_and(|usage| usage.completion_tokens > 0));
+    let analysis = uploads.detail(&upload.upload_id).await.unwrap().analysis.unwrap();
+    assert!(analysis.completed_at.is_some() && !analysis.simulated);
+    assert!(analysis.stated.languages.iter().any(|language| language.name == "Python"));
+    // How much a model of this size finds is its affair; what is shown of it is ours.
+    let bytes = real_archive("click-8.5.1-py3-none-any.whl");
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
+    for finding in &analysis.findings {
+        let text = std::io::read_to_string(archive.by_name(&finding.file).unwrap()).unwrap();
+        assert!((1..=text.lines().count() as u64).contains(&finding.line), "{finding:?}");
+    }
+    println!("{} findings, {} not counted", analysis.findings.len(), analysis.rejected.len());
+    idle(&app).await;
+    worker.stop(Duration::from_secs(5), std::future::pending()).await;
+}
+
+/// A real project that `./dev setup` has fetched.
+fn real_archive(name: &str) -> Vec<u8> {
+    std::fs::read(crate::analysis::archives().join(name)).expect("`./dev setup` fetches it")
+}
