@@ -56,14 +56,13 @@ pub enum AnswerError {
     NoFindings,
 }
 
-/// The schema of the answer that [`parse`] expects.
+/// The schema of the answer that [`parse`] expects, in the form that providers take as strict.
 pub fn schema() -> Value {
     json!({
         "type": "object",
         "properties": {
             "findings": {
                 "type": "array",
-                "maxItems": MAX_FINDINGS,
                 "items": {
                     "type": "object",
                     "properties": {
@@ -72,7 +71,7 @@ pub fn schema() -> Value {
                             "enum": ["critical", "high", "medium", "low", "info"],
                         },
                         "file": { "type": "string", "description": "The path as it is listed" },
-                        "line": { "type": "integer", "minimum": 1, "description": "Counts from 1" },
+                        "line": { "type": "integer", "description": "Counts from 1" },
                         "title": { "type": "string", "description": "What is wrong, in one line" },
                         "reason": { "type": "string", "description": "Why it is wrong, with what shows it" },
                         "suggestion": { "type": ["string", "null"], "description": "What to do about it" },
@@ -118,9 +117,11 @@ pub fn parse(answer: &str, files: &dyn Files) -> Result<Findings, AnswerError> {
     Ok(all)
 }
 
-/// The list that looks most like findings: the first with something in it, or else the last empty one.
+/// The list that looks most like findings: the first with something in it, or else all findings that stand
+/// alone (those of an answer that was cut off do), or else the last empty one.
 fn found_list(answer: &str) -> Option<Vec<Value>> {
     let mut empty = None;
+    let mut alone = Vec::new();
     let mut at = 0;
     for _ in 0..MAX_TRIES {
         let Some(start) = answer[at..].find(['{', '[']).map(|found| at + found) else { break };
@@ -128,6 +129,10 @@ fn found_list(answer: &str) -> Option<Vec<Value>> {
         match values.next() {
             Some(Ok(value)) => {
                 at = start + values.byte_offset().max(1);
+                if is_finding(&value) {
+                    alone.push(value);
+                    continue;
+                }
                 match list(value) {
                     Some(list) if list.is_empty() => empty = Some(list),
                     Some(list) => return Some(list),
@@ -137,7 +142,7 @@ fn found_list(answer: &str) -> Option<Vec<Value>> {
             _ => at = start + 1,
         }
     }
-    empty
+    if alone.is_empty() { empty } else { Some(alone) }
 }
 
 fn list(value: Value) -> Option<Vec<Value>> {
@@ -148,10 +153,7 @@ fn list(value: Value) -> Option<Vec<Value>> {
             match key.and_then(|key| object.swap_remove(*key)) {
                 // What a list with such a name holds is judged one by one.
                 Some(Value::Array(list)) => Some(list),
-                _ => {
-                    let value = Value::Object(object);
-                    is_finding(&value).then(|| vec![value])
-                }
+                _ => None,
             }
         }
         _ => None,

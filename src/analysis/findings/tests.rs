@@ -102,3 +102,11 @@ fn the_schema_names_every_field() {
     assert_eq!(properties, known.as_object().unwrap().keys().collect::<Vec<_>>());
     assert_eq!(item["required"].as_array().unwrap().len(), properties.len());
 }
+
+#[test]
+fn an_answer_that_was_cut_off_keeps_its_whole_findings() {
+    let one = r#"{"severity":"low","file":"a.py","line":1,"title":"t","reason":"r","suggestion":null}"#;
+    let answer = format!("{{\"findings\":[{one},{one},{{\"severity\":\"high\",\"file\":\"a.py\",\"li");
+    let files = MemoryFiles::new([("a.py", "x = 1\n")]);
+    assert_eq!(parse(&answer, &files).unwrap().findings.len(), 2);
+}

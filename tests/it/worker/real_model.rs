@@ -86,7 +86,6 @@ async fn an_upload_is_analysed_with_a_real_model_and_every_place_it_names_exists
         let text = std::io::read_to_string(archive.by_name(&finding.file).unwrap()).unwrap();
         assert!((1..=text.lines().count() as u64).contains(&finding.line), "{finding:?}");
     }
-    println!("{} findings, {} not counted", analysis.findings.len(), analysis.rejected.len());
     idle(&app).await;
     worker.stop(Duration::from_secs(5), std::future::pending()).await;
 }
