@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use productforge::{
+    config::LlmConfig,
     llm::openai::OpenAiProvider,
     model::{MessageRole, StepStatus, TemplateRole, WorkflowStatus},
 };
@@ -62,8 +63,10 @@ async fn a_brief_becomes_a_reviewed_result_with_a_real_model() {
 #[tokio::test]
 async fn an_upload_is_analysed_with_a_real_model_and_every_place_it_names_exists() {
     let model = SmallModel::start();
-    let provider = Arc::new(OpenAiProvider::new(&model.config()).unwrap());
-    let app = world(&[("OPENAI_BASE_URL", &model.base_url()), ("MODEL_MAX_TOKENS", "256")], provider);
+    // Room for a few findings.
+    let config = LlmConfig { max_tokens: Some(400), ..model.config() };
+    let provider = Arc::new(OpenAiProvider::new(&config).unwrap());
+    let app = world(&[("OPENAI_BASE_URL", &model.base_url())], provider);
     let uploads = &app.services.uploads;
     let mut incoming = uploads.begin().await.unwrap();
     incoming.write(&real_archive("click-8.5.1-py3-none-any.whl")).await.unwrap();
