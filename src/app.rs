@@ -81,6 +81,7 @@ impl App {
             log_folder: log_folder(&config),
             api_key: config.http.api_key.is_some().then(|| DEFAULT_KEY.to_owned()),
             key_configured: config.llm.providers.iter().any(|provider| provider.key.is_some()),
+            environment: LEGACY_SETTINGS.map(|name| (name, config.is_given(name))).into(),
             providers: providers_shown(&config),
             budgets: budgets(&config),
             tools: Arc::new(Registry::new(clock.clone(), config.mcp.clone())),
@@ -112,6 +113,9 @@ impl App {
         worker::start(self.services.clone(), options)
     }
 }
+
+/// What `/system/verify` tells of, as the legacy system did.
+const LEGACY_SETTINGS: [&str; 4] = ["REDIS_URL", "OPENAI_API_KEY", "API_KEY", "PORT"];
 
 /// Where uploaded files are kept.
 async fn open_blobs(config: &Config) -> anyhow::Result<Arc<dyn Blobs>> {

@@ -234,4 +234,10 @@ impl Config {
         let settings = r.finish()?;
         Ok(Self { http, store, llm, prices, budget, mcp, worker, log, upload, railway, settings })
     }
+
+    /// Whether somebody gave this setting: by flag, in the environment or in the file.
+    pub fn is_given(&self, name: &str) -> bool {
+        let given = [Source::Flag, Source::Environment, Source::File];
+        self.settings.iter().any(|setting| setting.name == name && given.contains(&setting.source))
+    }
 }

@@ -119,7 +119,8 @@ fn parse_json(req: &HttpRequest, bytes: &[u8]) -> Result<Value, Problem> {
         return Err(Problem::field(body("missing", "Field required")));
     }
     serde_json::from_slice(bytes).map_err(|e| {
-        let place = offset(bytes, e.line(), e.column());
+        // What is cut off goes wrong behind its last character.
+        let place = if e.is_eof() { bytes.len() } else { offset(bytes, e.line(), e.column()) };
         Problem::field(
             FieldError::new("json_invalid", vec![json!("body"), json!(place)], "JSON decode error")
                 .input(json!({}))

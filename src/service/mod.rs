@@ -98,6 +98,8 @@ pub struct Foundation {
     pub api_key: Option<String>,
     /// Whether a provider has a key (never the key itself).
     pub key_configured: bool,
+    /// The settings that the legacy system knew, and whether somebody gave them.
+    pub environment: Arc<[(&'static str, bool)]>,
     /// The configured providers, as they may be shown.
     pub providers: Arc<[ProviderInfo]>,
 }

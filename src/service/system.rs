@@ -266,22 +266,36 @@ impl System {
                     .to_owned(),
             );
         }
+        let redis = match (self.engine().await, &report) {
+            ("sqlite", _) => "not used",
+            (_, Ok(_)) => "ok",
+            (_, Err(_)) => "error",
+        };
+        let environment: serde_json::Map<String, Value> = self
+            .base
+            .environment
+            .iter()
+            .map(|(name, given)| ((*name).to_owned(), json!(if *given { "set" } else { "unset" })))
+            .collect();
         let redis_ok = matches!(&report, Ok(StoreReport { engine: "redis", .. }));
         let healthy = report.is_ok() && warnings.is_empty();
         json!({
             "redis_ok": redis_ok,
             "openai_ok": !simulated,
+            "env_vars_count": self.base.environment.iter().filter(|(_, given)| *given).count(),
             "templates_count": templates::all().len(),
             "uptime": self.started.elapsed().as_secs(),
             "app_version": VERSION,
             "status": if report.is_err() { "unhealthy" } else if healthy { "healthy" } else { "degraded" },
             "warnings": warnings,
             "checks": {
+                "redis": {"status": redis, "latency_ms": latency_ms},
                 "store": store,
                 "openai": {"status": if simulated { "simulated" } else { "ok" }, "configured": !simulated,
                     "provider": self.base.provider.name(), "model": self.base.provider.default_model()},
                 "providers": self.base.providers.as_ref(),
                 "workers": {"status": if workers.is_empty() { "warning" } else { "ok" }, "alive": workers.len()},
+                "environment": environment,
                 "filesystem": {"status": "ok", "log_file": self.base.log_folder.join("app.log").exists()},
             },
         })

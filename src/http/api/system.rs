@@ -97,7 +97,7 @@ pub async fn status(state: Data<HttpState>) -> Answer<Status> {
     path = "/system/verify",
     tag = "system",
     responses((status = 200, description = "What was found", body = Object, example = json!({
-        "redis_ok": true, "openai_ok": true, "templates_count": 1, "uptime": 28, "app_version": "3.0.0",
+        "redis_ok": true, "openai_ok": true, "env_vars_count": 2, "templates_count": 1, "uptime": 28, "app_version": "3.0.0",
         "status": "healthy", "warnings": [], "checks": {"store": {"status": "ok", "latency_ms": 0.38}}})))
 )]
 pub async fn verify(state: Data<HttpState>) -> Json<Value> {

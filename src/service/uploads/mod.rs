@@ -199,11 +199,13 @@ impl Uploads {
     pub async fn detail(&self, id: &str) -> Result<UploadDetail, ServiceError> {
         let store = self.base.store.as_ref();
         let (upload, _) = self.load(id).await?;
-        let analysis = records::load(store, records::analysis_key(id)).await?.map(|(found, _)| found);
+        // The job first: one change ends it and writes what was found, so that what is read after an ended job
+        // is whole.
         let job: Option<Job> = match &upload.job_id {
             Some(job_id) => records::load(store, records::job_key(job_id)).await?.map(|(job, _)| job),
             None => None,
         };
+        let analysis = records::load(store, records::analysis_key(id)).await?.map(|(found, _)| found);
         let finished = |analysis: &UploadAnalysis| analysis.completed_at.is_some();
         let status = match job.map(|job| job.state) {
             _ if analysis.as_ref().is_some_and(finished) => UploadStatus::Analysed,

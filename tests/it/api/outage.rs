@@ -63,17 +63,3 @@ async fn what_needs_no_store_still_answers() {
     assert_eq!(report["checks"]["store"]["status"], "error");
     assert_eq!(app.post("/orchestrate", &json!({})).await.status, 422, "a bad request is bad anyway");
 }
-
-#[tokio::test]
-async fn health_turns_red_with_its_usual_document_and_green_again() {
-    let store = SleepyStore::over(memory());
-    let app = TestApp::builder().store(store.clone()).start().await;
-    store.go_away();
-    let answer = app.get("/system/health").await;
-    assert_eq!((answer.status, answer.header("retry-after")), (503, "2"));
-    assert_eq!(answer.header("content-type"), "application/json");
-    let health = answer.json();
-    assert_eq!((&health["status"], &health["redis_connected"]), (&json!("error"), &json!(false)));
-    store.come_back();
-    assert_eq!(app.get("/system/health").await.ok()["status"], "ok", "a red answer is not kept");
-}

@@ -15,19 +15,24 @@ use super::{
 /// A store for one test, and what it needs to live.
 pub struct Engine {
     pub store: Arc<dyn Store>,
-    /// Ends with the test.
-    _redis: Option<RedisServer>,
+    /// What the store lives in, unless it lives in memory. Ends with the test.
+    pub server: Option<RedisServer>,
 }
 
 impl Engine {
     pub fn sqlite() -> Self {
-        Self { store: memory(), _redis: None }
+        Self { store: memory(), server: None }
     }
 
     pub fn redis() -> Self {
         let server = RedisServer::start();
         let options = RedisOptions { url: server.url(), prefix: String::new() };
-        Self { store: Arc::new(RedisStore::open(options).unwrap()), _redis: Some(server) }
+        Self { store: Arc::new(RedisStore::open(options).unwrap()), server: Some(server) }
+    }
+
+    /// Its name, as answers tell it.
+    pub fn name(&self) -> &'static str {
+        if self.server.is_some() { "redis" } else { "sqlite" }
     }
 
     /// An application on this store.

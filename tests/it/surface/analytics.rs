@@ -6,7 +6,7 @@ use productforge::llm::ModelErrorKind;
 use serde_json::{Value, json};
 
 use crate::support::{
-    app::TestApp,
+    app::{TestApp, keys},
     engines::Engine,
     scripted::{Line, Scripted},
     world::idle,
@@ -88,11 +88,13 @@ async fn a_weekly_report_is_made_listed_and_read_as_markdown_and_as_a_page(engin
     assert_eq!(app.get("/reports").await.ok(), json!({"reports": [], "next_cursor": null}));
     run(&app, "qa_bot", 2).await;
     let made = app.post("/reports/generate", &json!({})).await.ok();
+    assert_eq!(keys(&made), ["report_path", "filename", "timestamp"]);
     let name = made["filename"].as_str().unwrap();
     let time = made["timestamp"].as_str().unwrap();
     assert_eq!(name, format!("weekly_report_{time}.md"));
     let list = app.get("/reports").await.ok();
     let row = &list["reports"][0];
+    assert_eq!(keys(row)[..4], ["filename", "path", "size", "modified"]);
     assert_eq!((&row["filename"], &row["path"]), (&made["filename"], &made["report_path"]));
     let text = app.get(made["report_path"].as_str().unwrap()).await;
     assert_eq!(text.header("content-type"), "text/markdown; charset=utf-8");

@@ -1,7 +1,24 @@
 //! The whole surface through the front door, on both engines: what legacy clients know, and what came later.
 //! `docs/legacy.md` says which row of the legacy system's documents is held by which test.
 
+mod access_log;
+mod agents;
 mod analytics;
+mod auth;
+mod bodies;
+mod cors;
+mod errors;
 mod exports;
+mod keys;
+mod pages;
+mod paging;
 mod results;
+mod reviews;
+mod root;
+mod rows;
+mod settings;
+mod system;
+mod tasks;
+mod upload_list;
 pub mod uploads;
+mod workflows;

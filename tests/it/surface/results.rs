@@ -1,4 +1,4 @@
-//! Results: filters, search, pins, deletes.
+//! Results: lists, one, by workflow and by agent; filters, search, pins, deletes.
 
 use std::collections::BTreeSet;
 
@@ -13,6 +13,15 @@ use serde_json::{Value, json};
 use crate::support::{app::TestApp, engines::Engine};
 
 on_both_engines!(
+    old_results_are_found_behind_any_number_of_newer_ones,
+    results_are_listed_ten_at_a_time_unless_told_otherwise,
+    results_live_as_long_as_the_settings_say,
+    the_list_is_plain_and_newest_first,
+    pages_follow_one_another_by_cursor_and_by_link,
+    an_unknown_result_is_told_in_the_legacy_words,
+    an_id_that_nothing_can_have_is_unknown_and_no_accident,
+    the_results_of_a_workflow_and_of_an_agent_are_found,
+    the_module_answers_its_ping,
     each_filter_finds_its_results_and_all_together_too,
     a_search_finds_words_in_any_case_and_order,
     pages_of_a_filter_meet_each_result_once,
@@ -20,6 +29,92 @@ on_both_engines!(
     a_pinned_result_stays_and_an_unpinned_one_goes,
     a_deleted_result_is_gone_and_its_job_is_not_run_again,
 );
+
+/// Runs tasks with these texts, one after the other; returns their job ids.
+async fn run(app: &TestApp, tasks: &[&str]) -> Vec<String> {
+    let mut ids = Vec::new();
+    for task in tasks {
+        let receipt = app.post("/results/task", &json!({"job": task})).await.ok();
+        let id = receipt["job_id"].as_str().unwrap().to_owned();
+        app.get_once_there(&format!("/results/{id}")).await;
+        ids.push(id);
+    }
+    ids
+}
+
+async fn the_list_is_plain_and_newest_first(engine: Engine) {
+    let app = engine.app().worker().start().await;
+    assert_eq!(app.get("/results/").await.ok(), json!([]));
+    let ids = run(&app, &["one", "two", "three"]).await;
+    let answer = app.get("/results/").await;
+    let tasks: Vec<_> = answer.ok().as_array().unwrap().iter().map(|r| r["task"].clone()).collect();
+    assert_eq!(tasks, ["three", "two", "one"]);
+    assert_eq!(answer.header("x-total-count"), "3");
+    assert_eq!(answer.header("x-next-cursor"), "");
+    assert_eq!(app.get("/results?limit=1").await.ok()[0]["job_id"], ids[2].as_str());
+}
+
+async fn pages_follow_one_another_by_cursor_and_by_link(engine: Engine) {
+    let app = engine.app().worker().start().await;
+    run(&app, &["one", "two", "three"]).await;
+    let (mut path, mut seen) = ("/results/?limit=2".to_owned(), Vec::new());
+    loop {
+        let answer = app.get(&path).await;
+        for result in answer.ok().as_array().unwrap() {
+            seen.push(result["task"].as_str().unwrap().to_owned());
+        }
+        let cursor = answer.header("x-next-cursor").to_owned();
+        if cursor.is_empty() {
+            assert_eq!(answer.header("link"), "");
+            break;
+        }
+        let next = format!("/results/?limit=2&cursor={cursor}");
+        assert_eq!(answer.header("link"), format!("<{next}>; rel=\"next\""));
+        path = next;
+    }
+    assert_eq!(seen, ["three", "two", "one"]);
+}
+
+async fn an_unknown_result_is_told_in_the_legacy_words(engine: Engine) {
+    let app = engine.app().start().await;
+    assert_eq!(app.get("/results/x").await.problem(404), "Result for job 'x' not found");
+    assert_eq!(app.get("/results/task/x").await.problem(404), "Task 'x' not found");
+    let words = "No results found for workflow 'x'";
+    assert_eq!(app.get("/results/workflow/x").await.problem(404), words);
+}
+
+async fn an_id_that_nothing_can_have_is_unknown_and_no_accident(engine: Engine) {
+    let app = engine.app().start().await;
+    let long = "x".repeat(4_000);
+    for id in ["%00", "a%0Ab", "%2e%2e%2fetc", "%ff%fe", "'%20or%201=1", long.as_str()] {
+        for path in ["/results/", "/results/task/", "/results/workflow/", "/workflows/", "/agents/"] {
+            app.get(&format!("{path}{id}")).await.problem(404);
+        }
+        assert_eq!(app.get(&format!("/results/agent/{id}")).await.ok(), json!([]), "{id}");
+    }
+}
+
+async fn the_results_of_a_workflow_and_of_an_agent_are_found(engine: Engine) {
+    let app = engine.app().worker().start().await;
+    run(&app, &["a task of its own"]).await;
+    let started = app.post("/orchestrate", &json!({"job": "Fix the login bug"})).await.ok();
+    let id = started["workflow_id"].as_str().unwrap();
+    let specialist = started["steps"][1]["job_id"].as_str().unwrap();
+    app.get_once_there(&format!("/results/{specialist}")).await;
+    let of_workflow = app.get(&format!("/results/workflow/{id}")).await.ok();
+    assert_eq!(of_workflow.as_array().unwrap().len(), 2);
+    assert_eq!(of_workflow[0]["job_id"], specialist, "the newest first");
+    assert!(of_workflow.as_array().unwrap().iter().all(|r| r["workflow_id"] == id));
+    let of_agent = app.get("/results/agent/debugger_bot?limit=5").await;
+    assert_eq!(of_agent.ok().as_array().unwrap().len(), 1);
+    assert_eq!(of_agent.header("x-total-count"), "1");
+    assert_eq!(app.get("/results/agent/nobody").await.ok(), json!([]));
+}
+
+async fn the_module_answers_its_ping(engine: Engine) {
+    let app = engine.app().start().await;
+    assert_eq!(app.get("/results/ping").await.ok(), json!({"status": "ok", "module": "results"}));
+}
 
 /// A result as a worker would have written it.
 pub fn result(id: &str, agent: &str, status: ResultStatus, at_ms: i64, output: &str) -> JobResult {
@@ -65,6 +160,38 @@ async fn some(engine: &Engine) -> TestApp {
 async fn ids(app: &TestApp, query: &str) -> Vec<String> {
     let found = app.get(&format!("/results/?{query}")).await.ok();
     found.as_array().unwrap().iter().map(|r| r["job_id"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn old_results_are_found_behind_any_number_of_newer_ones(engine: Engine) {
+    let mut old = result("old", "rare", ResultStatus::Completed, NOON, "x");
+    old.workflow_id = Some("w".to_owned());
+    let newer =
+        (0..300).map(|n| result(&format!("n{n}"), "busy", ResultStatus::Completed, NOON + 1 + n, "x"));
+    store_all(engine.store.as_ref(), std::iter::once(old).chain(newer).collect()).await;
+    let app = engine.app().start().await;
+    for path in ["/results/workflow/w", "/results/agent/rare", "/results/agent/rare?limit=1"] {
+        let found = app.get(path).await.ok();
+        assert_eq!((found.as_array().unwrap().len(), &found[0]["job_id"]), (1, &json!("old")), "{path}");
+    }
+}
+
+async fn results_are_listed_ten_at_a_time_unless_told_otherwise(engine: Engine) {
+    let results = (0..12).map(|n| result(&format!("n{n}"), "a", ResultStatus::Completed, NOON + n, "x"));
+    store_all(engine.store.as_ref(), results.collect()).await;
+    let app = engine.app().start().await;
+    for path in ["/results/", "/results/agent/a"] {
+        assert_eq!(app.get(path).await.ok().as_array().unwrap().len(), 10, "{path}");
+        assert_eq!(app.get(&format!("{path}?limit=12")).await.ok().as_array().unwrap().len(), 12, "{path}");
+    }
+}
+
+async fn results_live_as_long_as_the_settings_say(engine: Engine) {
+    let app = engine.app().variables(&[("RESULT_TTL", "90")]).worker().start().await;
+    let id = run(&app, &["say something"]).await.remove(0);
+    let result = app.get(&format!("/results/{id}")).await.ok();
+    let time = |field: &str| DateTime::parse_from_rfc3339(result[field].as_str().unwrap()).unwrap();
+    let life = (time("expires_at") - time("completed_at")).num_seconds();
+    assert!((88..=92).contains(&life), "{life}");
 }
 
 async fn each_filter_finds_its_results_and_all_together_too(engine: Engine) {

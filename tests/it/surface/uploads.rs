@@ -84,7 +84,7 @@ async fn send(app: &TestApp, body: Vec<u8>) -> Answer {
     app.post_text("/upload/", &kind, body).await
 }
 
-async fn upload(app: &TestApp, name: &str, bytes: &[u8]) -> Answer {
+pub async fn upload(app: &TestApp, name: &str, bytes: &[u8]) -> Answer {
     send(app, form(&[("file", Some(name), bytes), ("project", None, b"demo")])).await
 }
 

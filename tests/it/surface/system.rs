@@ -1,15 +1,23 @@
 //! System: ping, health, status, verify, workers.
 
 use productforge::{model::WorkerInfo, service::records, store::Change};
+use serde_json::json;
 
-use crate::support::{
-    app::{TestApp, keys},
-    wait::until,
-};
+use crate::support::{app::keys, engines::Engine, sleepy_store::SleepyStore, wait::until};
 
-#[tokio::test]
-async fn a_ping_answers_from_memory() {
-    let app = TestApp::start().await;
+on_both_engines!(
+    health_turns_red_with_its_usual_document_and_green_again,
+    a_ping_answers_from_memory,
+    health_has_the_legacy_fields_first_and_counts_truly,
+    health_answers_from_memory_for_a_while,
+    a_worker_that_lives_but_takes_no_work_turns_health_red,
+    the_status_has_the_legacy_fields_and_knows_whether_a_worker_lives,
+    verify_checks_every_part_and_says_what_to_do,
+    the_workers_that_live_are_listed,
+);
+
+async fn a_ping_answers_from_memory(engine: Engine) {
+    let app = engine.app().start().await;
     let ping = app.get("/system/ping").await.ok();
     assert_eq!(keys(&ping), ["status", "module", "timestamp"]);
     assert_eq!((ping["status"].as_str(), ping["module"].as_str()), (Some("ok"), Some("system")));
@@ -17,10 +25,9 @@ async fn a_ping_answers_from_memory() {
     assert!(chrono::DateTime::parse_from_rfc3339(time).is_ok(), "{time}");
 }
 
-#[tokio::test]
-async fn health_has_the_legacy_fields_first_and_counts_truly() {
-    let app = TestApp::start().await;
-    let task = serde_json::json!({"job": "wait"});
+async fn health_has_the_legacy_fields_first_and_counts_truly(engine: Engine) {
+    let app = engine.app().start().await;
+    let task = json!({"job": "wait"});
     app.post("/results/task", &task).await.ok();
     let health = app.get("/system/health").await.ok();
     let legacy = [
@@ -37,23 +44,24 @@ async fn health_has_the_legacy_fields_first_and_counts_truly() {
     assert_eq!(health["status"], "ok");
     assert_eq!(health["active_jobs"], 1);
     assert_eq!(health["total_results"], 0);
-    assert_eq!(health["redis_connected"], false, "the state does not live in Redis here");
-    assert_eq!((health["store"].as_str(), health["store_connected"].as_bool()), (Some("sqlite"), Some(true)));
+    assert_eq!(health["redis_connected"], engine.server.is_some());
+    assert_eq!(
+        (health["store"].as_str(), health["store_connected"].as_bool()),
+        (Some(engine.name()), Some(true))
+    );
     assert_eq!(health["simulated"], true);
     assert!(health["uptime_human"].as_str().unwrap().starts_with("0h 0m "));
 }
 
-#[tokio::test]
-async fn health_answers_from_memory_for_a_while() {
-    let app = TestApp::start().await;
+async fn health_answers_from_memory_for_a_while(engine: Engine) {
+    let app = engine.app().start().await;
     let first = app.get("/system/health").await.ok();
-    app.post("/results/task", &serde_json::json!({"job": "wait"})).await.ok();
+    app.post("/results/task", &json!({"job": "wait"})).await.ok();
     assert_eq!(app.get("/system/health").await.ok(), first);
 }
 
-#[tokio::test]
-async fn a_worker_that_lives_but_takes_no_work_turns_health_red() {
-    let app = TestApp::start().await;
+async fn a_worker_that_lives_but_takes_no_work_turns_health_red(engine: Engine) {
+    let app = engine.app().start().await;
     let worker = |id: &str, silent_seconds: i64, running: usize| {
         let now = chrono::Utc::now();
         let info = WorkerInfo {
@@ -86,9 +94,8 @@ async fn a_worker_that_lives_but_takes_no_work_turns_health_red() {
     app.get("/system/health").await.ok();
 }
 
-#[tokio::test]
-async fn the_status_has_the_legacy_fields_and_knows_whether_a_worker_lives() {
-    let app = TestApp::start().await;
+async fn the_status_has_the_legacy_fields_and_knows_whether_a_worker_lives(engine: Engine) {
+    let app = engine.app().start().await;
     let status = app.get("/system/status").await.ok();
     let legacy = ["timestamp", "redis_connected", "openai_key_active", "worker_log_active", "worker_alive"];
     assert_eq!(keys(&status)[..5], legacy);
@@ -97,29 +104,45 @@ async fn the_status_has_the_legacy_fields_and_knows_whether_a_worker_lives() {
     assert_eq!(status["worker_alive"], false);
     assert_eq!(status["openai_key_active"], false);
 
-    let working = TestApp::builder().worker().start().await;
+    let working = engine.app().worker().start().await;
     until("the worker is heard of", || async {
         (working.get("/system/status").await.ok()["worker_alive"] == true).then_some(())
     })
     .await;
 }
 
-#[tokio::test]
-async fn verify_checks_every_part_and_says_what_to_do() {
-    let app = TestApp::start().await;
+async fn verify_checks_every_part_and_says_what_to_do(engine: Engine) {
+    let app = engine.app().variables(&[("PORT", "8001")]).start().await;
     let report = app.get("/system/verify").await.ok();
-    for field in ["redis_ok", "openai_ok", "templates_count", "uptime", "app_version", "status", "checks"] {
-        assert!(report.get(field).is_some(), "{field} is missing");
+    let legacy = [
+        "redis_ok",
+        "openai_ok",
+        "env_vars_count",
+        "templates_count",
+        "uptime",
+        "app_version",
+        "status",
+        "warnings",
+        "checks",
+    ];
+    assert_eq!(keys(&report), legacy);
+    for check in ["redis", "openai", "environment", "filesystem"] {
+        assert!(report["checks"][check].is_object(), "{check}: {report}");
     }
+    assert_eq!(
+        (&report["env_vars_count"], &report["checks"]["environment"]["PORT"]),
+        (&json!(1), &json!("set"))
+    );
     assert_eq!(report["status"], "degraded");
     let warnings = report["warnings"].to_string();
     assert!(warnings.contains("OPENAI_API_KEY") && warnings.contains("worker"), "{warnings}");
-    assert_eq!(report["checks"]["store"]["engine"], "sqlite");
+    assert_eq!(report["checks"]["store"]["engine"], engine.name());
+    assert_eq!(report["redis_ok"], engine.server.is_some());
+    assert!(!report.to_string().contains("redis://"), "an address may carry a password: {report}");
 }
 
-#[tokio::test]
-async fn the_workers_that_live_are_listed() {
-    let app = TestApp::builder().worker().start().await;
+async fn the_workers_that_live_are_listed(engine: Engine) {
+    let app = engine.app().worker().start().await;
     let list = until("the worker is listed", || async {
         Some(app.get("/workers").await.ok()).filter(|l| l["count"] == 1)
     })
@@ -128,4 +151,17 @@ async fn the_workers_that_live_are_listed() {
     assert_eq!(worker["slots"], 4);
     assert_eq!(worker["draining"], false);
     assert_eq!(worker["pid"], std::process::id());
+}
+
+async fn health_turns_red_with_its_usual_document_and_green_again(engine: Engine) {
+    let store = SleepyStore::over(engine.store.clone());
+    let app = engine.app().store(store.clone()).start().await;
+    store.go_away();
+    let answer = app.get("/system/health").await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "2"));
+    assert_eq!(answer.header("content-type"), "application/json");
+    let health = answer.json();
+    assert_eq!((&health["status"], &health["redis_connected"]), (&json!("error"), &json!(false)));
+    store.come_back();
+    assert_eq!(app.get("/system/health").await.ok()["status"], "ok", "a red answer is not kept");
 }

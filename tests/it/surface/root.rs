@@ -1,10 +1,11 @@
 //! `/`.
 
-use crate::support::app::{TestApp, keys};
+use crate::support::{app::keys, engines::Engine};
 
-#[tokio::test]
-async fn the_root_tells_what_this_is_and_where_to_go_on() {
-    let app = TestApp::start().await;
+on_both_engines!(the_root_tells_what_this_is_and_where_to_go_on,);
+
+async fn the_root_tells_what_this_is_and_where_to_go_on(engine: Engine) {
+    let app = engine.app().start().await;
     let about = app.get("/").await.ok();
     let expected =
         ["name", "version", "status", "architecture", "uptime_seconds", "documentation", "endpoints"];

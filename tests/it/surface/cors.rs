@@ -2,7 +2,19 @@
 
 use reqwest::{Method, header::HeaderMap};
 
-use crate::support::app::{Answer, TestApp};
+use crate::support::{
+    app::{Answer, TestApp},
+    engines::Engine,
+};
+
+on_both_engines!(
+    a_preflight_needs_no_key_and_tells_what_is_allowed,
+    a_preflight_of_another_site_is_refused_in_the_legacy_words,
+    answers_can_be_read_by_allowed_sites_only,
+    errors_can_be_read_by_allowed_sites_too,
+    the_allowed_sites_are_those_of_the_configuration,
+    options_that_is_no_preflight_needs_the_key,
+);
 
 async fn preflight(app: &TestApp, path: &str, origin: &str, method: &str) -> Answer {
     let request = app
@@ -20,9 +32,8 @@ fn words(headers: &HeaderMap, name: &str) -> Vec<String> {
     words
 }
 
-#[tokio::test]
-async fn a_preflight_needs_no_key_and_tells_what_is_allowed() {
-    let app = TestApp::builder().locked().start().await;
+async fn a_preflight_needs_no_key_and_tells_what_is_allowed(engine: Engine) {
+    let app = engine.app().locked().start().await;
     for origin in ["http://localhost:3000", "https://my-app.netlify.app"] {
         for path in ["/orchestrate", "/agents/x", "/nothing/here"] {
             let answer = preflight(&app, path, origin, "POST").await;
@@ -39,9 +50,8 @@ async fn a_preflight_needs_no_key_and_tells_what_is_allowed() {
     }
 }
 
-#[tokio::test]
-async fn a_preflight_of_another_site_is_refused_in_the_legacy_words() {
-    let app = TestApp::start().await;
+async fn a_preflight_of_another_site_is_refused_in_the_legacy_words(engine: Engine) {
+    let app = engine.app().start().await;
     for origin in
         ["https://evil.example", "https://netlify.app", "https://x.netlify.app.evil.example", "null"]
     {
@@ -53,9 +63,8 @@ async fn a_preflight_of_another_site_is_refused_in_the_legacy_words() {
     assert_eq!(answer.problem(400), "Disallowed CORS method");
 }
 
-#[tokio::test]
-async fn answers_can_be_read_by_allowed_sites_only() {
-    let app = TestApp::start().await;
+async fn answers_can_be_read_by_allowed_sites_only(engine: Engine) {
+    let app = engine.app().start().await;
     for (origin, expected) in [
         ("http://localhost:3000", "http://localhost:3000"),
         ("https://a.netlify.app", "https://a.netlify.app"),
@@ -72,9 +81,8 @@ async fn answers_can_be_read_by_allowed_sites_only() {
     }
 }
 
-#[tokio::test]
-async fn errors_can_be_read_by_allowed_sites_too() {
-    let app = TestApp::builder().locked().start().await;
+async fn errors_can_be_read_by_allowed_sites_too(engine: Engine) {
+    let app = engine.app().locked().start().await;
     let origin = "http://localhost:3000";
     for (path, key, status) in [
         ("/agents/", false, 401),
@@ -90,18 +98,16 @@ async fn errors_can_be_read_by_allowed_sites_too() {
     }
 }
 
-#[tokio::test]
-async fn the_allowed_sites_are_those_of_the_configuration() {
-    let app = TestApp::builder().origins(&["https://shop.example"]).start().await;
+async fn the_allowed_sites_are_those_of_the_configuration(engine: Engine) {
+    let app = engine.app().origins(&["https://shop.example"]).start().await;
     assert_eq!(preflight(&app, "/agents/", "https://shop.example", "GET").await.status, 200);
     assert_eq!(preflight(&app, "/agents/", "http://localhost:3000", "GET").await.status, 400);
-    let none = TestApp::builder().origins(&[]).start().await;
+    let none = engine.app().origins(&[]).start().await;
     assert_eq!(preflight(&none, "/agents/", "https://shop.example", "GET").await.status, 400);
 }
 
-#[tokio::test]
-async fn options_that_is_no_preflight_needs_the_key() {
-    let app = TestApp::builder().locked().start().await;
+async fn options_that_is_no_preflight_needs_the_key(engine: Engine) {
+    let app = engine.app().locked().start().await;
     let bare = app.bare(Method::OPTIONS, "/agents/").header("origin", "http://localhost:3000");
     assert_eq!(bare.send().await.unwrap().status(), 401);
     let answer = Answer::of(app.request(Method::OPTIONS, "/agents/").send().await.unwrap()).await;

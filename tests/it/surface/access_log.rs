@@ -2,7 +2,12 @@
 
 use reqwest::Method;
 
-use crate::support::{app::TestApp, logs, wait::until};
+use crate::support::{engines::Engine, logs, wait::until};
+
+on_both_engines!(
+    every_request_leaves_one_line_in_the_owners_form,
+    a_path_is_logged_as_it_was_sent_and_cannot_forge_a_line,
+);
 
 async fn line_of(id: &str) -> String {
     until("the access line is written", || async {
@@ -11,10 +16,9 @@ async fn line_of(id: &str) -> String {
     .await
 }
 
-#[tokio::test]
-async fn every_request_leaves_one_line_in_the_owners_form() {
+async fn every_request_leaves_one_line_in_the_owners_form(engine: Engine) {
     logs::keep();
-    let app = TestApp::builder().locked().start().await;
+    let app = engine.app().locked().start().await;
     let (get, post) = (Method::GET, Method::POST);
     for (id, method, path, key, expected) in [
         ("line-ping", &get, "/system/ping", false, "method=GET path=/system/ping status=200 "),
@@ -37,10 +41,9 @@ async fn every_request_leaves_one_line_in_the_owners_form() {
     }
 }
 
-#[tokio::test]
-async fn a_path_is_logged_as_it_was_sent_and_cannot_forge_a_line() {
+async fn a_path_is_logged_as_it_was_sent_and_cannot_forge_a_line(engine: Engine) {
     logs::keep();
-    let app = TestApp::start().await;
+    let app = engine.app().start().await;
     app.raw_line("GET /a%0d%0astatus=200%20x", "X-Request-ID: line-forged\r\n");
     let line = line_of("line-forged").await;
     assert!(line.starts_with("method=GET path=/a%0d%0astatus=200%20x status=404 "), "{line}");

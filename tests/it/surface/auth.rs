@@ -3,7 +3,22 @@
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::support::app::{Answer, KEY, TestApp};
+use crate::support::{
+    app::{Answer, KEY, TestApp},
+    engines::Engine,
+};
+
+on_both_engines!(
+    every_row_of_the_legacy_table_holds,
+    every_operation_needs_the_right_key_in_the_right_place,
+    no_spelling_of_a_path_gets_around_the_key,
+    other_spellings_of_public_paths_are_not_public,
+    wrong_methods_and_unknown_paths_need_the_key_as_well,
+    a_missing_key_is_401_whatever_the_body_or_the_id_looks_like,
+    the_dashboard_asks_for_a_session_of_its_own,
+    without_a_key_set_everything_is_open,
+    without_a_key_only_names_of_this_machine_are_answered_to,
+);
 
 const PUBLIC: [&str; 6] = [
     "GET /",
@@ -32,9 +47,8 @@ fn is_public(method: &Method, path: &str) -> bool {
     PUBLIC.contains(&format!("{method} {path}").as_str())
 }
 
-#[tokio::test]
-async fn every_operation_needs_the_right_key_in_the_right_place() {
-    let app = TestApp::builder().locked().start().await;
+async fn every_operation_needs_the_right_key_in_the_right_place(engine: Engine) {
+    let app = engine.app().locked().start().await;
     for (method, path) in operations(&app).await {
         let public = is_public(&method, &path);
         let send = async |name: &str, value: &str| {
@@ -114,9 +128,8 @@ fn spellings(path: &str) -> Vec<String> {
     ]
 }
 
-#[tokio::test]
-async fn no_spelling_of_a_path_gets_around_the_key() {
-    let app = TestApp::builder().locked().start().await;
+async fn no_spelling_of_a_path_gets_around_the_key(engine: Engine) {
+    let app = engine.app().locked().start().await;
     for (method, path) in operations(&app).await {
         if is_public(&method, &path) {
             continue;
@@ -133,9 +146,8 @@ async fn no_spelling_of_a_path_gets_around_the_key() {
     }
 }
 
-#[tokio::test]
-async fn other_spellings_of_public_paths_are_not_public() {
-    let app = TestApp::builder().locked().start().await;
+async fn other_spellings_of_public_paths_are_not_public(engine: Engine) {
+    let app = engine.app().locked().start().await;
     for path in [
         "//",
         "/system/ping/",
@@ -157,9 +169,8 @@ async fn other_spellings_of_public_paths_are_not_public() {
     }
 }
 
-#[tokio::test]
-async fn wrong_methods_and_unknown_paths_need_the_key_as_well() {
-    let app = TestApp::builder().locked().start().await;
+async fn wrong_methods_and_unknown_paths_need_the_key_as_well(engine: Engine) {
+    let app = engine.app().locked().start().await;
     for line in [
         "POST /",
         "DELETE /system/ping",
@@ -176,9 +187,8 @@ async fn wrong_methods_and_unknown_paths_need_the_key_as_well() {
     }
 }
 
-#[tokio::test]
-async fn a_missing_key_is_401_whatever_the_body_or_the_id_looks_like() {
-    let app = TestApp::builder().locked().start().await;
+async fn a_missing_key_is_401_whatever_the_body_or_the_id_looks_like(engine: Engine) {
+    let app = engine.app().locked().start().await;
     let large = "x".repeat(2 << 20);
     for body in ["", "{", "[]", "{\"job\": 1}", "{\"job\": \"x\"}", large.as_str()] {
         for path in ["/orchestrate", "/results/task", "/agents/", "/admin_review"] {
@@ -195,9 +205,8 @@ async fn a_missing_key_is_401_whatever_the_body_or_the_id_looks_like() {
     assert_eq!(app.app.store.depth().await.unwrap().open(), 0);
 }
 
-#[tokio::test]
-async fn the_dashboard_asks_for_a_session_of_its_own() {
-    let app = TestApp::builder().locked().start().await;
+async fn the_dashboard_asks_for_a_session_of_its_own(engine: Engine) {
+    let app = engine.app().locked().start().await;
     for path in ["/dashboard/", "/dashboard/workflows", "/dashboard/results", "/dashboard/agents"] {
         let answer = Answer::of(app.bare(Method::GET, path).send().await.unwrap()).await;
         assert_eq!(answer.status, 303, "{path}: {}", answer.text);
@@ -214,18 +223,16 @@ async fn the_dashboard_asks_for_a_session_of_its_own() {
     }
 }
 
-#[tokio::test]
-async fn without_a_key_set_everything_is_open() {
-    let app = TestApp::start().await;
+async fn without_a_key_set_everything_is_open(engine: Engine) {
+    let app = engine.app().start().await;
     for (method, path) in operations(&app).await {
         let status = app.bare(method.clone(), &path).send().await.unwrap().status();
         assert_ne!(status, 401, "{method} {path}");
     }
 }
 
-#[tokio::test]
-async fn without_a_key_only_names_of_this_machine_are_answered_to() {
-    let open = TestApp::start().await;
+async fn without_a_key_only_names_of_this_machine_are_answered_to(engine: Engine) {
+    let open = engine.app().start().await;
     let named = |app: &TestApp, host: &str, path: &str| {
         app.raw(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).status
     };
@@ -235,7 +242,62 @@ async fn without_a_key_only_names_of_this_machine_are_answered_to() {
     }
     assert_eq!(named(&open, "evil.example", "/system/ping"), 200, "a probe may use any name");
     // With a key the key decides.
-    let locked = TestApp::builder().locked().start().await;
+    let locked = engine.app().locked().start().await;
     assert_eq!(named(&locked, "app.example", "/workflows"), 401);
     assert_eq!(named(&locked, "app.example", "/"), 200);
+}
+
+/// The legacy rows: no key, a wrong key, the right key.
+async fn every_row_of_the_legacy_table_holds(engine: Engine) {
+    let app = engine.app().locked().start().await;
+    app.post("/agents/", &serde_json::json!({"name": "x", "role": "y"})).await.ok();
+    for (line, expected) in [
+        ("GET /", [200, 200, 200]),
+        ("GET /system/ping", [200, 200, 200]),
+        ("GET /system/health", [200, 200, 200]),
+        ("GET /system/status", [401, 401, 200]),
+        ("GET /docs", [200, 200, 200]),
+        ("GET /redoc", [200, 200, 200]),
+        ("GET /openapi.json", [200, 200, 200]),
+        ("GET /help", [200, 200, 200]),
+        ("GET /dashboard/help", [200, 200, 200]),
+        ("GET /dashboard/", [303, 303, 303]),
+        ("GET /dashboard/results", [303, 303, 303]),
+        ("GET /results/", [401, 401, 200]),
+        ("GET /results/export/json", [401, 401, 200]),
+        ("GET /results/export/txt", [401, 401, 200]),
+        ("GET /results/performance/export", [401, 401, 200]),
+        ("GET /workflows", [401, 401, 200]),
+        ("GET /agents/", [401, 401, 200]),
+        ("GET /agents/ping", [401, 401, 200]),
+        ("GET /upload/list", [401, 401, 200]),
+        ("POST /upload/", [401, 401, 400]),
+        ("POST /orchestrate", [401, 401, 200]),
+        ("POST /results/task", [401, 401, 200]),
+        ("POST /admin_review", [401, 401, 422]),
+        ("POST /agents/", [401, 401, 422]),
+        ("DELETE /agents/x", [401, 401, 200]),
+        ("GET /metrics", [401, 401, 200]),
+        ("GET /metrics/json", [401, 401, 200]),
+        ("GET /analytics/summary", [401, 401, 200]),
+        ("GET /analytics/trends", [401, 401, 200]),
+        ("GET /reports", [401, 401, 200]),
+        ("POST /reports/generate", [401, 401, 200]),
+        ("GET /system/verify", [401, 401, 200]),
+        ("GET /unknown", [401, 401, 404]),
+    ] {
+        let (method, path) = line.split_once(' ').unwrap();
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let mut statuses = Vec::new();
+        for key in [None, Some("wrong"), Some(KEY)] {
+            let request = app.bare(method.clone(), path);
+            let request = key.into_iter().fold(request, |request, key| request.header("x-api-key", key));
+            let request = match method == Method::POST {
+                true => request.json(&serde_json::json!({"job": "x"})),
+                false => request,
+            };
+            statuses.push(request.send().await.unwrap().status().as_u16());
+        }
+        assert_eq!(statuses, expected, "{line}");
+    }
 }

@@ -2,13 +2,23 @@
 
 use serde_json::json;
 
-use crate::support::app::TestApp;
+use crate::support::engines::Engine;
+
+on_both_engines!(
+    malformed_json_is_told_with_its_place,
+    bytes_that_are_no_text_and_endless_nesting_are_malformed,
+    a_body_that_is_no_object_or_not_there_is_told,
+    any_kind_of_json_is_taken_and_nothing_else,
+    a_type_may_be_left_out_but_not_by_a_browser,
+    a_body_over_the_limit_is_413_announced_or_not,
+    a_body_up_to_the_limit_is_read,
+    long_inputs_are_not_sent_back,
+);
 
 const POSTS: [&str; 4] = ["/agents/", "/orchestrate", "/results/task", "/admin_review"];
 
-#[tokio::test]
-async fn malformed_json_is_told_with_its_place() {
-    let app = TestApp::start().await;
+async fn malformed_json_is_told_with_its_place(engine: Engine) {
+    let app = engine.app().start().await;
     for path in POSTS {
         for (body, place) in [
             ("{", 1),
@@ -30,9 +40,8 @@ async fn malformed_json_is_told_with_its_place() {
     }
 }
 
-#[tokio::test]
-async fn bytes_that_are_no_text_and_endless_nesting_are_malformed() {
-    let app = TestApp::start().await;
+async fn bytes_that_are_no_text_and_endless_nesting_are_malformed(engine: Engine) {
+    let app = engine.app().start().await;
     let nested = "[".repeat(100_000).into_bytes();
     for body in [b"{\"job\": \"\xff\"}".to_vec(), nested, b"\xef\xbb\xbf{}".to_vec()] {
         let answer = app.post_text("/orchestrate", "application/json", body).await;
@@ -40,9 +49,8 @@ async fn bytes_that_are_no_text_and_endless_nesting_are_malformed() {
     }
 }
 
-#[tokio::test]
-async fn a_body_that_is_no_object_or_not_there_is_told() {
-    let app = TestApp::start().await;
+async fn a_body_that_is_no_object_or_not_there_is_told(engine: Engine) {
+    let app = engine.app().start().await;
     for path in POSTS {
         for body in ["[]", "null", "1", "\"x\""] {
             let fields = app.post_text(path, "application/json", body).await.bad_fields();
@@ -53,9 +61,8 @@ async fn a_body_that_is_no_object_or_not_there_is_told() {
     }
 }
 
-#[tokio::test]
-async fn any_kind_of_json_is_taken_and_nothing_else() {
-    let app = TestApp::start().await;
+async fn any_kind_of_json_is_taken_and_nothing_else(engine: Engine) {
+    let app = engine.app().start().await;
     for good in ["application/json; charset=utf-8", "Application/JSON", "application/vnd.x+json"] {
         let answer = app.post_text("/results/task", good, "{\"job\": \"x\"}").await;
         assert_eq!(answer.status, 200, "{good}: {}", answer.text);
@@ -66,9 +73,8 @@ async fn any_kind_of_json_is_taken_and_nothing_else() {
     }
 }
 
-#[tokio::test]
-async fn a_type_may_be_left_out_but_not_by_a_browser() {
-    let app = TestApp::start().await;
+async fn a_type_may_be_left_out_but_not_by_a_browser(engine: Engine) {
+    let app = engine.app().start().await;
     let body = "{\"job\": \"x\"}";
     let post = |extra: &str| {
         app.raw(&format!(
@@ -81,9 +87,8 @@ async fn a_type_may_be_left_out_but_not_by_a_browser() {
     assert_eq!(post("Sec-Fetch-Site: cross-site\r\n").status, 422);
 }
 
-#[tokio::test]
-async fn a_body_over_the_limit_is_413_announced_or_not() {
-    let app = TestApp::start().await;
+async fn a_body_over_the_limit_is_413_announced_or_not(engine: Engine) {
+    let app = engine.app().start().await;
     for path in POSTS {
         let body = json!({"job": "x".repeat(1 << 20)});
         let detail = app.post(path, &body).await.problem(413);
@@ -103,17 +108,15 @@ async fn a_body_over_the_limit_is_413_announced_or_not() {
     assert_eq!(app.app.store.depth().await.unwrap().open(), 0);
 }
 
-#[tokio::test]
-async fn a_body_up_to_the_limit_is_read() {
-    let app = TestApp::start().await;
+async fn a_body_up_to_the_limit_is_read(engine: Engine) {
+    let app = engine.app().start().await;
     let mut body = b"{\"job\": \"x\"}".to_vec();
     body.resize(1 << 20, b' ');
     assert_eq!(app.post_text("/results/task", "application/json", body).await.status, 200);
 }
 
-#[tokio::test]
-async fn long_inputs_are_not_sent_back() {
-    let app = TestApp::start().await;
+async fn long_inputs_are_not_sent_back(engine: Engine) {
+    let app = engine.app().start().await;
     let answer = app.post("/results/task", &json!({"job": ["x".repeat(100_000)]})).await;
     assert_eq!(answer.bad_fields().len(), 1);
     assert!(answer.text.len() < 2_000, "{}", answer.text.len());

@@ -4,8 +4,28 @@ use serde_json::{Value, json};
 
 use crate::support::{
     app::{TestApp, keys},
+    engines::Engine,
+    scripted::chain,
     wait::until,
 };
+
+on_both_engines!(
+    the_words_of_a_brief_choose_the_specialist,
+    each_step_waits_for_the_one_before_and_reads_what_it_said,
+    reading_a_workflow_changes_nothing,
+    a_reviewed_brief_is_answered_as_the_legacy_system_answered,
+    a_brief_without_review_has_two_steps,
+    a_workflow_runs_to_its_end_and_is_told_with_the_legacy_fields,
+    the_calls_of_a_workflow_show_prompt_answer_and_timing_of_every_step,
+    the_list_sorts_workflows_into_what_they_have_come_to,
+    a_finished_workflow_is_listed_as_completed_without_being_opened_first,
+    an_unknown_workflow_is_told_in_the_legacy_words,
+    every_bad_field_of_a_brief_is_named,
+    bad_contents_of_several_fields_are_all_named,
+    what_is_not_built_yet_is_refused_and_not_passed_over,
+    a_budget_is_checked_field_by_field_and_shown_with_the_workflow,
+    an_agent_name_that_nobody_registered_leaves_the_choice_to_the_brief,
+);
 
 async fn ended(app: &TestApp, id: &str) -> Value {
     until("the workflow ends", || async {
@@ -15,9 +35,8 @@ async fn ended(app: &TestApp, id: &str) -> Value {
     .await
 }
 
-#[tokio::test]
-async fn a_reviewed_brief_is_answered_as_the_legacy_system_answered() {
-    let app = TestApp::start().await;
+async fn a_reviewed_brief_is_answered_as_the_legacy_system_answered(engine: Engine) {
+    let app = engine.app().start().await;
     let body = json!({"job": "Fix the login bug", "requires_qa": true, "color": "red"});
     let receipt = app.post("/orchestrate", &body).await.ok();
     let legacy = ["status", "workflow_id", "steps", "estimated_completion", "qa_chain_enabled"];
@@ -44,17 +63,15 @@ async fn a_reviewed_brief_is_answered_as_the_legacy_system_answered() {
     }
 }
 
-#[tokio::test]
-async fn a_brief_without_review_has_two_steps() {
-    let app = TestApp::start().await;
+async fn a_brief_without_review_has_two_steps(engine: Engine) {
+    let app = engine.app().start().await;
     let receipt = app.post("/orchestrate", &json!({"job": "Write a poem"})).await.ok();
     assert_eq!(receipt["steps"].as_array().unwrap().len(), 2);
     assert_eq!(receipt["qa_chain_enabled"], false);
 }
 
-#[tokio::test]
-async fn a_workflow_runs_to_its_end_and_is_told_with_the_legacy_fields() {
-    let app = TestApp::builder().worker().start().await;
+async fn a_workflow_runs_to_its_end_and_is_told_with_the_legacy_fields(engine: Engine) {
+    let app = engine.app().worker().start().await;
     let body = json!({"job": "Fix the login bug", "requires_qa": true, "metadata": {"ticket": 7}});
     let receipt = app.post("/orchestrate", &body).await.ok();
     let workflow = ended(&app, receipt["workflow_id"].as_str().unwrap()).await;
@@ -70,9 +87,8 @@ async fn a_workflow_runs_to_its_end_and_is_told_with_the_legacy_fields() {
     assert!(step["output"].as_str().unwrap().chars().count() <= 300);
 }
 
-#[tokio::test]
-async fn the_calls_of_a_workflow_show_prompt_answer_and_timing_of_every_step() {
-    let app = TestApp::builder().worker().start().await;
+async fn the_calls_of_a_workflow_show_prompt_answer_and_timing_of_every_step(engine: Engine) {
+    let app = engine.app().worker().start().await;
     let receipt =
         app.post("/orchestrate", &json!({"job": "Fix the login bug", "requires_qa": true})).await.ok();
     let id = receipt["workflow_id"].as_str().unwrap();
@@ -95,9 +111,8 @@ async fn the_calls_of_a_workflow_show_prompt_answer_and_timing_of_every_step() {
     assert_eq!(app.get("/workflows/x/calls").await.problem(404), "Workflow not found");
 }
 
-#[tokio::test]
-async fn the_list_sorts_workflows_into_what_they_have_come_to() {
-    let app = TestApp::start().await;
+async fn the_list_sorts_workflows_into_what_they_have_come_to(engine: Engine) {
+    let app = engine.app().start().await;
     let empty = app.get("/workflows").await.ok();
     let expected = ["total_workflows", "active", "completed", "failed", "cancelled", "total", "next_cursor"];
     assert_eq!(keys(&empty), expected);
@@ -114,9 +129,8 @@ async fn the_list_sorts_workflows_into_what_they_have_come_to() {
     assert_eq!(rest["next_cursor"], json!(null));
 }
 
-#[tokio::test]
-async fn a_finished_workflow_is_listed_as_completed_without_being_opened_first() {
-    let app = TestApp::builder().worker().start().await;
+async fn a_finished_workflow_is_listed_as_completed_without_being_opened_first(engine: Engine) {
+    let app = engine.app().worker().start().await;
     app.post("/orchestrate", &json!({"job": "one"})).await.ok();
     until("it is listed as completed", || async {
         let list = app.get("/workflows").await.ok();
@@ -125,15 +139,13 @@ async fn a_finished_workflow_is_listed_as_completed_without_being_opened_first()
     .await;
 }
 
-#[tokio::test]
-async fn an_unknown_workflow_is_told_in_the_legacy_words() {
-    let app = TestApp::start().await;
+async fn an_unknown_workflow_is_told_in_the_legacy_words(engine: Engine) {
+    let app = engine.app().start().await;
     assert_eq!(app.get("/workflows/x").await.problem(404), "Workflow not found");
 }
 
-#[tokio::test]
-async fn every_bad_field_of_a_brief_is_named() {
-    let app = TestApp::start().await;
+async fn every_bad_field_of_a_brief_is_named(engine: Engine) {
+    let app = engine.app().start().await;
     let body = json!({"agent_name": 1, "priority": "urgent", "requires_qa": "perhaps", "template": {},
         "specialists": "qa_bot", "max_revisions": 11, "metadata": []});
     let expected = [
@@ -155,9 +167,8 @@ async fn every_bad_field_of_a_brief_is_named() {
     assert_eq!(app.get("/workflows").await.ok()["total"], 0, "nothing was started");
 }
 
-#[tokio::test]
-async fn bad_contents_of_several_fields_are_all_named() {
-    let app = TestApp::start().await;
+async fn bad_contents_of_several_fields_are_all_named(engine: Engine) {
+    let app = engine.app().start().await;
     let nine: Vec<_> = (0..9).map(|_| "qa_bot").collect();
     let body = json!({"job": " ", "specialists": nine, "metadata": {"k": "v".repeat(20_000)}});
     let mut locs: Vec<_> =
@@ -170,9 +181,8 @@ async fn bad_contents_of_several_fields_are_all_named() {
     assert_eq!(fields, [one.clone(), one], "both are named");
 }
 
-#[tokio::test]
-async fn what_is_not_built_yet_is_refused_and_not_passed_over() {
-    let app = TestApp::start().await;
+async fn what_is_not_built_yet_is_refused_and_not_passed_over(engine: Engine) {
+    let app = engine.app().start().await;
     let brief = json!({"job": "x", "callback_url": "http://localhost/"});
     let expected = [("not_supported".to_owned(), "body.callback_url".to_owned())];
     assert_eq!(app.post("/orchestrate", &brief).await.bad_fields(), expected);
@@ -180,9 +190,8 @@ async fn what_is_not_built_yet_is_refused_and_not_passed_over() {
     app.post("/orchestrate", &without).await.ok();
 }
 
-#[tokio::test]
-async fn a_budget_is_checked_field_by_field_and_shown_with_the_workflow() {
-    let app = TestApp::start().await;
+async fn a_budget_is_checked_field_by_field_and_shown_with_the_workflow(engine: Engine) {
+    let app = engine.app().start().await;
     let bad = json!({"job": "x", "budget": {"tokens": 0, "usd": "much"}});
     let fields = app.post("/orchestrate", &bad).await.bad_fields();
     let locs: Vec<_> = fields.iter().map(|(_, loc)| loc.as_str()).collect();
@@ -202,12 +211,69 @@ async fn a_budget_is_checked_field_by_field_and_shown_with_the_workflow() {
     assert_eq!(nobody.status, 404);
 }
 
-#[tokio::test]
-async fn an_agent_name_that_nobody_registered_leaves_the_choice_to_the_brief() {
-    let app = TestApp::start().await;
+async fn an_agent_name_that_nobody_registered_leaves_the_choice_to_the_brief(engine: Engine) {
+    let app = engine.app().start().await;
     let brief = json!({"job": "Fix the login bug", "agent_name": "default_agent"});
     let receipt = app.post("/orchestrate", &brief).await.ok();
     assert_eq!(receipt["steps"][1]["agent"], "debugger_bot");
     let brief = json!({"job": "Fix the login bug", "agent_name": "analyzer_bot"});
     assert_eq!(app.post("/orchestrate", &brief).await.ok()["steps"][1]["agent"], "analyzer_bot");
+}
+
+async fn the_words_of_a_brief_choose_the_specialist(engine: Engine) {
+    let app = engine.app().start().await;
+    for (words, agent) in [
+        ("test qa quality validate verify", "qa_bot"),
+        ("debug fix error bug", "debugger_bot"),
+        ("analyze review audit inspect", "analyzer_bot"),
+        ("prefix latest greet", "general_assistant"),
+    ] {
+        for word in words.split(' ') {
+            for job in [format!("Please {word}, now"), word.to_uppercase()] {
+                let receipt = app.post("/orchestrate", &json!({"job": job})).await.ok();
+                assert_eq!(receipt["steps"][1]["agent"], agent, "{job}");
+            }
+        }
+    }
+    for (brief, agent) in [("review and fix it", "debugger_bot"), ("fix the tests, then test", "qa_bot")] {
+        let receipt = app.post("/orchestrate", &json!({"job": brief})).await.ok();
+        assert_eq!(receipt["steps"][1]["agent"], agent, "{brief}");
+    }
+}
+
+async fn each_step_waits_for_the_one_before_and_reads_what_it_said(engine: Engine) {
+    let app = engine.app().provider(chain(|_| "approve")).worker().start().await;
+    let brief = json!({"job": "Fix the login bug", "requires_qa": true});
+    let receipt = app.post("/orchestrate", &brief).await.ok();
+    let id = receipt["workflow_id"].as_str().unwrap();
+    let workflow = ended(&app, id).await;
+    let steps: Vec<_> = workflow["steps"].as_array().unwrap().iter().map(|s| &s["step"]).collect();
+    assert_eq!(steps, ["admin_analysis", "specialist_execution", "qa_validation", "admin_feedback"]);
+    let told = app.get(&format!("/workflows/{id}/calls")).await.ok();
+    let calls = told["calls"].as_array().unwrap();
+    assert_eq!(calls.len(), 4, "a workflow of four steps is four calls");
+    let answers: Vec<_> = calls.iter().map(|call| call["answer"].as_str().unwrap()).collect();
+    let prompts: Vec<_> = calls.iter().map(|call| call["messages"].to_string()).collect();
+    assert!(prompts.iter().all(|prompt| prompt.contains("Fix the login bug")));
+    assert!(prompts[1].contains(answers[0]), "the specialist reads the analysis");
+    assert!(prompts[2].contains(answers[1]), "QA reads the work");
+    assert!(prompts[3].contains(answers[1]), "the report is about the work");
+    assert!(prompts[3].contains("finding of round 1"), "and about what QA said of it");
+    let results = app.get(&format!("/results/workflow/{id}")).await.ok();
+    let mut times: Vec<_> =
+        results.as_array().unwrap().iter().map(|r| (&r["started_at"], &r["completed_at"])).collect();
+    times.reverse();
+    for pair in times.windows(2) {
+        assert!(pair[0].1.as_str() <= pair[1].0.as_str(), "{times:?}");
+    }
+}
+
+async fn reading_a_workflow_changes_nothing(engine: Engine) {
+    let app = engine.app().start().await;
+    let receipt = app.post("/orchestrate", &json!({"job": "one", "requires_qa": true})).await.ok();
+    let path = format!("/workflows/{}", receipt["workflow_id"].as_str().unwrap());
+    let first = app.get(&path).await.ok();
+    assert_eq!(first["workflow"]["steps"][0]["status"], "queued");
+    assert_eq!(first["workflow"]["status"], "running");
+    assert_eq!(app.get(&path).await.ok(), first);
 }

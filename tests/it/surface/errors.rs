@@ -11,13 +11,27 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::support::{
-    app::{Answer, TestApp},
+    app::{Answer, keys},
+    engines::Engine,
     logs,
 };
 
-#[tokio::test]
-async fn a_problem_is_a_whole_document() {
-    let app = TestApp::start().await;
+on_both_engines!(
+    a_bad_field_is_told_in_the_legacy_form,
+    a_problem_is_a_whole_document,
+    a_path_that_nothing_answers_to_is_404_in_the_legacy_words,
+    a_wrong_method_is_405_and_the_right_ones_are_told,
+    pages_and_assets_answer_to_wrong_methods_and_unknown_names_too,
+    head_answers_where_get_does_and_sends_no_body,
+    every_path_answers_with_and_without_the_slash_at_its_end,
+    a_request_keeps_its_name_or_is_given_one,
+    every_answer_carries_the_protective_headers,
+    an_error_of_the_server_shows_nothing_of_its_inside_and_is_logged_once,
+    a_panic_is_an_error_of_this_request_only,
+);
+
+async fn a_problem_is_a_whole_document(engine: Engine) {
+    let app = engine.app().start().await;
     let answer = app.get("/agents/nobody?secret=1").await;
     assert_eq!(answer.problem(404), "Agent 'nobody' not found");
     let problem = answer.json();
@@ -26,9 +40,20 @@ async fn a_problem_is_a_whole_document() {
     assert_eq!(problem["instance"], "/agents/nobody");
 }
 
-#[tokio::test]
-async fn a_path_that_nothing_answers_to_is_404_in_the_legacy_words() {
-    let app = TestApp::start().await;
+async fn a_bad_field_is_told_in_the_legacy_form(engine: Engine) {
+    let app = engine.app().start().await;
+    let detail = app.post("/agents/", &json!({"name": "a1"})).await.problem(422);
+    assert_eq!(
+        detail.to_string(),
+        r#"[{"type":"missing","loc":["body","role"],"msg":"Field required","input":{"name":"a1"}}]"#
+    );
+    let detail = app.post_text("/orchestrate", "application/json", "{").await.problem(422);
+    assert_eq!(keys(&detail[0]), ["type", "loc", "msg", "input", "ctx"]);
+    assert_eq!((&detail[0]["loc"], &detail[0]["input"]), (&json!(["body", 1]), &json!({})));
+}
+
+async fn a_path_that_nothing_answers_to_is_404_in_the_legacy_words(engine: Engine) {
+    let app = engine.app().start().await;
     for path in ["/nothing", "/agents/a/b", "//agents/", "/AGENTS/", "/results/task/a/b", "/workflows/a/b"] {
         for method in [Method::GET, Method::POST, Method::DELETE, Method::PUT] {
             let answer = Answer::of(app.request(method, path).send().await.unwrap()).await;
@@ -37,9 +62,8 @@ async fn a_path_that_nothing_answers_to_is_404_in_the_legacy_words() {
     }
 }
 
-#[tokio::test]
-async fn a_wrong_method_is_405_and_the_right_ones_are_told() {
-    let app = TestApp::start().await;
+async fn a_wrong_method_is_405_and_the_right_ones_are_told(engine: Engine) {
+    let app = engine.app().start().await;
     for (path, allow) in [
         ("/", "GET, HEAD"),
         ("/agents/", "GET, HEAD, POST"),
@@ -60,9 +84,8 @@ async fn a_wrong_method_is_405_and_the_right_ones_are_told() {
     }
 }
 
-#[tokio::test]
-async fn pages_and_assets_answer_to_wrong_methods_and_unknown_names_too() {
-    let app = TestApp::start().await;
+async fn pages_and_assets_answer_to_wrong_methods_and_unknown_names_too(engine: Engine) {
+    let app = engine.app().start().await;
     for path in ["/help", "/dashboard/ping", "/redoc", "/docs", "/static/app.css"] {
         assert_eq!(app.get(path).await.status, 200, "{path}");
         let answer = Answer::of(app.request(Method::PATCH, path).send().await.unwrap()).await;
@@ -76,9 +99,8 @@ async fn pages_and_assets_answer_to_wrong_methods_and_unknown_names_too() {
     assert!(page.header("content-type").starts_with("text/html"), "people get a page");
 }
 
-#[tokio::test]
-async fn head_answers_where_get_does_and_sends_no_body() {
-    let app = TestApp::start().await;
+async fn head_answers_where_get_does_and_sends_no_body(engine: Engine) {
+    let app = engine.app().start().await;
     for path in ["/", "/system/health", "/agents/", "/results/", "/workflows", "/openapi.json", "/docs"] {
         let answer = app.raw_line(&format!("HEAD {path}"), "");
         assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{path}");
@@ -90,9 +112,8 @@ async fn head_answers_where_get_does_and_sends_no_body() {
     assert_eq!(app.raw_line("HEAD /orchestrate", "").status, 405);
 }
 
-#[tokio::test]
-async fn every_path_answers_with_and_without_the_slash_at_its_end() {
-    let app = TestApp::start().await;
+async fn every_path_answers_with_and_without_the_slash_at_its_end(engine: Engine) {
+    let app = engine.app().start().await;
     for path in ["/system/ping", "/agents", "/agents/qa_bot", "/workflows", "/results", "/docs", "/workers"] {
         assert_eq!(app.get(path).await.status, 200, "{path}");
         assert_eq!(app.get(&format!("{path}/")).await.status, 200, "{path}/");
@@ -101,9 +122,8 @@ async fn every_path_answers_with_and_without_the_slash_at_its_end() {
     app.post("/orchestrate/", &json!({"job": "x"})).await.ok();
 }
 
-#[tokio::test]
-async fn a_request_keeps_its_name_or_is_given_one() {
-    let app = TestApp::start().await;
+async fn a_request_keeps_its_name_or_is_given_one(engine: Engine) {
+    let app = engine.app().start().await;
     let named = async |name: &str| {
         let request = app.bare(Method::GET, "/system/ping").header("x-request-id", name);
         Answer::of(request.send().await.unwrap()).await.header("x-request-id").to_owned()
@@ -118,9 +138,8 @@ async fn a_request_keeps_its_name_or_is_given_one() {
     assert_ne!(named("").await, named("").await);
 }
 
-#[tokio::test]
-async fn every_answer_carries_the_protective_headers() {
-    let app = TestApp::builder().locked().start().await;
+async fn every_answer_carries_the_protective_headers(engine: Engine) {
+    let app = engine.app().locked().start().await;
     let locked = Answer::of(app.bare(Method::GET, "/agents/").send().await.unwrap()).await;
     for answer in [
         app.get("/").await,
@@ -138,10 +157,9 @@ async fn every_answer_carries_the_protective_headers() {
     assert_eq!(app.get("/agents/").await.header("cache-control"), "no-store");
 }
 
-#[tokio::test]
-async fn an_error_of_the_server_shows_nothing_of_its_inside_and_is_logged_once() {
+async fn an_error_of_the_server_shows_nothing_of_its_inside_and_is_logged_once(engine: Engine) {
     logs::keep();
-    let app = TestApp::start().await;
+    let app = engine.app().start().await;
     let broken = Put::raw(DocKey::new(Kind("workflow"), "broken"), "{\"steps\": 5, \"token\": \"hush\"}");
     app.app.store.apply(Change::new().put(broken)).await.unwrap().unwrap();
     let id = "an-error-that-is-logged-once";
@@ -179,10 +197,9 @@ impl ModelProvider for Trap {
     }
 }
 
-#[tokio::test]
-async fn a_panic_is_an_error_of_this_request_only() {
+async fn a_panic_is_an_error_of_this_request_only(engine: Engine) {
     logs::keep();
-    let app = TestApp::builder().provider(Arc::new(Trap)).start().await;
+    let app = engine.app().provider(Arc::new(Trap)).start().await;
     let id = "a-panic-in-a-handler";
     let request = app.request(Method::GET, "/system/status").header("x-request-id", id);
     let answer = Answer::of(request.header("origin", "http://localhost:3000").send().await.unwrap()).await;

@@ -1,13 +1,20 @@
 //! `limit` and `cursor`: the same rules on every listing.
 
-use crate::support::app::TestApp;
+use crate::support::engines::Engine;
+
+on_both_engines!(
+    a_limit_is_a_number_within_its_bounds,
+    a_limit_that_is_no_number_is_told_in_the_legacy_words,
+    a_cursor_that_is_none_is_a_bad_field_and_never_an_accident,
+    bad_limit_and_bad_cursor_are_named_together,
+    unknown_parameters_are_ignored_and_the_last_of_two_counts,
+);
 
 const LISTINGS: [(&str, usize); 3] =
     [("/workflows", 500), ("/results/", 1_000), ("/results/agent/qa_bot", 1_000)];
 
-#[tokio::test]
-async fn a_limit_is_a_number_within_its_bounds() {
-    let app = TestApp::start().await;
+async fn a_limit_is_a_number_within_its_bounds(engine: Engine) {
+    let app = engine.app().start().await;
     for (path, max) in LISTINGS {
         for good in [1, max] {
             app.get(&format!("{path}?limit={good}")).await.ok();
@@ -30,9 +37,8 @@ async fn a_limit_is_a_number_within_its_bounds() {
     }
 }
 
-#[tokio::test]
-async fn a_limit_that_is_no_number_is_told_in_the_legacy_words() {
-    let app = TestApp::start().await;
+async fn a_limit_that_is_no_number_is_told_in_the_legacy_words(engine: Engine) {
+    let app = engine.app().start().await;
     let detail = app.get("/workflows?limit=abc").await.problem(422);
     assert_eq!(
         detail.to_string(),
@@ -40,9 +46,8 @@ async fn a_limit_that_is_no_number_is_told_in_the_legacy_words() {
     );
 }
 
-#[tokio::test]
-async fn a_cursor_that_is_none_is_a_bad_field_and_never_an_accident() {
-    let app = TestApp::start().await;
+async fn a_cursor_that_is_none_is_a_bad_field_and_never_an_accident(engine: Engine) {
+    let app = engine.app().start().await;
     for (path, _) in LISTINGS {
         for cursor in ["", "x", "%00", "....", "MTIz", "bm90IGEgY3Vyc29y", "%ff", "-_-_", "W10", "bnVsbA"] {
             let answer = app.get(&format!("{path}?cursor={cursor}")).await;
@@ -52,14 +57,12 @@ async fn a_cursor_that_is_none_is_a_bad_field_and_never_an_accident() {
     }
 }
 
-#[tokio::test]
-async fn bad_limit_and_bad_cursor_are_named_together() {
-    let app = TestApp::start().await;
+async fn bad_limit_and_bad_cursor_are_named_together(engine: Engine) {
+    let app = engine.app().start().await;
     assert_eq!(app.get("/workflows?limit=x&cursor=!").await.bad_fields().len(), 2);
 }
 
-#[tokio::test]
-async fn unknown_parameters_are_ignored_and_the_last_of_two_counts() {
-    let app = TestApp::start().await;
+async fn unknown_parameters_are_ignored_and_the_last_of_two_counts(engine: Engine) {
+    let app = engine.app().start().await;
     app.get("/workflows?page=2&limit=abc&limit=3&&=&x").await.ok();
 }
