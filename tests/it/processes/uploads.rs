@@ -8,7 +8,12 @@ use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 use crate::{
     archive::hostile::hostile,
-    support::process::{Process, Server, folder},
+    support::{
+        process::{Process, Server, folder},
+        redis_server::RedisServer,
+        s3_server::{self, S3Server},
+        wait::until,
+    },
     surface::uploads::{BOUNDARY, form, shop},
 };
 
@@ -87,4 +92,32 @@ async fn neither_hostile_nor_large_archives_take_memory() {
     }
     let grown = memory(server.process.pid(), "VmHWM") - idle;
     assert!(grown < 64 << 10, "{grown} KiB above idle");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_to_one_node_is_analysed_on_another_one_through_a_bucket() {
+    let (redis, s3) = (RedisServer::start(), S3Server::shared());
+    let (here, there) = (folder(), folder());
+    let bucket = s3.url("two-nodes");
+    let redis_url = redis.url();
+    let keys = s3_server::keys();
+    let (key, secret) = (keys.access_key_id.as_str(), keys.secret_access_key.as_str());
+    let environment = [
+        ("REDIS_URL", redis_url.as_str()),
+        ("BLOB_URL", bucket.as_str()),
+        ("AWS_ACCESS_KEY_ID", key),
+        ("AWS_SECRET_ACCESS_KEY", secret),
+    ];
+    let server = Server::start(here.path(), &["--workers", "0"], &environment).await;
+    let (status, receipt) = upload(&server, &shop()).await;
+    assert_eq!(status, 200, "{receipt}");
+    let _worker = Process::start(there.path(), &["worker"], &environment);
+    let path = format!("/upload/{}", receipt["upload_id"].as_str().unwrap());
+    let shown = until("the other node has analysed it", || async {
+        Some(server.get(&path).await.1).filter(|shown| shown["status"] == "analysed")
+    })
+    .await;
+    assert_eq!(shown["analysis"]["static"]["totals"]["files"], 4, "{shown}");
+    let log = server.process.output();
+    assert!(!log.contains(secret), "the log keeps secrets");
 }
