@@ -20,6 +20,7 @@ use crate::{
     },
     service::ServiceError,
     store::StoreError,
+    telemetry::counters,
 };
 
 /// On every page: nothing from elsewhere, nothing inline, nobody frames it.
@@ -274,6 +275,7 @@ pub async fn errors_are_pages<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    count(&request);
     let response = next.call(request).await?;
     let Some(error) = response.response().error() else { return Ok(response.map_into_left_body()) };
     let page = match error.as_error::<PageError>() {
@@ -284,6 +286,12 @@ pub async fn errors_are_pages<B: MessageBody + 'static>(
         }
     };
     Ok(response.into_response(page).map_into_right_body())
+}
+
+/// Counts a page, and apart those that a script fetches to update an open one.
+fn count(request: &ServiceRequest) {
+    let by_script = request.headers().get("sec-fetch-dest").is_some_and(|dest| dest == "empty");
+    if by_script { counters::DASHBOARD_UPDATES.add(1) } else { counters::DASHBOARD_PAGES.add(1) }
 }
 
 /// For forms that cannot be read at all.

@@ -152,6 +152,12 @@ async fn metrics_speak_prometheus_and_json(engine: Engine) {
         assert!(text.text.contains(&format!("# TYPE {name} ")), "{name}");
         assert!(json[&name].is_f64(), "{name}: {json}");
     }
+    // Counters are the process's: other tests of it may have counted, too.
+    let before = json["productforge_dashboard_refresh_total"].as_f64().unwrap();
+    app.get("/dashboard/").await;
+    let after = app.get("/metrics/json").await.ok();
+    assert!(after["productforge_dashboard_refresh_total"].as_f64().unwrap() > before);
+    assert!(after["productforge_total_requests"].as_f64() > json["productforge_total_requests"].as_f64());
     assert!(text.text.contains("productforge_results 2\n"), "{}", text.text);
     assert!(text.text.contains("productforge_queue_ready{queue=\"queue\"} 0\n"), "{}", text.text);
     assert_eq!(json["productforge_queue_ready.queue_high"], 0.0);
