@@ -121,6 +121,12 @@ impl Chrome {
         self.driver.find(By::Css(css.to_owned())).await.unwrap().send_keys(text).await.unwrap();
     }
 
+    /// Waits until the page that a click leads to is there.
+    pub async fn arrives_at(&self, prefix: &str) {
+        let there = || async { self.path().await.starts_with(prefix).then_some(()) };
+        until(&format!("the page below {prefix}"), there).await;
+    }
+
     pub async fn path(&self) -> String {
         self.driver.current_url().await.unwrap().path().to_owned()
     }
