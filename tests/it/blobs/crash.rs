@@ -14,10 +14,14 @@ use super::world::{Engine, World, bytes, child, file, limits, read};
 use crate::support::s3_server::keys;
 
 const BYTES: usize = 20 * 1024 * 1024;
-const TEST: &str = "blobs::crash::child_that_puts_until_it_is_killed";
+const TEST: &str = "blobs::crash::of_folder";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_folder() {
+    // This test starts itself as the process that is killed.
+    if std::env::var_os("BLOBS_TEST_FOLDER").is_some() {
+        return put_until_killed().await;
+    }
     killed_in_the_middle(World::new(Engine::Folder).await).await;
 }
 
@@ -66,13 +70,9 @@ fn elsewhere() -> PathBuf {
     if shared_memory.is_dir() { shared_memory.to_owned() } else { std::env::temp_dir() }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "part of the other tests here"]
-async fn child_that_puts_until_it_is_killed() {
-    let given = |name| std::env::var_os(name).map(PathBuf::from);
-    let (Some(folder), Some(source)) = (given("BLOBS_TEST_FOLDER"), given("BLOBS_TEST_SOURCE")) else {
-        return;
-    };
+async fn put_until_killed() {
+    let given = |name| PathBuf::from(std::env::var_os(name).unwrap());
+    let (folder, source) = (given("BLOBS_TEST_FOLDER"), given("BLOBS_TEST_SOURCE"));
     let url = std::env::var("BLOBS_TEST_URL").ok();
     let blobs = blobs::open(Config { folder, url, keys: Some(keys()), limits: limits() }).await.unwrap();
     println!("putting");

@@ -92,15 +92,16 @@ fn names_in(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).unwrap().flatten().map(|e| e.path()).filter(|p| p.is_file()).collect()
 }
 
-#[test]
-fn a_full_disk_is_its_own_error() {
-    in_small_file_system("blobs::folder::child_on_a_full_disk");
+#[tokio::test]
+async fn a_full_disk_is_its_own_error() {
+    // This test starts itself as the process that has such a disk.
+    match given_folder() {
+        Some(folder) => on_a_full_disk(folder).await,
+        None => in_small_file_system("blobs::folder::a_full_disk_is_its_own_error"),
+    }
 }
 
-#[tokio::test]
-#[ignore = "part of a_full_disk_is_its_own_error"]
-async fn child_on_a_full_disk() {
-    let Some(folder) = given_folder() else { return };
+async fn on_a_full_disk(folder: PathBuf) {
     let elsewhere = tempfile::tempdir().unwrap();
     let blobs = blobs::open(config(Engine::Folder, &folder)).await.unwrap();
     // Another file system: copied.
@@ -122,15 +123,16 @@ async fn child_on_a_full_disk() {
     blobs.put("large", &file(elsewhere.path(), &bytes(3_900_000, 2))).await.unwrap();
 }
 
-#[test]
-fn a_read_only_disk_is_denied() {
-    in_small_file_system("blobs::folder::child_on_a_read_only_disk");
+#[tokio::test]
+async fn a_read_only_disk_is_denied() {
+    // This test starts itself as the process that has such a disk.
+    match given_folder() {
+        Some(folder) => on_a_read_only_disk(folder).await,
+        None => in_small_file_system("blobs::folder::a_read_only_disk_is_denied"),
+    }
 }
 
-#[tokio::test]
-#[ignore = "part of a_read_only_disk_is_denied"]
-async fn child_on_a_read_only_disk() {
-    let Some(folder) = given_folder() else { return };
+async fn on_a_read_only_disk(folder: PathBuf) {
     let elsewhere = tempfile::tempdir().unwrap();
     let blobs = blobs::open(config(Engine::Folder, &folder)).await.unwrap();
     blobs.put("x", &file(elsewhere.path(), b"x")).await.unwrap();

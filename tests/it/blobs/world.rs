@@ -141,6 +141,6 @@ pub fn child(before: &[&str], test: &str) -> Command {
             command
         }
     };
-    command.args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"]);
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
     command
 }
