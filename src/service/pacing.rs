@@ -30,8 +30,6 @@ use super::records;
 
 /// How long a copy is good for.
 const FRESH: Duration = Duration::from_millis(250);
-/// The same while nothing is let through: many ask at the same moment, and one look is enough for all.
-const FRESH_WHEN_SHUT: Duration = Duration::from_millis(10);
 /// How often a write that others get in the way of is tried again.
 const TRIES: usize = 20;
 
@@ -189,8 +187,7 @@ impl StorePacer {
         let known = &mut *known;
         // Who is about to be held back looks first whether somebody has mended what was wrong.
         let shut = matches!(known.lane.state.gate(known.now()), Gate::Until { .. });
-        let good_for = if shut { FRESH_WHEN_SHUT } else { FRESH };
-        if known.read_at.is_none_or(|at| at.elapsed() > good_for) {
+        if shut || known.read_at.is_none_or(|at| at.elapsed() > FRESH) {
             if known.unwritten > 0 {
                 self.change(lane, known, |_, _| (true, ())).await;
             } else if let Err(e) = self.read(lane, known).await {

@@ -11,7 +11,7 @@ right() {
     echo "$2  $1" | sha256sum --check --status 2>/dev/null
 }
 
-part=$(mktemp -d "$cache/part.XXXXXX")
+part=$(mktemp -d -p "$cache")
 trap 'rm -rf "$part"' EXIT
 grep -v '^#' "$list" | while read -r package sha256 file; do
     right "$cache/$file" "$sha256" && continue

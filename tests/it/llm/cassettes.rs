@@ -120,7 +120,7 @@ fn what_is_no_recording_is_refused() {
     assert!(Cassette::record(folder.path().join("no/such/folder")).is_err());
 }
 
-/// Recorded from the small model by a test in `small_model.rs` that is ignored else.
+/// Recorded from the small model: `RECORD_CASSETTE=1 ./dev test small_model` makes it anew.
 #[tokio::test]
 async fn a_conversation_with_a_real_model_is_played_back() {
     let path = super::small_model::committed();

@@ -144,12 +144,8 @@ async fn a_conversation_with_it_is_recorded_and_played_back() {
         answers.iter().map(|a| (a.text.clone(), a.usage, a.finish_reason.clone())).collect()
     };
     assert_eq!(seen(&told), seen(&again));
-}
-
-#[tokio::test]
-#[ignore = "makes the committed recording anew"]
-async fn record_the_committed_cassette() {
-    let path = committed();
-    let _ = std::fs::remove_file(&path);
-    record(&path).await;
+    // Makes the committed recording anew.
+    if std::env::var_os("RECORD_CASSETTE").is_some() {
+        std::fs::copy(&path, committed()).unwrap();
+    }
 }

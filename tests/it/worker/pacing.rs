@@ -19,7 +19,7 @@ use productforge::{
 use crate::support::{
     app::memory,
     fake_model::{FakeModel, Reply},
-    wait::{until, until_within},
+    wait::until,
     world::{idle, job, world_on},
 };
 
@@ -84,8 +84,7 @@ async fn a_billing_error_costs_one_attempt_and_shuts_the_provider_for_all_worker
     apps[1].services.providers.reset("openai").await.unwrap();
     let worker = apps[1].start_worker();
     for id in &ids {
-        // A worker that read just before it was told that the circuit is shut puts its job off once more.
-        until_within(Duration::from_secs(90), "it goes on", || async {
+        until("it goes on", || async {
             (job(&apps[1], id).await.state == JobState::Completed).then_some(())
         })
         .await;

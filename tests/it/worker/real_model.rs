@@ -43,9 +43,7 @@ async fn a_brief_becomes_a_reviewed_result_with_a_real_model() {
         |job: &str| call(job).messages.iter().find(|m| m.role == MessageRole::User).unwrap().content.clone();
     for step in &ran {
         let call = call(&step.job_id);
-        assert_eq!((call.attempt, call.simulated), (1, false), "{}", step.step);
-        // A machine that is busy otherwise may let a request fail; the client asks again.
-        assert!((1..=3).contains(&call.requests), "{}: {} requests", step.step, call.requests);
+        assert_eq!((call.attempt, call.requests, call.simulated), (1, 1, false), "{}", step.step);
         assert_eq!(call.model, "smollm2-135m-instruct");
         assert!(call.usage.prompt_tokens > 0 && call.usage.completion_tokens > 0 && !call.usage.estimated);
         assert!(call.duration_ms > 0 && call.ended_at >= call.started_at);
