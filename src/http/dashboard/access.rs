@@ -1,9 +1,13 @@
 //! Who may see a page and who may post a form.
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web};
-use futures_util::future::{Ready, ready};
+use futures_util::future::{FutureExt, LocalBoxFuture, Ready, ready};
 
-use super::page::PageError;
+use super::{
+    form::{self, Fields, field},
+    notice,
+    page::PageError,
+};
 use crate::{
     http::{HttpState, session},
     model::Timestamp,
@@ -14,6 +18,47 @@ use crate::{
 pub struct Visitor {
     /// The CSRF token of the session; `None` when there is no key and so no session.
     pub csrf: Option<String>,
+    /// What the form that led here has done.
+    pub notice: Option<String>,
+}
+
+/// A form that a visitor sent. As an argument of a handler it is the lock on what a page can do: the form
+/// comes from a page of this site and shows the token of its session.
+pub struct Posted {
+    pub visitor: Visitor,
+    pub fields: Fields,
+}
+
+impl Posted {
+    /// The last value of a field; empty when it did not come.
+    pub fn field(&self, name: &str) -> &str {
+        field(&self.fields, name)
+    }
+
+    /// All values of a field, in order.
+    pub fn all(&self, name: &str) -> Vec<String> {
+        self.fields.iter().filter(|(n, _)| n == name).map(|(_, v)| v.clone()).collect()
+    }
+}
+
+impl FromRequest for Posted {
+    type Error = PageError;
+    type Future = LocalBoxFuture<'static, Result<Self, PageError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let checked = require_same_origin(request).and_then(|()| admit(request));
+        let form = web::Form::<Fields>::from_request(request, payload);
+        async move {
+            let visitor = checked?;
+            let form = form.await.map_err(|error| {
+                PageError::BadRequest(error.as_response_error().status_code(), error.to_string())
+            })?;
+            let fields = form::fields(form)?;
+            visitor.require_token(field(&fields, "csrf"))?;
+            Ok(Self { visitor, fields })
+        }
+        .boxed_local()
+    }
 }
 
 impl FromRequest for Visitor {
@@ -27,10 +72,11 @@ impl FromRequest for Visitor {
 
 fn admit(request: &HttpRequest) -> Result<Visitor, PageError> {
     let Some(state) = request.app_data::<web::Data<HttpState>>() else { return Err(PageError::no_state()) };
-    let Some(key) = &state.api_key else { return Ok(Visitor { csrf: None }) };
+    let notice = notice::read(request);
+    let Some(key) = &state.api_key else { return Ok(Visitor { csrf: None, notice }) };
     match session_cookie(request) {
         Some(cookie) if session::verify(key.expose(), &cookie, now(state).timestamp()) => {
-            Ok(Visitor { csrf: Some(session::csrf(key.expose(), &cookie)) })
+            Ok(Visitor { csrf: Some(session::csrf(key.expose(), &cookie)), notice })
         }
         _ => Err(PageError::LoginNeeded { next: way_back(request) }),
     }

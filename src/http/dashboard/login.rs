@@ -11,7 +11,7 @@ use actix_web::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    access::{Visitor, now, require_same_origin, session_cookie},
+    access::{Posted, now, require_same_origin, session_cookie},
     form::{Fields, field, fields},
     page::{PageError, Shell, answer, see_other},
 };
@@ -70,13 +70,7 @@ pub async fn submit(
     Ok(response)
 }
 
-pub async fn logout(
-    request: HttpRequest,
-    visitor: Visitor,
-    form: web::Form<Fields>,
-) -> Result<HttpResponse, PageError> {
-    require_same_origin(&request)?;
-    visitor.require_token(field(&fields(form)?, "csrf"))?;
+pub async fn logout(request: HttpRequest, _form: Posted) -> Result<HttpResponse, PageError> {
     let mut response = see_other("/dashboard/login");
     response.add_cookie(&cookie(&request, String::new(), Duration::ZERO)).map_err(|_| PageError::Wiring)?;
     Ok(response)

@@ -9,6 +9,7 @@ mod form;
 mod help;
 mod list_page;
 mod login;
+mod notice;
 mod overview;
 mod page;
 mod results;

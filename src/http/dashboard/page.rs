@@ -40,11 +40,16 @@ pub const SECURITY_HEADERS: [(&str, &str); 4] = [
 pub const LIVE: u32 = 2;
 pub const IDLE: u32 = 10;
 
-const NAV: [(&str, &str); 5] = [
+const NAV: [(&str, &str); 10] = [
     ("/dashboard/", "Overview"),
     ("/dashboard/workflows", "Workflows"),
     ("/dashboard/results", "Results"),
+    ("/dashboard/uploads", "Uploads"),
     ("/dashboard/agents", "Agents"),
+    ("/dashboard/jobs", "Jobs"),
+    ("/dashboard/queues", "Queues"),
+    ("/dashboard/analytics", "Analytics"),
+    ("/dashboard/system", "System"),
     ("/help", "Help"),
 ];
 
@@ -62,6 +67,8 @@ pub struct Shell {
     nav: Vec<NavLink>,
     /// The token of the visitor's session; `None` without one.
     csrf: Option<String>,
+    /// What the form that led here has done.
+    notice: Option<String>,
     /// Answers come from the simulation.
     simulated: bool,
     /// Seconds until the page is to be fetched again; 0: never.
@@ -77,6 +84,7 @@ impl Shell {
             title: title.into(),
             nav: nav.into(),
             csrf: visitor.csrf.clone(),
+            notice: visitor.notice.clone(),
             simulated: state.services.system.is_simulated(),
             live: 0,
             version: env!("CARGO_PKG_VERSION"),
@@ -90,6 +98,7 @@ impl Shell {
             title: title.into(),
             nav: nav.into(),
             csrf: None,
+            notice: None,
             simulated: false,
             live: 0,
             version: env!("CARGO_PKG_VERSION"),

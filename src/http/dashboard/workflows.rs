@@ -1,11 +1,11 @@
 //! Workflows: the list, one with its steps, and the start of a new one.
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use actix_web::{HttpResponse, http::StatusCode, web};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    access::{Visitor, now, require_same_origin},
-    form::{AgentChoice, BriefForm, Fields, field, fields},
+    access::{Posted, Visitor, now},
+    form::{AgentChoice, BriefForm},
     list_page::ListPage,
     page::{IDLE, LIVE, PageError, Shell, answer, problems_of, see_other, service_status},
     step_view::{StepView, steps},
@@ -123,15 +123,8 @@ struct BriefPage {
     agents: Vec<AgentChoice>,
 }
 
-pub async fn submit(
-    request: HttpRequest,
-    visitor: Visitor,
-    state: web::Data<HttpState>,
-    form: web::Form<Fields>,
-) -> Result<HttpResponse, PageError> {
-    require_same_origin(&request)?;
-    let fields = fields(form)?;
-    visitor.require_token(field(&fields, "csrf"))?;
+pub async fn submit(state: web::Data<HttpState>, posted: Posted) -> Result<HttpResponse, PageError> {
+    let Posted { visitor, fields } = posted;
     let mut form = BriefForm::read(&fields);
     form.problems = match form.order() {
         Ok(order) => match state.services.workflows.start(order).await {
