@@ -8,12 +8,15 @@
 //!               └──────────── cancelled ◀── somebody cancelled it (the workflow ends with it)
 //! workflow:  running ──every step ended──▶ completed        running ──a step failed──▶ failed
 //!            running ──a budget is used up──▶ paused ──it is raised──▶ running (or as from running)
+//!            running ──somebody pauses it──▶ paused ──somebody resumes it──▶ running
+//!            running ──the work is at a gate──▶ paused ──approved, or sent back──▶ running; ──rejected──▶ failed
 //!            running ──a step was cancelled──▶ cancelled     failed ──somebody retries──▶ running
 //! review:    QA says revise, rounds left, something changed ──▶ one more round of specialist and QA
 //!            anything else ──▶ the closing report
 //! ```
 //!
-//! What people do to a workflow is in [`intervene`](super::intervene).
+//! What people do to a workflow is in [`intervene`](super::intervene), [`approval`](super::approval) and
+//! [`fork`](super::fork).
 //!
 //! Every function may be called twice for the same happening; the second call changes nothing.
 
@@ -23,7 +26,7 @@ use crate::model::{
 };
 
 use super::{
-    Effects,
+    Effects, approval, intervene,
     plan::{job_id, new_step},
 };
 
@@ -112,17 +115,6 @@ pub fn paused(workflow: &mut Workflow, job: &str, why: &str, now: Timestamp) -> 
     effects
 }
 
-/// A paused workflow goes on.
-pub fn resumed(workflow: &mut Workflow, why: &str, now: Timestamp) -> Effects {
-    let mut effects = Effects::default();
-    if workflow.status == WorkflowStatus::Paused {
-        workflow.status = WorkflowStatus::Running;
-        workflow.pause = None;
-        effects.tell(RunEventKind::WorkflowResumed, &workflow.workflow_id, why, now);
-    }
-    effects
-}
-
 /// Adds up what model calls have used.
 fn spend(workflow: &mut Workflow, spending: Spending) {
     workflow.usage += spending.usage;
@@ -191,7 +183,7 @@ pub fn completed(workflow: &mut Workflow, job: &str, output: StepOutput, now: Ti
             }
         }
         TemplateRole::Specialist => stop_without_progress(workflow, round, &mut effects, now),
-        TemplateRole::Admin | TemplateRole::Feedback => {}
+        TemplateRole::Admin | TemplateRole::Feedback | TemplateRole::Approval => {}
     }
     queue_ready(workflow, &mut effects, now);
     end_when_done(workflow, &mut effects, now);
@@ -375,6 +367,7 @@ pub(super) fn queue_ready(workflow: &mut Workflow, effects: &mut Effects, now: T
         .iter()
         .map(|s| (s.job_id.clone(), format!("{} (round {})", s.step, s.round)))
         .collect();
+    let held = intervene::is_held(workflow);
     for step in workflow.steps.iter_mut().filter(|s| s.status == StepStatus::Waiting) {
         let missing: Vec<&str> = step
             .depends_on
@@ -382,7 +375,11 @@ pub(super) fn queue_ready(workflow: &mut Workflow, effects: &mut Effects, now: T
             .filter(|needed| !done.contains(needed))
             .map(|needed| names.iter().find(|(job, _)| job == needed).map_or("a step", |(_, name)| name))
             .collect();
-        if missing.is_empty() {
+        if missing.is_empty() && held {
+            step.reason = Some(intervene::HELD.to_owned());
+        } else if missing.is_empty() && step.role == TemplateRole::Approval {
+            step.reason = Some(approval::WAITS.to_owned());
+        } else if missing.is_empty() {
             step.status = StepStatus::Queued;
             step.queued_at = Some(now);
             step.reason = None;
@@ -398,10 +395,13 @@ pub(super) fn queue_ready(workflow: &mut Workflow, effects: &mut Effects, now: T
             step.reason = Some(format!("Waits for {}.", missing.join(" and ")));
         }
     }
+    if !held {
+        approval::ask(workflow, effects, now);
+    }
 }
 
 /// Ends the workflow when no step is left to do.
-fn end_when_done(workflow: &mut Workflow, effects: &mut Effects, now: Timestamp) {
+pub(super) fn end_when_done(workflow: &mut Workflow, effects: &mut Effects, now: Timestamp) {
     if workflow.is_over() || !workflow.steps.iter().all(|s| s.status.is_terminal()) {
         return;
     }
@@ -413,7 +413,10 @@ fn end_when_done(workflow: &mut Workflow, effects: &mut Effects, now: Timestamp)
         .iter()
         .rev()
         .find(|s| s.status == StepStatus::Completed && s.role == TemplateRole::Feedback)
-        .or_else(|| workflow.steps.iter().rev().find(|s| s.status == StepStatus::Completed))
+        .or_else(|| {
+            let work = |s: &&Step| s.status == StepStatus::Completed && s.role != TemplateRole::Approval;
+            workflow.steps.iter().rev().find(work)
+        })
         .map(|s| s.job_id.clone());
     let message = match workflow.review {
         None => "The work is done.",

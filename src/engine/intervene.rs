@@ -1,31 +1,91 @@
-//! What people do to a workflow: cancel it, retry what failed. The moves are in the diagram of
+//! What people do to a workflow: cancel it, pause and resume it, retry what failed. The moves are in the diagram of
 //! [`advance`](super::advance); here, too, a second call changes nothing.
 
-use crate::model::{RunEventKind, StepStatus, TemplateRole, Timestamp, Workflow, WorkflowStatus};
+use crate::model::{Pause, RunEventKind, StepStatus, TemplateRole, Timestamp, Workflow, WorkflowStatus};
 
 use super::{
     Effects,
-    advance::{open_step, queue_ready},
+    advance::{end_when_done, open_step, queue_ready},
 };
+
+/// The reason of a pause that somebody asked for.
+pub const REQUESTED: &str = "requested";
+/// Why a step of such a workflow waits.
+pub const HELD: &str = "The workflow is paused: it waits for somebody to resume it.";
+
+/// Whether nothing new may begin.
+pub fn is_held(workflow: &Workflow) -> bool {
+    workflow.pause.as_ref().is_some_and(|pause| pause.reason == REQUESTED)
+}
+
+/// Somebody paused the workflow: what runs goes on to its end, nothing new begins.
+pub fn held(workflow: &mut Workflow, why: Option<&str>, now: Timestamp) -> Effects {
+    let mut effects = Effects::default();
+    if workflow.status != WorkflowStatus::Running {
+        return effects;
+    }
+    let detail = match why {
+        Some(why) => format!("Somebody paused it: {why}"),
+        None => "Somebody paused it; it waits for somebody to resume it.".to_owned(),
+    };
+    workflow.status = WorkflowStatus::Paused;
+    workflow.pause = Some(Pause { reason: REQUESTED.to_owned(), detail: detail.clone(), since: now });
+    for step in workflow.steps.iter_mut().filter(|step| step.status == StepStatus::Queued) {
+        step.reason = Some(HELD.to_owned());
+    }
+    effects.tell(RunEventKind::WorkflowPaused, &workflow.workflow_id, detail, now);
+    effects
+}
+
+/// A paused workflow goes on: what is ready begins.
+pub fn resumed(workflow: &mut Workflow, why: &str, now: Timestamp) -> Effects {
+    let mut effects = Effects::default();
+    if workflow.status != WorkflowStatus::Paused {
+        return effects;
+    }
+    workflow.status = WorkflowStatus::Running;
+    workflow.pause = None;
+    for step in workflow.steps.iter_mut().filter(|step| step.status == StepStatus::Queued) {
+        step.reason = None;
+    }
+    effects.tell(RunEventKind::WorkflowResumed, &workflow.workflow_id, why, now);
+    queue_ready(workflow, &mut effects, now);
+    end_when_done(workflow, &mut effects, now);
+    effects
+}
 
 /// Somebody cancelled the job of a step: the workflow ends with it. What had begun is cancelled, what
 /// had not is skipped.
 pub fn cancelled(workflow: &mut Workflow, job: &str, why: &str, now: Timestamp) -> Effects {
-    let mut effects = Effects::default();
-    let id = workflow.workflow_id.clone();
-    if workflow.is_over() || open_step(workflow, job).is_none() {
-        return effects;
+    if open_step(workflow, job).is_none() {
+        return Effects::default();
     }
     let name = workflow.step(job).map(|s| s.step.clone()).unwrap_or_default();
+    end(workflow, Some(job), &name, why, now)
+}
+
+/// Somebody cancelled the workflow.
+pub fn cancelled_whole(workflow: &mut Workflow, why: &str, now: Timestamp) -> Effects {
+    end(workflow, None, "The workflow", why, now)
+}
+
+fn end(workflow: &mut Workflow, job: Option<&str>, name: &str, why: &str, now: Timestamp) -> Effects {
+    let mut effects = Effects::default();
+    let id = workflow.workflow_id.clone();
+    if workflow.is_over() {
+        return effects;
+    }
     for step in workflow.steps.iter_mut().filter(|s| !s.status.is_terminal()) {
-        let begun = step.job_id == job || step.status == StepStatus::Processing;
+        let is_it = job == Some(step.job_id.as_str());
+        let begun = is_it || step.status == StepStatus::Processing;
         let (status, kind) = match begun {
             true => (StepStatus::Cancelled, RunEventKind::StepCancelled),
             false => (StepStatus::Skipped, RunEventKind::StepSkipped),
         };
-        let reason = match step.job_id == job {
-            true => why.to_owned(),
-            false => format!("The workflow was cancelled with {name}."),
+        let reason = match (is_it, job) {
+            (true, _) => why.to_owned(),
+            (false, Some(_)) => format!("The workflow was cancelled with {name}."),
+            (false, None) => format!("The workflow was cancelled: {why}"),
         };
         step.status = status;
         step.completed_at = Some(now);
@@ -61,6 +121,11 @@ pub fn reopened(workflow: &mut Workflow, has_job: impl Fn(&str) -> bool, now: Ti
     let review_is_over = workflow.review.is_some();
     for step in workflow.steps.iter_mut() {
         match step.status {
+            // A person is asked once more.
+            StepStatus::Failed if step.role == TemplateRole::Approval => {
+                step.status = StepStatus::Waiting;
+                step.decision = None;
+            }
             StepStatus::Failed => {
                 step.status = StepStatus::Queued;
                 step.queued_at = Some(now);

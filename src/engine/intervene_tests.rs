@@ -28,6 +28,7 @@ fn chain(specialists: &[&str]) -> Workflow {
         run_at: None,
         step_timeout_seconds: None,
         budget: None,
+        approval: false,
         api_key: None,
         upload_id: None,
     };

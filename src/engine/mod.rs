@@ -1,7 +1,7 @@
 //! Pure decisions: (workflow, what happened) → what follows. No async, no clock, no store.
 //!
 //! This is where the product's behaviour can be read: [`plan`] makes a workflow from a template,
-//! [`advance`] moves it on, [`intervene`] does what people ask of it, [`prompt`] says what an agent is
+//! [`advance`] moves it on, [`intervene`], [`approval`] and [`fork`] do what people ask of it, [`prompt`] says what an agent is
 //! told, [`specialist`] who works, [`conversation`] what a job does next with its model, [`tool_loop`]
 //! whether that goes on, [`verdict`] what QA meant, [`retry`] when a failed attempt is tried again,
 //! [`order`] which queue comes first, [`lane`] what a provider lets through, [`prices`] what a call
@@ -10,9 +10,15 @@
 pub mod advance;
 #[cfg(test)]
 mod advance_tests;
+pub mod approval;
+#[cfg(test)]
+mod approval_tests;
 pub mod budget;
 pub mod conversation;
 mod effects;
+pub mod fork;
+#[cfg(test)]
+mod fork_tests;
 pub mod intervene;
 #[cfg(test)]
 mod intervene_tests;

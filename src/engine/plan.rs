@@ -7,7 +7,7 @@ use crate::model::{
     WorkflowStatus, derived_id, iso,
 };
 
-use super::Effects;
+use super::{Effects, approval};
 
 /// What a workflow is made of.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub struct Plan<'a> {
     pub run_at: Option<Timestamp>,
     pub step_timeout_seconds: Option<u32>,
     pub budget: Option<Budget>,
+    /// Whether a person has to approve the work.
+    pub approval: bool,
     pub api_key: Option<String>,
     /// The upload whose files all agents may read.
     pub upload_id: Option<String>,
@@ -61,6 +63,9 @@ pub fn create(plan: Plan<'_>, now: Timestamp) -> (Workflow, Effects) {
             ));
         }
     }
+    if plan.approval {
+        approval::add_gate(&mut steps, &plan.workflow_id);
+    }
     let mut workflow = Workflow {
         workflow_id: plan.workflow_id,
         original_task: plan.brief,
@@ -80,6 +85,9 @@ pub fn create(plan: Plan<'_>, now: Timestamp) -> (Workflow, Effects) {
         unpriced_calls: 0,
         budget: plan.budget,
         pause: None,
+        approval: plan.approval,
+        forked_from: None,
+        forks: Vec::new(),
         api_key: plan.api_key,
         upload_id: plan.upload_id,
         report_job_id: None,
@@ -134,6 +142,9 @@ pub(super) fn new_step(
         calls: 1,
         truncated: false,
         attempts: 0,
+        from_workflow: None,
+        edited: false,
+        decision: None,
         output_digest: None,
         queued_at: None,
         started_at: None,

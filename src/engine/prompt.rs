@@ -4,8 +4,8 @@
 //! middles first, and every cut says so where it is.
 
 use crate::model::{
-    Agent, ChatMessage, MessageRole, ReviewOutcome, Step, StepStatus, TemplateRole, Verdict, VerdictKind,
-    Workflow,
+    Agent, ChatMessage, Decision, DecisionOutcome, MessageRole, ReviewOutcome, Step, StepStatus,
+    TemplateRole, Verdict, VerdictKind, Workflow,
 };
 
 /// The most characters of one section of a prompt.
@@ -137,11 +137,13 @@ pub fn inputs(workflow: &Workflow, step: &Step) -> Vec<Input> {
                 .map(|s| input(s, format!("Review by {} (round {})", s.agent, s.round)));
             analysis().chain(work(last)).chain(review).collect()
         }
+        TemplateRole::Approval => Vec::new(),
     };
     // Whatever the shape of the workflow: what a step depends on, it sees.
     for needed in &step.depends_on {
         if !all.iter().any(|i| &i.job_id == needed)
             && let Some(s) = workflow.step(needed).filter(|s| s.status == StepStatus::Completed)
+            && s.role != TemplateRole::Approval
         {
             all.push(input(s, format!("Output of {} ({})", s.step, s.agent)));
         }
@@ -164,6 +166,11 @@ pub fn step(
             None => text.clone(),
         };
         prompt = prompt.section(&input.title, &text);
+    }
+    for gate in workflow.steps.iter().filter(|s| step.depends_on.contains(&s.job_id)) {
+        if let Some(decision) = &gate.decision {
+            prompt = prompt.section("What the person says who looked at it", &words_of(decision));
+        }
     }
     match workflow.review {
         Some(outcome) if step.role == TemplateRole::Feedback => {
@@ -260,6 +267,18 @@ fn findings(verdict: &Verdict, text: &str) -> String {
         }
     }
     out
+}
+
+fn words_of(decision: &Decision) -> String {
+    let outcome = match decision.outcome {
+        DecisionOutcome::Approved => "They approve the work.",
+        DecisionOutcome::SentBack => "They want the work done once more, better.",
+        DecisionOutcome::Rejected => "They reject the work.",
+    };
+    match &decision.comment {
+        Some(comment) => format!("{outcome}\n\n{comment}"),
+        None => outcome.to_owned(),
+    }
 }
 
 fn review_sentence(outcome: ReviewOutcome) -> &'static str {

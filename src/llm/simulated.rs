@@ -90,7 +90,7 @@ fn play(scene: &Scene, messages: &[ChatMessage]) -> String {
         Some(TemplateRole::Qa) => return verdict(scene.round),
         Some(TemplateRole::Admin) => plan(brief),
         Some(TemplateRole::Specialist) => draft(scene, brief, input),
-        Some(TemplateRole::Feedback) => report(brief, input),
+        Some(TemplateRole::Feedback | TemplateRole::Approval) => report(brief, input),
         None => format!(
             "In short, for “{}”: start with the smallest version that can be checked, check it, and \
              go on from what that shows.",

@@ -27,8 +27,20 @@ pub enum RunEventKind {
     WorkflowReopened,
     /// A budget is used up: the workflow waits for somebody to raise it.
     BudgetExceeded,
+    /// Somebody paused it: nothing new begins.
+    WorkflowPaused,
     /// A paused workflow goes on.
     WorkflowResumed,
+    /// The work is there; the workflow waits for a person's word.
+    ApprovalRequested,
+    /// A person approved the work.
+    WorkApproved,
+    /// A person rejected the work, or sent it back.
+    WorkRejected,
+    /// Another workflow was made that goes on from one of its steps.
+    WorkflowForked,
+    /// It was deleted, with all that belonged to it.
+    WorkflowDeleted,
 }
 
 /// One event of a workflow.

@@ -41,6 +41,6 @@ pub use usd::Usd;
 pub use verdict::{Finding, Verdict, VerdictKind};
 pub use worker::WorkerInfo;
 pub use workflow::{
-    DEFAULT_MAX_REVISIONS, MAX_REVISIONS, MAX_SPECIALISTS, Pause, ReviewOutcome, Step, StepName, StepStatus,
-    Workflow, WorkflowStatus,
+    DEFAULT_MAX_REVISIONS, Decision, DecisionOutcome, Fork, MAX_REVISIONS, MAX_SPECIALISTS, Pause,
+    ReviewOutcome, Step, StepName, StepStatus, Workflow, WorkflowStatus,
 };

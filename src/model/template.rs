@@ -17,6 +17,8 @@ pub enum TemplateRole {
     Qa,
     /// Writes the closing report.
     Feedback,
+    /// A gate: a person approves the work, or does not.
+    Approval,
 }
 
 /// One step of a template.

@@ -100,6 +100,15 @@ pub struct Step {
     pub truncated: bool,
     #[serde(default)]
     pub attempts: u32,
+    /// The workflow that the step was taken over from, with its job; null for a step of this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_workflow: Option<String>,
+    /// True when a person wrote its output.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub edited: bool,
+    /// What a person decided, at a gate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
     /// SHA-256 of the output, so that "nothing changed" can be told without the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_digest: Option<String>,
@@ -128,6 +137,42 @@ fn is_one(number: &u32) -> bool {
 
 fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+/// A person's word at a gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Decision {
+    pub outcome: DecisionOutcome,
+    /// Why, in the person's words; the agents that go on see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    #[serde(with = "iso")]
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+}
+
+/// What a person decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DecisionOutcome {
+    /// The workflow goes on.
+    Approved,
+    /// The specialists work on it once more.
+    SentBack,
+    /// The workflow ends here.
+    Rejected,
+}
+
+/// What a workflow goes on from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Fork {
+    pub workflow_id: String,
+    /// The step: its job there.
+    pub job_id: String,
+    #[schema(example = "specialist_execution")]
+    pub step: String,
+    /// True when the step's output was replaced; false when the step runs again.
+    pub edited: bool,
 }
 
 /// Where a workflow is in its life.
@@ -176,10 +221,10 @@ pub enum ReviewOutcome {
 /// Why a workflow is paused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Pause {
-    /// `budget_exceeded`.
+    /// `budget_exceeded`, `requested` (somebody paused it) or `approval` (it waits for a person's word).
     #[schema(example = "budget_exceeded")]
     pub reason: String,
-    /// For a person: what is used up, and what to do.
+    /// For a person: what it waits for, and what to do.
     pub detail: String,
     #[serde(with = "iso")]
     #[schema(value_type = String, format = DateTime)]
@@ -233,6 +278,15 @@ pub struct Workflow {
     /// Why it is paused; null when it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,
+    /// Whether a person has to approve the work before the closing report.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub approval: bool,
+    /// What it was forked from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forked_from: Option<Fork>,
+    /// The workflows that were forked from it and use its outputs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forks: Vec<String>,
     /// The upload whose files its agents may read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload_id: Option<String>,

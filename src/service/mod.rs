@@ -149,7 +149,7 @@ impl Services {
         let (analytics, usage) = (Analytics::new(base.clone()), UsageReports::new(base.clone()));
         Self {
             tasks: Tasks::new(base.clone(), agents.clone()),
-            workflows: Workflows::new(base.clone(), agents.clone(), uploads.clone()),
+            workflows: Workflows::new(base.clone(), agents.clone(), uploads.clone(), jobs.clone()),
             reviews: Reviews::new(base.clone(), agents.clone()),
             queues: Queues::new(base.clone()),
             workers: Workers::new(base.clone()),

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use crate::{
-    engine::{Effects, advance},
+    engine::{Effects, advance, intervene},
     model::{
         Attempt, AttemptOutcome, DeadReason, Job, JobMode, JobPayload, JobResult, JobState, ResultStatus,
         StepStatus, Timestamp, Workflow,
@@ -134,6 +134,11 @@ impl Execution {
             let stand_in = running(job, workflow, Revision::of(b""));
             let loss = Self::poison(delivery.crashes);
             return self.fail_unrun(&stand_in, job_before, workflow_before, loss, now).await;
+        }
+        if let (Some(found), Some(before)) = (&workflow, &workflow_before)
+            && intervene::is_held(found)
+        {
+            return self.hold(delivery, job, job_before, (found, before)).await;
         }
         if let (Some(found), Some(before)) = (&workflow, &workflow_before)
             && let missing = missing_inputs(found, job_id)

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    engine::{advance, budget},
+    engine::{advance, budget, intervene},
     model::{Agent, Budget, Call, Price, Timestamp, Usd, Workflow},
     store::{Add, Change, LeaseEnd, Refusal, Revision, Store},
 };
@@ -247,13 +247,17 @@ pub(in crate::service) async fn give_back(
 
 /// Lets a paused workflow go on, if it is one.
 fn goes_on(change: Change, workflow: &Workflow, before: &Revision, now: Timestamp) -> Change {
+    let waits_for_it = workflow.pause.as_ref().is_some_and(|p| p.reason == advance::BUDGET_EXCEEDED);
+    if !waits_for_it {
+        return change;
+    }
     let mut workflow = workflow.clone();
-    let effects = advance::resumed(&mut workflow, "There is room in the budget again.", now);
+    let effects = intervene::resumed(&mut workflow, "There is room in the budget again.", now);
     if effects.events.is_empty() {
         return change;
     }
     let change = change.expect(records::workflow_key(&workflow.workflow_id), Some(before.clone()));
-    dispatch::add_story(change, &workflow, &effects)
+    dispatch::add_effects(change, &workflow, &effects, now)
 }
 
 /// The tally of a workflow's budget.

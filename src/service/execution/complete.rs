@@ -63,8 +63,10 @@ impl Execution {
                 effects.enqueue.retain(|follow_up| !there_already.contains(follow_up));
                 if workflow.steps.len() > planned {
                     let added = workflow.steps.iter().filter(|s| s.status != StepStatus::Completed);
-                    queued_agents =
-                        added.filter(|s| s.role != TemplateRole::Feedback).map(|s| s.agent.clone()).collect();
+                    queued_agents = added
+                        .filter(|s| matches!(s.role, TemplateRole::Specialist | TemplateRole::Qa))
+                        .map(|s| s.agent.clone())
+                        .collect();
                 }
                 if let Some(verdict) = &verdict {
                     change = self.score_work(change, running, &workflow, verdict, now).await?;
@@ -146,7 +148,8 @@ impl Execution {
     ) -> Result<Change, ServiceError> {
         let round = running.job.round.unwrap_or(1);
         let judged = workflow.steps.iter().filter(|s| s.role == TemplateRole::Specialist && s.round == round);
-        for step in judged {
+        // The results of another workflow are that one's.
+        for step in judged.filter(|s| s.from_workflow.is_none()) {
             let key = records::result_key(&step.job_id);
             let Some((mut result, before)) =
                 records::load::<JobResult>(self.base.store.as_ref(), key.clone()).await?

@@ -44,7 +44,7 @@ use super::{Agents, Foundation, ServiceError, Uploads, records};
 pub use answer::{Answer, AnswerError};
 pub use budget::{Reservation, Reserved};
 pub use fail::Fault;
-pub use postpone::{LONGEST_WAIT, Postponement};
+pub use postpone::{HOLD, LONGEST_WAIT, Postponement};
 pub use question::{Conversation, Question};
 
 /// How often a write is computed again when another step of the same workflow got in between.

@@ -7,15 +7,17 @@ use chrono::TimeDelta;
 
 use crate::{
     engine::advance,
-    model::{AttemptOutcome, JobState, Timestamp},
-    store::{Change, Enqueue, LeaseEnd},
+    model::{AttemptOutcome, Job, JobState, Timestamp, Workflow},
+    store::{Change, Delivery, Enqueue, LeaseEnd, Refusal, Revision},
 };
 
-use super::{Ending, Execution, Running, TRIES, budget::UsedUp, payload};
+use super::{Admission, Ending, Execution, Running, TRIES, budget::UsedUp, journal, payload};
 use crate::service::{ServiceError, dispatch, records};
 
 /// How long a job waits for a provider, put off again and again, before it fails.
 pub const LONGEST_WAIT: TimeDelta = TimeDelta::hours(24);
+/// What the job of a paused workflow waits for.
+pub const HOLD: &str = "resume:workflow";
 /// How soon a job looks again that others have left nothing of a budget.
 const BUSY_AGAIN: Duration = Duration::from_secs(2);
 /// How soon a job looks again whether a budget was raised that does not renew itself. Raising it through
@@ -68,6 +70,41 @@ impl Postponement {
 }
 
 impl Execution {
+    /// Keeps the job of a workflow that somebody paused until it is resumed, which calls it back at once.
+    /// `None` when a document changed meanwhile.
+    pub(super) async fn hold(
+        &self,
+        delivery: &Delivery,
+        mut job: Job,
+        before: Option<Revision>,
+        workflow: (&Workflow, &Revision),
+    ) -> Result<Option<Admission>, ServiceError> {
+        let due_at = self.base.store.now().await? + RAISED_AGAIN.as_millis() as i64;
+        job.state = JobState::Scheduled;
+        job.waits_for = Some(HOLD.to_owned());
+        job.due_at = Timestamp::from_timestamp_millis(due_at);
+        let mut change = Change::new().under(delivery.token, LeaseEnd::Finish);
+        if before.is_none() {
+            // The journal of an earlier job of this id is not this one's.
+            change = change.delete(records::call_key(&job.job_id, journal::FIRST));
+        }
+        let change = change
+            .expect(records::job_key(&job.job_id), before)
+            // Whoever resumes it meanwhile would not see that this job waits.
+            .expect(records::workflow_key(&workflow.0.workflow_id), Some(workflow.1.clone()))
+            .put(records::put_job(&job))
+            .enqueue(Enqueue {
+                queue: delivery.queue,
+                payload: delivery.payload.clone(),
+                due_at: Some(due_at),
+            });
+        Ok(match self.base.store.apply(change).await? {
+            Ok(_) => Some(Admission::Settled("its workflow is paused".to_owned())),
+            Err(Refusal::LeaseLost) => Some(Admission::LeaseLost),
+            Err(Refusal::Changed(_) | Refusal::Limited(_) | Refusal::Exceeded { .. }) => None,
+        })
+    }
+
     /// How long a job has been put off without having got anywhere.
     pub fn waits_since(&self, running: &Running) -> TimeDelta {
         let since = running.job.postponed_since;

@@ -14,19 +14,25 @@ use crate::service::{
 };
 
 /// The longest reason.
-pub(super) const MAX_REASON_CHARS: usize = 1_000;
+pub(in crate::service) const MAX_REASON_CHARS: usize = 1_000;
 const NO_REASON: &str = "Somebody cancelled it.";
+
+/// The reason of a cancellation: the one given, within its length, or that none was.
+pub(in crate::service) fn checked_reason(reason: Option<&str>) -> Result<&str, ServiceError> {
+    let reason = reason.map(str::trim).filter(|reason| !reason.is_empty()).unwrap_or(NO_REASON);
+    if reason.chars().count() > MAX_REASON_CHARS {
+        let message = format!("String should have at most {MAX_REASON_CHARS} characters");
+        return Err(ServiceError::field("reason", "string_too_long", message));
+    }
+    Ok(reason)
+}
 
 impl Jobs {
     /// Cancels a job, and with a step its workflow. One write: the job and its result say so, and the
     /// lease of a running attempt ends, so that nothing its worker writes is taken any more. A payload
     /// that waits is passed over when it is delivered. Cancelling twice is as good as once.
     pub async fn cancel(&self, id: &str, reason: Option<&str>) -> Result<Job, ServiceError> {
-        let reason = reason.map(str::trim).filter(|reason| !reason.is_empty()).unwrap_or(NO_REASON);
-        if reason.chars().count() > MAX_REASON_CHARS {
-            let message = format!("String should have at most {MAX_REASON_CHARS} characters");
-            return Err(ServiceError::field("reason", "string_too_long", message));
-        }
+        let reason = checked_reason(reason)?;
         for _ in 0..TRIES {
             if let Some(job) = self.try_cancel(id, reason).await? {
                 return Ok(job);
@@ -90,7 +96,7 @@ impl Jobs {
     }
 
     /// Adds the end of one job, and gives the job as it will be.
-    fn ended(
+    pub(in crate::service) fn ended(
         &self,
         mut change: Change,
         mut job: Job,

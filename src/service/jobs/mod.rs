@@ -19,6 +19,7 @@ use crate::{
 use super::{Foundation, ServiceError, records};
 
 pub use bulk::{BulkAction, BulkOrder, BulkReport, MAX_BULK, Skipped, Target};
+pub(super) use cancel::checked_reason;
 pub use remove::MAX_DEAD_JOBS;
 pub(super) use story::queue_named;
 pub use story::{DeadEntry, JobRow, JobStory};
@@ -166,7 +167,7 @@ impl Jobs {
     }
 
     /// The documents of jobs, as far as there are any.
-    async fn documents<'a>(
+    pub(in crate::service) async fn documents<'a>(
         &self,
         ids: impl IntoIterator<Item = &'a str>,
     ) -> Result<Vec<(Job, Revision)>, ServiceError> {

@@ -6,7 +6,7 @@ use crate::{
 };
 
 use super::{Jobs, TRIES, busy};
-use crate::service::{ServiceError, records};
+use crate::service::{ServiceError, records, workflows::unfinished_fork};
 
 /// The most dead jobs that are kept; the oldest go first.
 pub const MAX_DEAD_JOBS: u64 = 10_000;
@@ -30,6 +30,11 @@ impl Jobs {
             if let Some((workflow, before)) = self.workflow_of(&found.job).await? {
                 if !workflow.is_over() {
                     return Err(self.needed(id, &workflow));
+                }
+                if let Some(fork) = unfinished_fork(self.base.store.as_ref(), &workflow).await? {
+                    return Err(ServiceError::Conflict(format!(
+                        "job {id} is needed: workflow {fork}, which was forked from its own, has not ended"
+                    )));
                 }
                 change = change.expect(records::workflow_key(&workflow.workflow_id), Some(before));
             }

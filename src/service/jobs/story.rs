@@ -11,7 +11,11 @@ use crate::{
 };
 
 use super::{JobFilter, Jobs, StateFilter, is_older};
-use crate::service::{ServiceError, dispatch, execution::payload, records};
+use crate::service::{
+    ServiceError, dispatch,
+    execution::{HOLD, payload},
+    records,
+};
 
 /// How many characters of a text a list carries.
 const PREVIEW_CHARS: usize = 300;
@@ -157,6 +161,9 @@ impl Jobs {
                     true => format!("Its queue ({}) is paused.", queue.name()),
                     false => "Waits in its queue for a free slot of a worker.".to_owned(),
                 })
+            }
+            (JobState::Scheduled, Some(what), _) if what == HOLD => {
+                Some("Its workflow is paused: it waits for somebody to resume it.".to_owned())
             }
             (JobState::Scheduled, _, Some(due)) => Some(match job.attempts.last() {
                 Some(last) => {

@@ -1,13 +1,17 @@
 //! The budget of a workflow: set, raised or lifted while it runs or is paused.
 
 use crate::{
-    engine::advance,
+    engine::{advance, intervene},
     model::{Budget, Job, JobState, StepStatus, Usd, Workflow},
     store::{Change, MAX_BATCH},
 };
 
 use super::Workflows;
-use crate::service::{FieldProblem, ServiceError, dispatch, execution::budget as ledger, records};
+use crate::service::{
+    FieldProblem, ServiceError, dispatch,
+    execution::{HOLD, budget as ledger},
+    records,
+};
 
 /// More tokens than all providers together write in a day.
 pub const MAX_TOKENS: u64 = 1_000_000_000_000;
@@ -59,20 +63,18 @@ impl Workflows {
         workflow.budget = Some(budget).filter(|budget| *budget != Budget::default());
         let mut change = Change::new().expect(records::workflow_key(id), Some(before));
         let mut effects = crate::engine::Effects::default();
-        if workflow.pause.is_some() && self.has_room(&workflow).await? {
+        let waits_for_it = workflow.pause.as_ref().is_some_and(|p| p.reason == advance::BUDGET_EXCEEDED);
+        if waits_for_it && self.has_room(&workflow).await? {
             let now = self.base.clock.now();
-            effects = advance::resumed(&mut workflow, "Its budget was raised.", now);
-            for step in workflow.steps.iter_mut().filter(|step| step.status == StepStatus::Queued) {
-                step.reason = None;
-            }
+            effects = intervene::resumed(&mut workflow, "Its budget was raised.", now);
             change = self.call_back(change, &workflow).await?;
         }
-        change = dispatch::add_story(change, &workflow, &effects);
+        change = dispatch::add_effects(change, &workflow, &effects, self.base.clock.now());
         Ok(store.apply(change).await?.is_ok().then_some(workflow))
     }
 
     /// Whether calls may begin under its budget.
-    async fn has_room(&self, workflow: &Workflow) -> Result<bool, ServiceError> {
+    pub(super) async fn has_room(&self, workflow: &Workflow) -> Result<bool, ServiceError> {
         let Some(budget) = workflow.budget else { return Ok(true) };
         let tally = ledger::workflow_tally(&workflow.workflow_id);
         let tally = self.base.store.tallies(&[tally]).await?.pop().unwrap_or_default();
@@ -82,15 +84,20 @@ impl Workflows {
         Ok(tokens && usd)
     }
 
-    /// Adds to a change that the jobs of a workflow which wait for a budget come at once. Their entries in
-    /// the due set come later and find them run.
-    async fn call_back(&self, mut change: Change, workflow: &Workflow) -> Result<Change, ServiceError> {
+    /// Adds to a change that the jobs of a workflow which wait for a budget, or because it is paused, come at once.
+    /// Their entries in the due set come later and find them run.
+    pub(super) async fn call_back(
+        &self,
+        mut change: Change,
+        workflow: &Workflow,
+    ) -> Result<Change, ServiceError> {
         let waiting = workflow.steps.iter().filter(|step| step.status == StepStatus::Queued);
         let keys: Vec<_> = waiting.map(|step| records::job_key(&step.job_id)).take(MAX_BATCH).collect();
         for doc in self.base.store.get(&keys).await?.into_iter().flatten() {
             let before = doc.revision();
             let job: Job = doc.parse()?;
-            let waits = job.waits_for.as_deref().is_some_and(|what| what.starts_with("budget:"));
+            let waits =
+                job.waits_for.as_deref().is_some_and(|what| what.starts_with("budget:") || what == HOLD);
             if job.state != JobState::Scheduled || !waits {
                 continue;
             }

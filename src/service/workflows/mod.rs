@@ -1,9 +1,16 @@
-//! Workflows: show, list. How one is accepted is in `start`, its budget in `budget`.
+//! Workflows: show, list. How one is accepted is in `start`, its budget in `budget`, what people do to it in
+//! `control`, `fork` and `delete`.
 
 mod budget;
+mod control;
+mod delete;
+mod fork;
 mod start;
 
 pub use budget::{MAX_TOKENS, MAX_USD};
+pub use control::MAX_COMMENT_CHARS;
+pub(in crate::service) use delete::unfinished_fork;
+pub use fork::{MAX_FORKS, MAX_OUTPUT_CHARS};
 
 use std::sync::Arc;
 
@@ -16,10 +23,10 @@ use crate::{
         Budget, Call, PartialAnswer, Priority, RunEvent, StepStatus, Timestamp, Workflow, WorkflowStatus,
         iso_option,
     },
-    store::{Cursor, IndexName, MAX_BATCH},
+    store::{Cursor, IndexName, MAX_BATCH, Revision},
 };
 
-use crate::service::{Agents, Foundation, Listing, ServiceError, Uploads, listing, records};
+use crate::service::{Agents, Foundation, Jobs, Listing, ServiceError, Uploads, listing, records};
 
 /// The most calls of one step that are shown.
 const MOST_CALLS: u32 = 100;
@@ -68,6 +75,10 @@ pub struct NewWorkflow {
     /// An upload whose files all agents may list, read and search; its analysis stands in their prompts.
     #[serde(default)]
     pub upload_id: Option<String>,
+    /// Whether a person has to approve the work before the closing report, or before the end where there is none:
+    /// the workflow then waits for `POST /workflows/{id}/approve` or `reject`.
+    #[serde(default)]
+    pub approval: Option<bool>,
     /// Anything you want to find again; at most 16 kB.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
@@ -122,18 +133,28 @@ pub struct Workflows {
     base: Arc<Foundation>,
     agents: Agents,
     uploads: Uploads,
+    jobs: Jobs,
 }
 
 impl Workflows {
-    pub(in crate::service) fn new(base: Arc<Foundation>, agents: Agents, uploads: Uploads) -> Self {
-        Self { base, agents, uploads }
+    pub(in crate::service) fn new(
+        base: Arc<Foundation>,
+        agents: Agents,
+        uploads: Uploads,
+        jobs: Jobs,
+    ) -> Self {
+        Self { base, agents, uploads, jobs }
     }
 
     /// One workflow.
     pub async fn get(&self, id: &str) -> Result<Workflow, ServiceError> {
+        Ok(self.found(id).await?.0)
+    }
+
+    /// One workflow and the revision it was read at.
+    async fn found(&self, id: &str) -> Result<(Workflow, Revision), ServiceError> {
         records::load::<Workflow>(self.base.store.as_ref(), records::workflow_key(id))
             .await?
-            .map(|(workflow, _)| workflow)
             .ok_or_else(|| ServiceError::NotFound("Workflow not found".to_owned()))
     }
 

@@ -72,6 +72,7 @@ impl Workflows {
                 run_at,
                 step_timeout_seconds: new.step_timeout_seconds,
                 budget: new.budget,
+                approval: new.approval.unwrap_or(false),
                 api_key: self.base.api_key.clone(),
                 upload_id: new.upload_id,
             },
@@ -91,7 +92,8 @@ impl Workflows {
         } else {
             dispatch::create(store, change).await?;
         }
-        let agents: Vec<String> = workflow.steps.iter().map(|s| s.agent.clone()).collect();
+        let by_agents = workflow.steps.iter().filter(|s| s.role != TemplateRole::Approval);
+        let agents: Vec<String> = by_agents.map(|s| s.agent.clone()).collect();
         self.agents.assigned(&agents).await;
         log::info!(workflow_id = workflow.workflow_id.as_str(), steps = workflow.steps.len(), qa = workflow.qa_enabled;
             "a brief was accepted");
@@ -119,6 +121,7 @@ impl Workflows {
             run_at: found.run_at,
             step_timeout_seconds: found.step_timeout_seconds,
             budget: found.budget,
+            approval: found.approval,
             api_key: found.api_key.clone(),
             upload_id: found.upload_id.clone(),
         };

@@ -1,0 +1,111 @@
+//! Deletion of a workflow that has ended, with all that belongs to it.
+
+use crate::{
+    model::{RunEvent, RunEventKind, Workflow},
+    store::{Change, MAX_BATCH, Revision, Store},
+};
+
+use super::{
+    Workflows,
+    control::{busy, wrong_state},
+};
+use crate::service::{ServiceError, records};
+
+/// The most model calls that are deleted with one job; more expire.
+const MOST_CALLS: u32 = 80;
+/// How many documents one write removes at the most.
+const PORTION: usize = MAX_BATCH - 5;
+const TRIES: usize = 20;
+
+impl Workflows {
+    /// Deletes a workflow that has ended: its document, its jobs, their model calls and their results. Its part in
+    /// the figures of usage stays. What was begun and not finished (a crash) is finished by deleting again.
+    pub async fn delete(&self, id: &str) -> Result<(), ServiceError> {
+        for _ in 0..TRIES {
+            let (workflow, before) = self.found(id).await?;
+            if !workflow.is_over() {
+                return Err(wrong_state(&workflow, "cancel it first, or wait for its end"));
+            }
+            if let Some(fork) = unfinished_fork(self.base.store.as_ref(), &workflow).await? {
+                return Err(ServiceError::Conflict(format!(
+                    "workflow {id} is needed: {fork}, which was forked from it, has not ended"
+                )));
+            }
+            if self.try_delete(&workflow, &before).await? {
+                log::info!(workflow_id = id; "a workflow was deleted");
+                return Ok(());
+            }
+        }
+        Err(busy(id))
+    }
+
+    /// False when the workflow changed meanwhile.
+    async fn try_delete(&self, workflow: &Workflow, before: &Revision) -> Result<bool, ServiceError> {
+        let store = self.base.store.as_ref();
+        let key = records::workflow_key(&workflow.workflow_id);
+        let unchanged = || Change::new().expect(key.clone(), Some(before.clone()));
+        let own: Vec<&str> =
+            workflow.steps.iter().filter(|s| s.from_workflow.is_none()).map(|s| s.job_id.as_str()).collect();
+        // A payload that waits still finds neither job nor workflow, and must not be run for that.
+        let open: Vec<String> = self
+            .jobs
+            .documents(own.iter().copied())
+            .await?
+            .into_iter()
+            .filter(|(job, _)| !job.state.is_terminal())
+            .map(|(job, _)| job.job_id)
+            .collect();
+        let mut keys = Vec::new();
+        for job in &own {
+            keys.extend([
+                records::job_key(job),
+                records::dead_job_key(job),
+                records::result_key(job),
+                records::partial_key(job),
+            ]);
+            let calls = records::calls_of(store, job, 16, MOST_CALLS).await?;
+            keys.extend(calls.iter().map(|call| records::call_key(job, call.number)));
+        }
+        for portion in open.chunks(PORTION) {
+            let change = portion.iter().fold(unchanged(), |c, job| c.put(records::put_tombstone(job, 0)));
+            if store.apply(change).await?.is_err() {
+                return Ok(false);
+            }
+        }
+        for portion in keys.chunks(PORTION) {
+            let change = portion.iter().cloned().fold(unchanged(), Change::delete);
+            if store.apply(change).await?.is_err() {
+                return Ok(false);
+            }
+        }
+        let event = RunEvent {
+            kind: RunEventKind::WorkflowDeleted,
+            workflow_id: workflow.workflow_id.clone(),
+            job_id: None,
+            step: None,
+            round: None,
+            message: "It was deleted with all that belonged to it.".to_owned(),
+            at: self.base.clock.now(),
+        };
+        let body = serde_json::to_vec(&event).expect("an event has only plain fields");
+        let change = unchanged().delete(key.clone()).event(workflow.workflow_id.clone(), body);
+        Ok(store.apply(change).await?.is_ok())
+    }
+}
+
+/// A workflow that was forked from this one, needs its outputs and has not ended.
+pub(in crate::service) async fn unfinished_fork(
+    store: &dyn Store,
+    workflow: &Workflow,
+) -> Result<Option<String>, ServiceError> {
+    for chunk in workflow.forks.chunks(MAX_BATCH) {
+        let keys: Vec<_> = chunk.iter().map(|id| records::workflow_key(id)).collect();
+        for doc in store.get(&keys).await?.into_iter().flatten() {
+            let fork: Workflow = doc.parse()?;
+            if !fork.is_over() {
+                return Ok(Some(fork.workflow_id));
+            }
+        }
+    }
+    Ok(None)
+}
