@@ -8,14 +8,13 @@ use std::{
     process::ExitCode,
 };
 
-use actix_web::dev::ServerHandle;
 use anyhow::{Context, bail};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use futures_util::FutureExt;
 
 use crate::{
     config::{Config, HttpConfig, Secret},
-    http::{self, HttpState},
+    http::{self, HttpState, Stopper},
     telemetry,
 };
 
@@ -106,7 +105,7 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
 }
 
 /// Takes no new connection and lets requests under way end, unless it has to be at once.
-async fn stop_server(server: &ServerHandle, at_once: impl Future<Output = ()>) {
+async fn stop_server(server: &Stopper, at_once: impl Future<Output = ()>) {
     tokio::select! {
         () = server.stop(true) => {}
         () = at_once => server.stop(false).await,

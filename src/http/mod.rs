@@ -19,6 +19,7 @@ pub mod redoc;
 pub mod render;
 pub mod routes;
 pub mod session;
+pub mod sse;
 
 use std::{
     io,
@@ -37,7 +38,7 @@ use actix_web::{
 
 use crate::{
     config::{HttpConfig, Secret},
-    service::Services,
+    service::{Live, Services},
 };
 
 pub use login_throttle::LoginThrottle;
@@ -82,14 +83,14 @@ impl HttpState {
 pub struct HttpServerHandle {
     /// Where it listens.
     pub addr: SocketAddr,
-    handle: ServerHandle,
+    stopper: Stopper,
     ended: tokio::task::JoinHandle<io::Result<()>>,
 }
 
 impl HttpServerHandle {
     /// Takes no new connection, lets requests under way end (20 s at the most), then returns.
     pub async fn stop(self) -> io::Result<()> {
-        self.handle.stop(true).await;
+        self.stopper.stop(true).await;
         self.ended().await
     }
 
@@ -99,8 +100,24 @@ impl HttpServerHandle {
     }
 
     /// Can stop the server from elsewhere: `stop(true)` as [`Self::stop`], `stop(false)` at once.
-    pub fn stopper(&self) -> ServerHandle {
-        self.handle.clone()
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+}
+
+/// Stops a server.
+#[derive(Clone)]
+pub struct Stopper {
+    handle: ServerHandle,
+    live: Live,
+}
+
+impl Stopper {
+    /// Stops at once what would never end by itself, the streams of events; then requests under way end
+    /// (20 s at the most), or nothing is waited for.
+    pub fn stop(&self, graceful: bool) -> impl Future<Output = ()> + use<> {
+        self.live.close();
+        self.handle.stop(graceful)
     }
 }
 
@@ -112,6 +129,7 @@ pub fn bind(config: &HttpConfig) -> io::Result<TcpListener> {
 /// Starts to answer requests. Must be called within a Tokio runtime; signals are the caller's matter.
 pub fn serve(state: HttpState, listener: TcpListener) -> io::Result<HttpServerHandle> {
     let addr = listener.local_addr()?;
+    let live = state.services.live.clone();
     let server = HttpServer::new(move || app(state.clone()))
         .workers(WORKERS)
         .client_request_timeout(HEAD_TIMEOUT)
@@ -120,8 +138,8 @@ pub fn serve(state: HttpState, listener: TcpListener) -> io::Result<HttpServerHa
         .disable_signals()
         .listen(listener)?
         .run();
-    let handle = server.handle();
-    Ok(HttpServerHandle { addr, handle, ended: tokio::spawn(server) })
+    let stopper = Stopper { handle: server.handle(), live };
+    Ok(HttpServerHandle { addr, stopper, ended: tokio::spawn(server) })
 }
 
 /// The application: the middleware in the documented order around the routes.

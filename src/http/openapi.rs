@@ -13,8 +13,8 @@ use utoipa::{
 
 use super::{
     api::{
-        agents, analytics, exports, jobs, metrics, providers, queues, reports, results, reviews, root,
-        system, tasks, uploads, usage, workers, workflows,
+        agents, analytics, events, exports, jobs, metrics, providers, queues, reports, results, reviews,
+        root, system, tasks, uploads, usage, workers, workflows,
     },
     error::{FieldError, PROBLEM_JSON, ProblemBody},
     middleware::auth,
@@ -37,6 +37,10 @@ use super::{
         jobs::list, jobs::get, jobs::partial, jobs::cancel, jobs::retry, jobs::delete, jobs::bulk::bulk,
         agents::ping, agents::list, agents::register, agents::get, agents::delete,
         workflows::start, workflows::list, workflows::get, workflows::calls, workflows::set_budget,
+        workflows::control::pause, workflows::control::resume, workflows::control::cancel,
+        workflows::control::retry, workflows::control::approve, workflows::control::reject,
+        workflows::control::fork, workflows::control::delete, workflows::bulk::bulk,
+        events::workflow, events::all,
         reviews::ask,
         tasks::submit,
         results::ping, results::list, results::get_task, results::by_workflow, results::by_agent, results::get,
@@ -66,8 +70,18 @@ use super::{
 struct Described;
 
 /// Operations whose body may be left out.
-const MAY_BE_EMPTY: [&str; 8] =
-    ["/cancel", "/retry", "/pause", "/resume", "/reset", "/pin", "/unpin", "/generate"];
+const MAY_BE_EMPTY: [&str; 10] = [
+    "/approve",
+    "/reject",
+    "/cancel",
+    "/retry",
+    "/pause",
+    "/resume",
+    "/reset",
+    "/pin",
+    "/unpin",
+    "/generate",
+];
 
 /// The document.
 pub fn document() -> Document {

@@ -11,8 +11,8 @@ use actix_web::{
 
 use super::{
     api::{
-        agents, analytics, exports, jobs, metrics, providers, queues, reports, results, reviews, root,
-        system, tasks, uploads, usage, workers, workflows,
+        agents, analytics, events, exports, jobs, metrics, providers, queues, reports, results, reviews,
+        root, system, tasks, uploads, usage, workers, workflows,
     },
     assets, dashboard, docs,
     error::Problem,
@@ -73,7 +73,17 @@ table! { API, configure_api:
     "/agents/{name}"                  => get agents::get, delete agents::delete;
     "/orchestrate"                    => post workflows::start;
     "/workflows"                      => get workflows::list;
-    "/workflows/{workflow_id}"        => get workflows::get;
+    "/workflows/bulk"                 => post workflows::bulk::bulk;
+    "/workflows/{workflow_id}"        => get workflows::get, delete workflows::control::delete;
+    "/workflows/{workflow_id}/events" => get events::workflow;
+    "/workflows/{workflow_id}/pause"  => post workflows::control::pause;
+    "/workflows/{workflow_id}/resume" => post workflows::control::resume;
+    "/workflows/{workflow_id}/cancel" => post workflows::control::cancel;
+    "/workflows/{workflow_id}/retry"  => post workflows::control::retry;
+    "/workflows/{workflow_id}/approve" => post workflows::control::approve;
+    "/workflows/{workflow_id}/reject" => post workflows::control::reject;
+    "/workflows/{workflow_id}/fork"   => post workflows::control::fork;
+    "/events"                         => get events::all;
     "/workflows/{workflow_id}/calls"  => get workflows::calls;
     "/workflows/{workflow_id}/budget" => post workflows::set_budget;
     "/workflows/{workflow_id}/export/{format}" => get exports::workflow;

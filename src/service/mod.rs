@@ -10,6 +10,7 @@ pub mod exports;
 pub mod idempotency;
 pub mod jobs;
 mod listing;
+pub mod live;
 pub mod metrics;
 pub mod pacing;
 pub mod providers;
@@ -37,6 +38,7 @@ pub use exports::Exports;
 pub use idempotency::IdempotencyKey;
 pub use jobs::Jobs;
 pub use listing::Listing;
+pub use live::Live;
 pub use metrics::Metrics;
 pub use providers::Providers;
 pub use queues::Queues;
@@ -136,6 +138,7 @@ pub struct Services {
     pub exports: Exports,
     pub uploads: Uploads,
     pub metrics: Metrics,
+    pub live: Live,
     pub execution: Execution,
 }
 
@@ -157,6 +160,7 @@ impl Services {
             reports: Reports::new(base.clone(), analytics.clone(), usage.clone()),
             exports: Exports::new(base.clone(), results.clone()),
             metrics: Metrics::new(base.clone(), system.clone()),
+            live: Live::new(base.clone()),
             results,
             system,
             analytics,

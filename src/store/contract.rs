@@ -142,6 +142,9 @@ pub trait Store: Send + Sync {
     /// At most `limit` events of a stream with an id above `after`, oldest first.
     async fn events(&self, stream: &str, after: u64, limit: usize) -> Result<Vec<Event>, StoreError>;
 
+    /// The id of the newest event of a stream, 0 where it has none.
+    async fn newest_event(&self, stream: &str) -> Result<u64, StoreError>;
+
     /// Returns soon after an event with an id above `after` may be in the stream, whoever wrote it, at
     /// the latest after `longest`. May return early for no reason; errors are not reported here.
     async fn wait_for_events(&self, stream: &str, after: u64, longest: Duration);

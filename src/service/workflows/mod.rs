@@ -5,12 +5,16 @@ mod budget;
 mod control;
 mod delete;
 mod fork;
+mod list;
 mod start;
 
 pub use budget::{MAX_TOKENS, MAX_USD};
 pub use control::MAX_COMMENT_CHARS;
 pub(in crate::service) use delete::unfinished_fork;
 pub use fork::{MAX_FORKS, MAX_OUTPUT_CHARS};
+pub use list::{
+    MAX_BULK, MAX_SEARCH_CHARS, WorkflowAction, WorkflowBulkReport, WorkflowFilter, WorkflowList,
+};
 
 use std::sync::Arc;
 

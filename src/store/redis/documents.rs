@@ -121,6 +121,13 @@ pub(super) async fn events(
     read_stream(stream, value)
 }
 
+pub(super) async fn newest_event(store: &Shared, stream: &str) -> Result<u64, StoreError> {
+    let mut newest = cmd("XREVRANGE");
+    newest.arg(store.keys.events(stream)).arg("+").arg("-").arg("COUNT").arg(1);
+    let events = read_stream(stream, store.read(&newest).await?)?;
+    Ok(events.last().map_or(0, |event| event.id))
+}
+
 /// The events of a range of a stream.
 pub(super) fn read_stream(stream: &str, value: Value) -> Result<Vec<Event>, StoreError> {
     let mut reply = Reply::of("events", value)?;

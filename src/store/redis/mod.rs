@@ -232,6 +232,10 @@ impl Store for RedisStore {
         documents::events(self.opened()?, stream, after, limit).await
     }
 
+    async fn newest_event(&self, stream: &str) -> Result<u64, StoreError> {
+        documents::newest_event(self.opened()?, stream).await
+    }
+
     async fn waiting(&self, queue: Queue, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
         queues::waiting(self.opened()?, queue, limit).await
     }

@@ -75,6 +75,17 @@ pub(super) fn read(step: &Step, stream: &str, after: u64, limit: usize) -> Resul
     Ok(events.collect::<Result<_, _>>()?)
 }
 
+/// The id of the newest event of a stream, 0 where it has none.
+pub(super) fn newest(step: &Step, stream: &str) -> Result<u64, StoreError> {
+    let newest: Option<i64> = match stream {
+        ALL_EVENTS => step.sql("SELECT max(id) FROM events")?.query_row([], |row| row.get(0))?,
+        _ => {
+            step.sql("SELECT max(id) FROM events WHERE stream = ?1")?.query_row([stream], |row| row.get(0))?
+        }
+    };
+    Ok(newest.and_then(|id| u64::try_from(id).ok()).unwrap_or(0))
+}
+
 /// Drops streams whose last event is long past, at most [`MAX_BATCH`] events at once.
 pub(super) fn drop_old(step: &Step) -> Result<(), StoreError> {
     let too_old = step.now.saturating_sub(EVENT_RETENTION_MS as i64);

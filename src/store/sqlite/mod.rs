@@ -230,6 +230,11 @@ impl Store for SqliteStore {
         self.read(move |step| events::read(step, &stream, after, limit)).await
     }
 
+    async fn newest_event(&self, stream: &str) -> Result<u64, StoreError> {
+        let stream = stream.to_owned();
+        self.read(move |step| events::newest(step, &stream)).await
+    }
+
     async fn waiting(&self, queue: Queue, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
         check_batch("payloads to look at", limit)?;
         self.read(move |step| queues::waiting(step, queue, limit)).await

@@ -2,9 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix_web::dev::ServerHandle;
 use productforge::{
-    http::{self, HttpState, render},
+    http::{self, HttpState, Stopper, render},
     llm::{ModelProvider, simulated::SimulatedProvider},
     service::Services,
     worker::WorkerHandle,
@@ -18,7 +17,7 @@ pub const API_KEY: &str = "the-key-of-the-browser-tests";
 pub struct TestApp {
     pub url: String,
     pub services: Services,
-    server: ServerHandle,
+    server: Stopper,
     _worker: WorkerHandle,
 }
 

@@ -300,6 +300,10 @@ impl Store for FaultyStore {
         self.sound.pause(queue, paused).await
     }
 
+    async fn newest_event(&self, stream: &str) -> Result<u64, StoreError> {
+        self.sound.newest_event(stream).await
+    }
+
     async fn wait_for_events(&self, stream: &str, after: u64, longest: Duration) {
         self.sound.wait_for_events(stream, after, longest).await;
     }

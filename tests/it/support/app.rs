@@ -9,13 +9,12 @@ use std::{
     time::Duration,
 };
 
-use actix_web::dev::ServerHandle;
 use productforge::{
     app::App,
     blobs::Blobs,
     clock::{ManualClock, SystemClock},
     config::Secret,
-    http::{self, HttpState},
+    http::{self, HttpState, Stopper},
     llm::{ModelProvider, simulated::SimulatedProvider},
     store::{
         Store,
@@ -49,7 +48,7 @@ pub struct TestApp {
     /// Sent with every request of [`TestApp::request`].
     key: Option<&'static str>,
     client: reqwest::Client,
-    stopper: ServerHandle,
+    stopper: Stopper,
     server: Option<JoinHandle<()>>,
     _worker: Option<WorkerHandle>,
 }
@@ -123,7 +122,7 @@ pub fn memory_at(now_ms: i64) -> (Arc<dyn Store>, Arc<ManualClock>) {
 }
 
 /// The server has a thread of its own, so that it can be stopped when the test's own runtime is gone.
-fn serve(state: HttpState) -> (SocketAddr, ServerHandle, JoinHandle<()>) {
+fn serve(state: HttpState) -> (SocketAddr, Stopper, JoinHandle<()>) {
     let (started, wait) = mpsc::channel();
     let thread = std::thread::spawn(move || {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {

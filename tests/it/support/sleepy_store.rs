@@ -161,6 +161,10 @@ impl Store for SleepyStore {
         self.awake()?.pause(queue, paused).await
     }
 
+    async fn newest_event(&self, stream: &str) -> Result<u64, StoreError> {
+        self.awake()?.newest_event(stream).await
+    }
+
     async fn wait_for_events(&self, stream: &str, after: u64, longest: Duration) {
         self.store.wait_for_events(stream, after, longest).await;
     }

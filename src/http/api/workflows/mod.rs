@@ -1,25 +1,29 @@
-//! Workflows: start, list, show, and the model calls of one.
+//! Workflows: start, list, show, and the model calls of one. What people do to one is in `control`, to many in `bulk`.
+
+pub mod bulk;
+pub mod control;
 
 use actix_web::{
     HttpRequest, HttpResponse,
     web::{Data, Json, Path},
 };
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{Answer, answered};
+use crate::http::api::{Answer, answered};
 use crate::{
     http::{
         HttpState,
-        error::Problem,
-        extract::{Body, Idempotency, Paging, RequestBody, known_form, seal_cursor},
+        error::{FieldError, Problem},
+        extract::{Body, Idempotency, Paging, RequestBody, known_form, query_value, seal_cursor},
         fields::{Field, PRIORITIES, Shape},
     },
     model::{Budget, Call, MAX_REVISIONS, Workflow, WorkflowStatus},
     service::{
         idempotency::Answered,
         schedule::{MAX_DELAY_SECONDS, MAX_TIMEOUT_SECONDS},
-        workflows::{MAX_TOKENS, MAX_USD, NewWorkflow, WorkflowReceipt},
+        workflows::{MAX_SEARCH_CHARS, MAX_TOKENS, MAX_USD, NewWorkflow, WorkflowFilter, WorkflowReceipt},
     },
 };
 
@@ -51,6 +55,7 @@ impl RequestBody for NewWorkflow {
         Field::optional("metadata", Shape::Object),
         Field::optional("budget", Shape::Parts(BUDGET)),
         Field::optional("upload_id", Shape::Text),
+        Field::optional("approval", Shape::Flag),
         Field::optional("callback_url", Shape::NotYet),
     ];
 }
@@ -99,15 +104,16 @@ pub struct WorkflowPage {
     completed: Vec<Workflow>,
     failed: Vec<Workflow>,
     cancelled: Vec<Workflow>,
-    /// How many workflows there are in all.
-    total: u64,
+    /// How many workflows there are in all, or with `status` in that state; null for a search, which does not count.
+    total: Option<u64>,
     /// The `cursor` of the next page; null when this is the last one.
     next_cursor: Option<String>,
 }
 
 /// The newest workflows
 ///
-/// The newest `limit` workflows, sorted into `active`, `completed`, `failed` and `cancelled`, newest first in each.
+/// The newest `limit` workflows, sorted into `active`, `completed`, `failed` and `cancelled`, newest first in each. A
+/// search looks at 1,000 workflows for one page at the most, which may then be short although `next_cursor` leads on.
 #[utoipa::path(
     get,
     path = "/workflows",
@@ -116,6 +122,10 @@ pub struct WorkflowPage {
     params(
         ("limit" = Option<usize>, Query, description = "How many, 1 to 500", minimum = 1, maximum = 500, example = 20),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("status" = Option<String>, Query,
+            description = "`running`, `paused`, `completed`, `failed` or `cancelled`", example = "running"),
+        ("q" = Option<String>, Query,
+            description = "Words that all stand in the brief, the error or an agent's name", example = "login"),
     ),
     responses((status = 200, description = "The workflows", body = WorkflowPage, example = json!({
         "total_workflows": 1, "active": [{"workflow_id": "76660f75-5a72-41a3-b5ca-ff78d91023ea",
@@ -126,7 +136,8 @@ pub struct WorkflowPage {
 pub async fn list(state: Data<HttpState>, req: HttpRequest) -> Answer<WorkflowPage> {
     let Paging { limit, cursor } = Paging::of(&req, DEFAULT_LIMIT, MAX_LIMIT)?;
     let failed = Paging::failed(&cursor);
-    let listing = state.services.workflows.list(limit, cursor).await.map_err(failed)?;
+    let filter = filter(&req)?;
+    let listing = state.services.workflows.find(&filter, limit, cursor).await.map_err(failed)?;
     let mut page = WorkflowPage {
         total_workflows: listing.items.len(),
         active: Vec::new(),
@@ -145,6 +156,33 @@ pub async fn list(state: Data<HttpState>, req: HttpRequest) -> Answer<WorkflowPa
         }
     }
     Ok(Json(page))
+}
+
+/// The filters of a query; every bad one is named. An empty value is none.
+fn filter(req: &HttpRequest) -> Result<WorkflowFilter, Problem> {
+    let value = |name: &str| query_value(req, name).filter(|value| !value.is_empty());
+    let mut errors = Vec::new();
+    let mut complain = |kind, name: &str, msg: String, input: &str| {
+        let loc = vec![json!("query"), json!(name)];
+        errors.push(FieldError::new(kind, loc, msg).input(json!(input)));
+    };
+    let status = value("status").and_then(|text| {
+        let known = WorkflowStatus::ALL.into_iter().find(|status| status.as_str() == text);
+        if known.is_none() {
+            let msg = "Input should be 'running', 'paused', 'completed', 'failed' or 'cancelled'";
+            complain("literal_error", "status", msg.to_owned(), &text);
+        }
+        known
+    });
+    let search = value("q").unwrap_or_default();
+    if search.chars().count() > MAX_SEARCH_CHARS {
+        let msg = format!("String should have at most {MAX_SEARCH_CHARS} characters");
+        complain("string_too_long", "q", msg, &search);
+    }
+    match errors.is_empty() {
+        true => Ok(WorkflowFilter { status, ..WorkflowFilter::default() }.search(&search)),
+        false => Err(Problem::fields(errors)),
+    }
 }
 
 /// One workflow, wrapped as legacy clients know it.

@@ -1,0 +1,177 @@
+//! Server-sent events: how a viewer's frames become a stream of `text/event-stream`.
+//!
+//! ```text
+//! retry: 2000
+//!
+//! id: 17
+//! data: {"kind":"step_started", …}
+//!
+//! event: partial
+//! data: {"job_id":"…","attempt":1,"call":1,"at":120,"text":"more of the answer"}
+//!
+//! event: end
+//! data: {"status":"completed"}
+//! ```
+//!
+//! Only events have ids, so that `Last-Event-ID` names the last one that was seen. `at` of a partial says where its
+//! text belongs: at 0 the answer begins anew. A stream that says nothing for 15 seconds sends a comment, for
+//! proxies that cut what is silent; one that is an hour old is ended, and the client comes again and shows that
+//! it still may.
+
+use std::{
+    convert::Infallible,
+    time::{Duration, Instant},
+};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        Method, StatusCode,
+        header::{self, HeaderName, HeaderValue},
+    },
+};
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use serde_json::json;
+
+use super::{
+    error::{FieldError, Problem},
+    extract::query_value,
+};
+use crate::service::live::{Frame, Since, Viewer};
+
+/// After this silence a comment is sent.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How long one stream lasts.
+const LONGEST: Duration = Duration::from_secs(3_600);
+/// How long a client waits until it connects again, in milliseconds.
+const RETRY_MS: u64 = 2_000;
+/// How many bytes of frames that are there already are sent as one piece.
+const PIECE: usize = 32 << 10;
+
+/// Where the client wants to begin: `Last-Event-ID`, else `after` of the query, else `otherwise`.
+pub fn since(req: &HttpRequest, otherwise: Since) -> Result<Since, Problem> {
+    let header =
+        req.headers().get("last-event-id").map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
+    let (place, name, text) = match (header.filter(|id| !id.is_empty()), query_value(req, "after")) {
+        (Some(id), _) => ("header", "Last-Event-ID", id),
+        (None, Some(after)) if !after.is_empty() => ("query", "after", after),
+        _ => return Ok(otherwise),
+    };
+    match text.trim().parse::<u64>() {
+        Ok(id) if i64::try_from(id).is_ok() => Ok(Since::After(id)),
+        _ => {
+            let msg = "Input should be the id of an event, a whole number";
+            let error = FieldError::new("int_parsing", vec![json!(place), json!(name)], msg);
+            Err(Problem::field(error.input(json!(text))))
+        }
+    }
+}
+
+/// The stream of a viewer; too many viewers are answered with 503.
+pub fn answer(req: &HttpRequest, viewer: Option<Viewer>) -> Result<HttpResponse, Problem> {
+    let Some(viewer) = viewer else {
+        let detail = "There are too many viewers now; try again in a minute";
+        let busy = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-viewers", detail);
+        return Err(busy.header(header::RETRY_AFTER, HeaderValue::from_static("60")));
+    };
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((header::CONTENT_TYPE, "text/event-stream"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        // nginx would hold the events back.
+        .insert_header((HeaderName::from_static("x-accel-buffering"), "no"));
+    Ok(match *req.method() {
+        Method::HEAD => response.finish(),
+        _ => response.streaming(pieces(viewer)),
+    })
+}
+
+fn pieces(viewer: Viewer) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    let ends_at = Instant::now() + LONGEST;
+    let hello = stream::once(async { Ok(Bytes::from(format!("retry: {RETRY_MS}\n\n"))) });
+    let rest = stream::unfold(Some(viewer), move |viewer| async move {
+        let mut viewer = viewer?;
+        let left = ends_at.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return None;
+        }
+        let mut piece = Vec::new();
+        let over = match tokio::time::timeout(KEEP_ALIVE.min(left), viewer.next()).await {
+            Err(_) => {
+                piece.extend_from_slice(b": keep-alive\n\n");
+                false
+            }
+            Ok(None) => return None,
+            Ok(Some(frame)) => {
+                let mut over = write(&mut piece, &frame);
+                while let Some(frame) = viewer.ready().filter(|_| !over && piece.len() < PIECE) {
+                    over = write(&mut piece, &frame);
+                }
+                over
+            }
+        };
+        Some((Ok(Bytes::from(piece)), (!over).then_some(viewer)))
+    });
+    futures_util::StreamExt::chain(hello, rest)
+}
+
+/// Writes one frame; whether it is the last one.
+fn write(out: &mut Vec<u8>, frame: &Frame) -> bool {
+    let mut line = |name: &str, value: &[u8]| {
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b": ");
+        // A line break would end the field; ours are JSON, which has none, but who knows who wrote this.
+        out.extend(value.iter().map(|b| if matches!(b, b'\n' | b'\r') { b' ' } else { *b }));
+        out.push(b'\n');
+    };
+    let to_json = |value: &serde_json::Value| value.to_string().into_bytes();
+    match frame {
+        Frame::Event { id, body } => {
+            line("id", id.to_string().as_bytes());
+            line("data", body);
+        }
+        Frame::Partial(partial) => {
+            line("event", b"partial");
+            line("data", &serde_json::to_vec(partial).unwrap_or_default());
+        }
+        Frame::Gap { before } => {
+            line("event", b"gap");
+            line("data", &to_json(&json!({"before": before})));
+        }
+        Frame::End { status } => {
+            line("event", b"end");
+            line("data", &to_json(&json!({"status": status})));
+        }
+    }
+    out.push(b'\n');
+    matches!(frame, Frame::End { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(frame: &Frame) -> String {
+        let mut out = Vec::new();
+        write(&mut out, frame);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn frames_are_written_as_the_standard_has_them() {
+        let event = Frame::Event { id: 7, body: br#"{"kind":"step_started"}"#.as_slice().into() };
+        assert_eq!(written(&event), "id: 7\ndata: {\"kind\":\"step_started\"}\n\n");
+        assert_eq!(
+            written(&Frame::End { status: "failed" }),
+            "event: end\ndata: {\"status\":\"failed\"}\n\n"
+        );
+        assert_eq!(written(&Frame::Gap { before: 9 }), "event: gap\ndata: {\"before\":9}\n\n");
+    }
+
+    #[test]
+    fn no_line_break_gets_into_a_field() {
+        let event = Frame::Event { id: 1, body: b"a\nevent: end\r\ndata: x\n\n".as_slice().into() };
+        assert_eq!(written(&event).matches('\n').count(), 3);
+    }
+}
