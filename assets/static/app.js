@@ -1,5 +1,7 @@
-// Keeps a page current: fetches the page again while something runs and merges the parts marked
-// `data-refresh` into what is shown, so that focus, selection, scroll and opened details stay.
+// Keeps a page current: fetches the page again when the server says that something happened (`data-events`, a
+// stream of events) or from time to time (`data-live`, seconds), and merges the parts marked `data-refresh` into
+// what is shown, so that focus, selection, scroll and opened details stay. What a running step says comes with
+// the events and is written where `data-partial` names its job.
 // Without this script every page is complete, only not live.
 "use strict";
 (() => {
@@ -62,12 +64,20 @@
 
   function schedule() {
     clearTimeout(timer);
-    const seconds = Number(document.body.dataset.live);
+    // While events come, a look from time to time is only for what tells none: times that pass, queues.
+    const seconds = Number(document.body.dataset.live) * (stream ? 5 : 1);
     if (seconds > 0) timer = setTimeout(refresh, 1000 * Math.min(seconds * 2 ** failures, 30));
   }
 
+  let busy = false;
+  let again = false;
+
   async function refresh() {
     if (document.hidden) return;
+    // What happens during a look is looked at with the next one.
+    if (busy) return void (again = true);
+    busy = true;
+    clearTimeout(timer);
     try {
       const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
       if (answer.redirected) return location.reload(); // the session has ended
@@ -81,17 +91,97 @@
       if (document.title !== fresh.title) document.title = fresh.title;
       if (fresh.body.dataset.live) document.body.dataset.live = fresh.body.dataset.live;
       else delete document.body.dataset.live;
+      for (const [job, said] of partials) write(job, said.text);
       failures = 0;
     } catch {
       failures = Math.min(failures + 1, 4);
     }
+    busy = false;
     document.getElementById("connection").hidden = failures < 2;
+    if (again) soon();
     schedule();
   }
 
+  // --- events -----------------------------------------------------------------------------
+  // Many events are one look, and there are two looks a second at the most.
+  const REST = 500;
+  let planned = 0;
+  let looked = 0;
+
+  function soon() {
+    again = false;
+    if (planned) return;
+    planned = setTimeout(() => {
+      planned = 0;
+      looked = Date.now();
+      refresh();
+    }, Math.max(60, looked + REST - Date.now()));
+  }
+
+  // What running steps have said, by job.
+  const partials = new Map();
+  const LONGEST = 200000;
+
+  function write(job, text) {
+    const place = document.querySelector(`[data-partial="${CSS.escape(job)}"]`);
+    if (!place) return false;
+    const atEnd = place.scrollHeight - place.scrollTop - place.clientHeight < 40;
+    if (place.textContent !== text) place.textContent = text;
+    if (atEnd) place.scrollTop = place.scrollHeight;
+    return true;
+  }
+
+  function hear({ job_id: job, attempt, call, at, text }) {
+    const of = attempt + ":" + call;
+    const known = partials.get(job);
+    const goesOn = known && known.of === of && known.end === at && at > 0;
+    const whole = goesOn ? known.text + text : text;
+    // Characters are counted as the server counts them.
+    partials.set(job, { of, end: at + [...text].length, text: whole.slice(-LONGEST) });
+    if (!write(job, partials.get(job).text)) soon();
+  }
+
+  let stream = null;
+  let seen = 0;
+
+  function follow() {
+    const from = document.body.dataset.events;
+    if (!from || stream || document.hidden || !window.EventSource) return;
+    const url = new URL(from, location.href);
+    if (seen) url.searchParams.set("after", seen);
+    stream = new EventSource(url);
+    stream.onmessage = (event) => {
+      seen = Number(event.lastEventId) || seen;
+      const { job_id: job, kind } = JSON.parse(event.data);
+      if (job && kind !== "step_started") partials.delete(job);
+      soon();
+    };
+    stream.addEventListener("partial", (event) => hear(JSON.parse(event.data)));
+    stream.addEventListener("gap", soon);
+    stream.addEventListener("end", () => {
+      leave();
+      delete document.body.dataset.events;
+      soon();
+    });
+    // A connection that is cut comes again by itself. One that is refused (the session has ended, the workflow
+    // is gone) does not: the page is then looked at from time to time.
+    stream.onerror = () => {
+      if (stream && stream.readyState === EventSource.CLOSED) leave();
+    };
+  }
+
+  function leave() {
+    if (stream) stream.close();
+    stream = null;
+  }
+
+  // A page that nobody looks at holds no connection: browsers have few of them for one host.
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden && document.body.dataset.live) refresh();
+    if (document.hidden) return leave();
+    follow();
+    if (document.body.dataset.live) refresh();
   });
+  addEventListener("pagehide", leave);
 
   // --- forms ------------------------------------------------------------------------------
   // One click, one submission.
@@ -118,4 +208,5 @@
   localTimes(document);
   openTarget();
   schedule();
+  follow();
 })();

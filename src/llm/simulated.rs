@@ -59,14 +59,17 @@ impl ModelProvider for SimulatedProvider {
         listener: &dyn Listener,
     ) -> Result<ChatAnswer, ModelError> {
         let started = Instant::now();
-        tokio::time::sleep(self.latency).await;
         let text = match &request.schema {
             // It has seen nothing of the files and does not act as if it had.
             Some(form) if form.name == "findings" => json!({"findings": [], "note": NOTICE}).to_string(),
             _ => play(&request.scene, &request.messages),
         };
-        listener.delta(&text);
+        let thinks = self.latency / 5;
+        tokio::time::sleep(thinks).await;
+        let first_token_ms = u64::try_from(started.elapsed().as_millis()).ok();
+        speak(&text, self.latency - thinks, listener).await;
         Ok(ChatAnswer {
+            first_token_ms,
             provider: MODEL.to_owned(),
             simulated: true,
             cost_usd: Some(Usd::ZERO),
@@ -78,6 +81,18 @@ impl ModelProvider for SimulatedProvider {
             duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             ..ChatAnswer::default()
         })
+    }
+}
+
+/// Says a text piece by piece, as a model streams it, within this time.
+async fn speak(text: &str, time: Duration, listener: &dyn Listener) {
+    const BREATH: Duration = Duration::from_millis(40);
+    let pieces = (time.as_millis() / BREATH.as_millis()).clamp(1, 500) as u32;
+    let chars: Vec<char> = text.chars().collect();
+    let each = chars.len().div_ceil(pieces as usize).max(1);
+    for piece in chars.chunks(each) {
+        tokio::time::sleep(time / pieces).await;
+        listener.delta(&piece.iter().collect::<String>());
     }
 }
 

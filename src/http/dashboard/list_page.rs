@@ -37,7 +37,10 @@ impl Paging {
     fn new(path: &str, after: Option<&str>, next: Option<&str>) -> Self {
         Self {
             newest: after.map(|_| path.to_owned()),
-            older: next.map(|cursor| format!("{path}?after={}", segment(cursor))),
+            older: next.map(|cursor| {
+                let mark = if path.contains('?') { '&' } else { '?' };
+                format!("{path}{mark}after={}", segment(cursor))
+            }),
         }
     }
 }

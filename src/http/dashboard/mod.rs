@@ -14,6 +14,7 @@ mod overview;
 mod page;
 mod results;
 mod step_view;
+mod workflow_actions;
 mod workflow_view;
 mod workflows;
 
@@ -44,7 +45,15 @@ pub fn configure(cfg: &mut web::ServiceConfig) {
             .service(get(["/login", "/login/"], login::show).post(login::submit))
             .service(web::resource("/logout").post(login::logout))
             .service(get(["/workflows", "/workflows/"], workflows::list).post(workflows::submit))
+            .service(web::resource("/workflows/bulk").post(workflow_actions::bulk))
             .service(get(["/workflows/{id}", "/workflows/{id}/"], workflows::show))
+            .service(get(["/workflows/{id}/events", "/workflows/{id}/events/"], workflow_actions::events))
+            .service(
+                get(["/workflows/{id}/fork", "/workflows/{id}/fork/"], workflow_actions::show_fork)
+                    .post(workflow_actions::fork),
+            )
+            .service(web::resource("/workflows/{id}/{action}").post(workflow_actions::act))
+            .service(get(["/events", "/events/"], workflow_actions::all_events))
             .service(get(["/agents", "/agents/"], agents::list))
             .service(get(["/results", "/results/"], results::list))
             .service(get(["/results/{job_id}", "/results/{job_id}/"], results::show))

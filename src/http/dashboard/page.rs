@@ -73,6 +73,8 @@ pub struct Shell {
     simulated: bool,
     /// Seconds until the page is to be fetched again; 0: never.
     live: u32,
+    /// The stream of events that says when it is to be fetched sooner.
+    events: Option<String>,
     version: &'static str,
 }
 
@@ -87,6 +89,7 @@ impl Shell {
             notice: visitor.notice.clone(),
             simulated: state.services.system.is_simulated(),
             live: 0,
+            events: None,
             version: env!("CARGO_PKG_VERSION"),
         }
     }
@@ -101,8 +104,15 @@ impl Shell {
             notice: None,
             simulated: false,
             live: 0,
+            events: None,
             version: env!("CARGO_PKG_VERSION"),
         }
+    }
+
+    /// The page is to be fetched again when something comes in this stream.
+    pub fn events(mut self, stream: String) -> Self {
+        self.events = Some(stream);
+        self
     }
 
     /// The page is to be fetched again after so many seconds.

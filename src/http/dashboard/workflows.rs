@@ -1,5 +1,7 @@
 //! Workflows: the list, one with its steps, and the start of a new one.
 
+use std::collections::BTreeMap;
+
 use actix_web::{HttpResponse, http::StatusCode, web};
 use serde::{Deserialize, Serialize};
 
@@ -9,12 +11,16 @@ use super::{
     list_page::ListPage,
     page::{IDLE, LIVE, PageError, Shell, answer, problems_of, see_other, service_status},
     step_view::{StepView, steps},
+    workflow_actions::{WorkflowActions, forkable},
     workflow_view::{BudgetView, WorkflowRow},
 };
 use crate::{
     http::{HttpState, render::segment},
-    model::{Call, RunEvent, Workflow, iso},
-    service::workflows::WorkflowDetail,
+    model::{Call, Fork, RunEvent, Workflow, WorkflowStatus, iso},
+    service::{
+        Listing,
+        workflows::{MAX_SEARCH_CHARS, WorkflowDetail, WorkflowFilter},
+    },
     store::Cursor,
 };
 
@@ -26,17 +32,83 @@ pub struct Listed {
     pub after: Option<String>,
 }
 
+/// Which workflows a page lists.
+#[derive(Default, Deserialize)]
+pub struct ListedWorkflows {
+    after: Option<String>,
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    q: String,
+}
+
+/// The list with these filters.
+pub fn list_path(status: &str, q: &str) -> String {
+    let mut pairs = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in [("status", status), ("q", q)].into_iter().filter(|(_, value)| !value.is_empty()) {
+        pairs.append_pair(name, value);
+    }
+    let pairs = pairs.finish();
+    let path = "/dashboard/workflows";
+    if pairs.is_empty() { path.to_owned() } else { format!("{path}?{pairs}") }
+}
+
+/// A link to the workflows in one state.
+#[derive(Serialize)]
+struct StatusTab {
+    label: &'static str,
+    href: String,
+    current: bool,
+}
+
+#[derive(Serialize)]
+struct WorkflowsPage {
+    tabs: Vec<StatusTab>,
+    status: String,
+    q: String,
+    most_q: usize,
+    filtered: bool,
+    #[serde(flatten)]
+    list: ListPage<WorkflowRow>,
+}
+
 pub async fn list(
     visitor: Visitor,
     state: web::Data<HttpState>,
-    query: web::Query<Listed>,
+    query: web::Query<ListedWorkflows>,
 ) -> Result<HttpResponse, PageError> {
-    let listing = state.services.workflows.list(PAGE, query.after.clone().map(Cursor)).await?;
+    let q: String = query.q.chars().take(MAX_SEARCH_CHARS).collect();
+    let status = WorkflowStatus::ALL.into_iter().find(|status| status.as_str() == query.status);
+    let filter = WorkflowFilter { status, ..WorkflowFilter::default() }.search(&q);
+    let found = state.services.workflows.find(&filter, PAGE, query.after.clone().map(Cursor)).await?;
     let now = now(&state);
-    let live = listing.items.iter().any(|w| !w.is_over());
-    let page =
-        ListPage::new("/dashboard/workflows", query.after.as_deref(), &listing, |w| WorkflowRow::new(w, now));
-    let shell = Shell::new(&state, &visitor, "Workflows", "Workflows").live(if live { LIVE } else { IDLE });
+    let live = found.items.iter().any(|w| !w.is_over());
+    let path = list_path(status.map_or("", WorkflowStatus::as_str), &q);
+    let listing = Listing { items: found.items, next: found.next, total: found.total.unwrap_or_default() };
+    let list = ListPage::new(&path, query.after.as_deref(), &listing, |w| WorkflowRow::new(w, now));
+    let tab = |label, status: Option<WorkflowStatus>| StatusTab {
+        label,
+        href: list_path(status.map_or("", WorkflowStatus::as_str), &q),
+        current: filter.status == status,
+    };
+    let page = WorkflowsPage {
+        tabs: vec![
+            tab("All", None),
+            tab("Running", Some(WorkflowStatus::Running)),
+            tab("Paused", Some(WorkflowStatus::Paused)),
+            tab("Completed", Some(WorkflowStatus::Completed)),
+            tab("Failed", Some(WorkflowStatus::Failed)),
+            tab("Cancelled", Some(WorkflowStatus::Cancelled)),
+        ],
+        status: status.map_or("", WorkflowStatus::as_str).to_owned(),
+        filtered: filter != WorkflowFilter::default(),
+        q,
+        most_q: MAX_SEARCH_CHARS,
+        list,
+    };
+    let shell = Shell::new(&state, &visitor, "Workflows", "Workflows")
+        .live(if live { LIVE } else { IDLE })
+        .events("/dashboard/events".to_owned());
     answer(StatusCode::OK, "workflows.html", &shell, &page)
 }
 
@@ -60,6 +132,11 @@ struct DetailPage {
     over: bool,
     completed_at: Option<String>,
     error: Option<String>,
+    actions: WorkflowActions,
+    /// By the job of each step: whether somebody can go on from it.
+    forkable: BTreeMap<String, bool>,
+    forked_from: Option<Fork>,
+    forks: Vec<String>,
     /// Why it is paused.
     pause: Option<String>,
     budget: Option<BudgetView>,
@@ -75,7 +152,8 @@ pub async fn show(
     state: web::Data<HttpState>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let WorkflowDetail { workflow, calls, partials, events } = state.services.workflows.detail(&id).await?;
+    let WorkflowDetail { workflow, calls, partials, events, last_event } =
+        state.services.workflows.detail(&id).await?;
     let now = now(&state);
     let row = WorkflowRow::new(&workflow, now);
     let report = report(&state, &workflow, &calls).await;
@@ -89,6 +167,10 @@ pub async fn show(
         over: workflow.is_over(),
         completed_at: workflow.completed_at.map(|t| iso::format(&t)),
         error: workflow.error.clone(),
+        actions: WorkflowActions::of(&workflow),
+        forkable: forkable(&workflow),
+        forked_from: workflow.forked_from.clone(),
+        forks: workflow.forks.clone(),
         pause: workflow.pause.as_ref().map(|pause| pause.detail.clone()),
         budget: workflow.budget.as_ref().map(BudgetView::new),
         announce: format!("{}: {} of {} steps. {}", row.status, row.done, row.total, row.now),
@@ -98,7 +180,8 @@ pub async fn show(
         row,
     };
     let shell = Shell::new(&state, &visitor, "Workflows", page.row.title.clone());
-    let shell = if page.over { shell } else { shell.live(LIVE) };
+    let stream = format!("/dashboard/workflows/{}/events?after={last_event}", segment(&page.row.id));
+    let shell = if page.over { shell } else { shell.live(LIVE).events(stream) };
     answer(StatusCode::OK, "workflow.html", &shell, &page)
 }
 

@@ -53,6 +53,8 @@ pub struct Viewer {
     hub: Option<(Arc<Hub>, Receiver<News>)>,
     /// Reads from the store what the channel has not, or has dropped.
     behind: bool,
+    /// Whether it is known that nothing was dropped since `after`.
+    checked: bool,
     ready: VecDeque<Frame>,
     /// What of each running call this viewer has.
     heard: HashMap<String, Heard>,
@@ -73,6 +75,7 @@ impl Viewer {
             after,
             hub: None,
             behind: true,
+            checked: false,
             ready: VecDeque::new(),
             heard: HashMap::new(),
             ended: false,
@@ -130,20 +133,39 @@ impl Viewer {
             let Some(receiver) = hub.subscribe() else { return tokio::task::yield_now().await };
             self.hub = Some((hub, receiver));
         }
-        match shared.base.store.events(&self.stream, self.after, MAX_BATCH).await {
+        let store = shared.base.store.as_ref();
+        // Where the last one that was seen is kept still, nothing after it was dropped. Streams of workflows
+        // are short, and dropped as a whole.
+        if self.stream == ALL_EVENTS && self.after > 0 && !self.checked {
+            match store.events(&self.stream, self.after - 1, 1).await {
+                Ok(found) => {
+                    self.checked = true;
+                    if let Some(first) = found.first().filter(|first| first.id > self.after) {
+                        self.ready.push_back(Frame::Gap { before: first.id });
+                    }
+                }
+                Err(_) => return self.pause().await,
+            }
+        }
+        match store.events(&self.stream, self.after, MAX_BATCH).await {
             Ok(events) => {
                 let whole = events.len() < MAX_BATCH;
                 self.take(&events);
                 if whole {
-                    self.behind = false;
+                    (self.behind, self.checked) = (false, false);
                     let known = self.hub.as_ref().map(|(hub, _)| hub.partials()).unwrap_or_default();
                     known.iter().for_each(|partial| self.hear(partial));
                 }
             }
-            Err(_) => tokio::select! {
-                () = tokio::time::sleep(PAUSE) => {}
-                () = shared.closing.cancelled() => {}
-            },
+            Err(_) => self.pause().await,
+        }
+    }
+
+    /// The store is away.
+    async fn pause(&self) {
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = self.place.shared.closing.cancelled() => {}
         }
     }
 
@@ -151,10 +173,6 @@ impl Viewer {
         for event in events {
             if event.id <= self.after {
                 continue;
-            }
-            // Ids of all streams together have no holes, so that what is missing here was dropped.
-            if self.stream == ALL_EVENTS && self.behind && self.after > 0 && event.id > self.after + 1 {
-                self.ready.push_back(Frame::Gap { before: event.id });
             }
             self.after = event.id;
             if event.stream != REVOKED {

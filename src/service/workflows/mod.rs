@@ -24,8 +24,8 @@ use utoipa::ToSchema;
 
 use crate::{
     model::{
-        Budget, Call, PartialAnswer, Priority, RunEvent, StepStatus, Timestamp, Workflow, WorkflowStatus,
-        iso_option,
+        Budget, Call, JobResult, PartialAnswer, Priority, RunEvent, Step, StepStatus, Timestamp, Workflow,
+        WorkflowStatus, iso_option,
     },
     store::{Cursor, IndexName, MAX_BATCH, Revision},
 };
@@ -130,6 +130,8 @@ pub struct WorkflowDetail {
     pub partials: Vec<PartialAnswer>,
     /// Its history, oldest first.
     pub events: Vec<RunEvent>,
+    /// The id of the last of them; 0 where there is none.
+    pub last_event: u64,
 }
 
 #[derive(Clone)]
@@ -197,12 +199,26 @@ impl Workflows {
                 }
             }
         }
-        let events = self.events(id).await?;
-        Ok(WorkflowDetail { workflow, calls, partials, events })
+        let (events, last_event) = self.events(id).await?;
+        Ok(WorkflowDetail { workflow, calls, partials, events, last_event })
+    }
+
+    /// What a step said, as a whole where it is kept, else its beginning.
+    pub async fn output_of(&self, step: &Step) -> Result<String, ServiceError> {
+        let keys = [records::call_key(&step.job_id, step.calls), records::result_key(&step.job_id)];
+        let mut docs = self.base.store.get(&keys).await?.into_iter();
+        let (call, result) = (docs.next().flatten(), docs.next().flatten());
+        if let Some(call) = call {
+            return Ok(call.parse::<Call>()?.answer);
+        }
+        match result {
+            Some(result) => Ok(result.parse::<JobResult>()?.output),
+            None => Ok(step.output.clone().unwrap_or_default()),
+        }
     }
 
     /// The history of a workflow, oldest first, at most [`MAX_EVENTS`].
-    async fn events(&self, id: &str) -> Result<Vec<RunEvent>, ServiceError> {
+    async fn events(&self, id: &str) -> Result<(Vec<RunEvent>, u64), ServiceError> {
         let (mut events, mut after) = (Vec::new(), 0);
         loop {
             let page = self.base.store.events(id, after, MAX_BATCH).await?;
@@ -214,7 +230,7 @@ impl Workflows {
                 }
             }
             if page.len() < MAX_BATCH || events.len() >= MAX_EVENTS {
-                return Ok(events);
+                return Ok((events, after));
             }
         }
     }

@@ -8,7 +8,7 @@ use super::{OneWorkflow, unknown};
 use crate::{
     http::{
         HttpState,
-        api::Answer,
+        api::{Answer, queues::Nothing},
         extract::{Body, RequestBody, known_form},
         fields::{Field, Shape},
     },
@@ -114,12 +114,13 @@ pub async fn pause(state: Data<HttpState>, id: Path<String>, body: Body<Reason>)
     operation_id = "resume_workflow",
     params(("workflow_id" = String, Path, description = "The workflow's id",
         example = "76660f75-5a72-41a3-b5ca-ff78d91023ea")),
+    request_body(content = Nothing, description = "Nothing", content_type = "application/json"),
     responses((status = 200, description = "It goes on", body = OneWorkflow, example = json!({
         "workflow": {"workflow_id": "76660f75-5a72-41a3-b5ca-ff78d91023ea", "original_task": "Fix the login bug",
             "steps": [], "status": "running", "qa_enabled": true,
             "created_at": "2026-11-22T10:18:25.571038+00:00"}})))
 )]
-pub async fn resume(state: Data<HttpState>, id: Path<String>) -> Answer<OneWorkflow> {
+pub async fn resume(state: Data<HttpState>, id: Path<String>, _: Body<Nothing>) -> Answer<OneWorkflow> {
     known_form(&id, unknown)?;
     Ok(Json(OneWorkflow { workflow: state.services.workflows.resume(&id).await? }))
 }
@@ -158,12 +159,13 @@ pub async fn cancel(state: Data<HttpState>, id: Path<String>, body: Body<Reason>
     operation_id = "retry_workflow",
     params(("workflow_id" = String, Path, description = "The workflow's id",
         example = "76660f75-5a72-41a3-b5ca-ff78d91023ea")),
+    request_body(content = Nothing, description = "Nothing", content_type = "application/json"),
     responses((status = 200, description = "It goes on", body = OneWorkflow, example = json!({
         "workflow": {"workflow_id": "76660f75-5a72-41a3-b5ca-ff78d91023ea", "original_task": "Fix the login bug",
             "steps": [], "status": "running", "qa_enabled": true,
             "created_at": "2026-11-22T10:18:25.571038+00:00"}})))
 )]
-pub async fn retry(state: Data<HttpState>, id: Path<String>) -> Answer<OneWorkflow> {
+pub async fn retry(state: Data<HttpState>, id: Path<String>, _: Body<Nothing>) -> Answer<OneWorkflow> {
     known_form(&id, unknown)?;
     Ok(Json(OneWorkflow { workflow: state.services.workflows.retry(&id).await? }))
 }
