@@ -1,9 +1,9 @@
-//! The API of a running server, as the commands `jobs`, `queues`, `workers` and `export` use it.
+//! The API of a running server, as the commands that ask one use it.
 
 use std::time::Duration;
 
 use anyhow::Context;
-use reqwest::{Method, StatusCode, Url, header::HeaderMap};
+use reqwest::{Method, RequestBuilder, StatusCode, Url, header::HeaderMap};
 use serde_json::Value;
 
 use super::Failure;
@@ -12,6 +12,9 @@ use super::Failure;
 const DEFAULT_URL: &str = "http://127.0.0.1:8000";
 /// The most that one request may take; a bulk call works for ten seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A stream of events lasts an hour at the most.
+const LONGEST_STREAM: Duration = Duration::from_secs(3_900);
 
 /// Which server is asked, and how it is shown.
 #[derive(Debug, Clone, clap::Args)]
@@ -112,6 +115,44 @@ impl Client {
         self.ask(Method::DELETE, path, query, None).await
     }
 
+    /// A stream of events behind the one that was seen last.
+    pub(super) async fn events(
+        &self,
+        path: &[&str],
+        last: Option<u64>,
+    ) -> Result<reqwest::Response, Failure> {
+        let mut request = self.request(Method::GET, path, &[]).timeout(LONGEST_STREAM);
+        if let Some(last) = last {
+            request = request.header("last-event-id", last.to_string());
+        }
+        let answer = request.send().await.map_err(|e| self.unreachable(&e))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let text = answer.text().await.map_err(|e| self.unreachable(&e))?;
+        let json: Option<Value> = serde_json::from_str(&text).ok();
+        Err(refusal(status, json.as_ref().and_then(|json| json.get("detail"))))
+    }
+
+    fn request(&self, method: Method, path: &[&str], query: &[(&str, Option<String>)]) -> RequestBuilder {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            // Whatever stands in an id, it stays one segment.
+            segments.pop_if_empty().extend(path);
+        }
+        for (name, value) in query {
+            if let Some(value) = value {
+                url.query_pairs_mut().append_pair(name, value);
+            }
+        }
+        let request = self.http.request(method, url);
+        match &self.key {
+            Some(key) => request.header("x-api-key", key),
+            None => request,
+        }
+    }
+
     async fn ask(
         &self,
         method: Method,
@@ -129,20 +170,7 @@ impl Client {
         query: &[(&str, Option<String>)],
         body: Option<&Value>,
     ) -> Result<(Value, HeaderMap), Failure> {
-        let mut url = self.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            // Whatever stands in an id, it stays one segment.
-            segments.pop_if_empty().extend(path);
-        }
-        for (name, value) in query {
-            if let Some(value) = value {
-                url.query_pairs_mut().append_pair(name, value);
-            }
-        }
-        let mut request = self.http.request(method, url);
-        if let Some(key) = &self.key {
-            request = request.header("x-api-key", key);
-        }
+        let mut request = self.request(method, path, query);
         if let Some(body) = body {
             request = request.json(body);
         }

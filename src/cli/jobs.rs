@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 
 use super::{
     Failure,
+    answers::{each, pretty},
     client::{Client, Server},
-    complain, note,
+    note,
     process::runtime,
     say,
     table::{cell, printable, short, table, time},
@@ -232,31 +233,6 @@ fn story_text(story: &Value) -> String {
     lines.join("\n")
 }
 
-/// Does it to each of the named jobs and says of each how it went.
-async fn each(
-    ids: &[String],
-    json: bool,
-    done: &str,
-    ask: impl AsyncFn(&str) -> Result<Value, Failure>,
-) -> Result<ExitCode, Failure> {
-    let (mut answers, mut failed) = (Vec::new(), false);
-    for id in ids {
-        match ask(id).await {
-            Ok(answer) if json => answers.push(answer),
-            Ok(_) => say(&format!("{}  {done}", printable(id))),
-            Err(Failure::Failed(error)) if ids.len() > 1 => {
-                complain(&format!("{}: {error:#}", printable(id)));
-                failed = true;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    if json {
-        say(&pretty(&Value::Array(answers)));
-    }
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
 /// Calls again and again until there is nothing left to look at.
 async fn bulk(client: &Client, mut body: Value, json: bool) -> Result<ExitCode, Failure> {
     let bar = if io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
@@ -302,8 +278,4 @@ fn read_payload(file: &str) -> Result<Value, Failure> {
         std::fs::read_to_string(file).with_context(|| format!("{file} cannot be read"))?
     };
     serde_json::from_str(&text).map_err(|e| Failure::Usage(format!("the payload is not JSON: {e}")))
-}
-
-fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
 }

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong, 3 (`migrate --check`) there is
 //! something to do, 130 interrupted.
 
+mod answers;
 mod client;
 mod config;
 mod copy;
@@ -16,8 +17,10 @@ mod queues;
 mod run;
 mod serve;
 mod table;
+mod watch;
 mod worker;
 mod workers;
+mod workflows;
 
 use std::{
     io::{self, Write},
@@ -60,6 +63,7 @@ enum Command {
     Jobs(jobs::Args),
     Queues(queues::Args),
     Workers(workers::Args),
+    Workflows(workflows::Args),
     Export(export::Args),
     Healthcheck(healthcheck::Args),
     Migrate(migrate::Args),
@@ -107,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Jobs(args) => jobs::run(args),
         Command::Queues(args) => queues::run(args),
         Command::Workers(args) => workers::run(args),
+        Command::Workflows(args) => workflows::run(args),
         Command::Export(args) => export::run(args),
         Command::Healthcheck(args) => healthcheck::run(args),
         Command::Migrate(args) => migrate::run(args),

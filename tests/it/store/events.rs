@@ -12,6 +12,7 @@ on_every_store!(
     streams_do_not_meet,
     reading_goes_on_after_an_id,
     reading_is_bounded,
+    the_newest_event_of_a_stream_is_known,
     an_event_body_is_opaque_bytes,
     an_event_carries_the_time_of_its_change,
     a_stream_keeps_at_least_its_newest_events,
@@ -61,6 +62,18 @@ async fn streams_do_not_meet(h: &mut dyn Harness) {
     assert_eq!(event_bodies(&*store, "a").await, ["a", "a"]);
     assert_eq!(event_bodies(&*store, "a:b").await, ["a:b"]);
     assert_eq!(event_bodies(&*store, ALL_EVENTS).await, ["a", "b", "a:b", "ab", "a"]);
+}
+
+async fn the_newest_event_of_a_stream_is_known(h: &mut dyn Harness) {
+    let store = h.store();
+    assert_eq!(store.newest_event("a").await.unwrap(), 0);
+    assert_eq!(store.newest_event(ALL_EVENTS).await.unwrap(), 0);
+    let change = Change::new().event("a", b"1".to_vec()).event("b", b"2".to_vec());
+    let ids = made(&*store, change).await.event_ids;
+    assert_eq!(store.newest_event("a").await.unwrap(), ids[0]);
+    assert_eq!(store.newest_event("b").await.unwrap(), ids[1]);
+    assert_eq!(store.newest_event(ALL_EVENTS).await.unwrap(), ids[1]);
+    assert!(store.events(ALL_EVENTS, ids[1], 10).await.unwrap().is_empty(), "nothing is newer");
 }
 
 async fn reading_goes_on_after_an_id(h: &mut dyn Harness) {
