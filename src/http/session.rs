@@ -1,7 +1,8 @@
 //! Dashboard sessions: signed, expiring cookie values and the CSRF tokens that belong to them.
 //!
-//! Pure functions. Nothing is stored: a session is valid because it is signed with a key derived
-//! from the API key, so all sessions die when that key changes, on every node at once.
+//! Pure functions. Nothing is stored of a session: it is valid because it is signed with a key derived
+//! from the API key, so all sessions die when that key changes, on every node at once. That somebody logged out is
+//! stored under the session's [`id`] until it would have ended.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -43,6 +44,13 @@ pub fn verify(api_key: &str, cookie: &str, now: i64) -> bool {
     };
     // An expiry further away than a session lasts means that the clock was put back.
     expiry.parse::<i64>().is_ok_and(|expiry| now < expiry && expiry - now <= LIFETIME_SECONDS)
+}
+
+/// What a valid cookie names its session by, and how long that lasts still, in seconds.
+pub fn id(cookie: &str, now: i64) -> Option<(&str, u64)> {
+    let mut parts = cookie.split('.').skip(1);
+    let (expiry, nonce) = (parts.next()?.parse::<i64>().ok()?, parts.next()?);
+    Some((nonce, u64::try_from(expiry - now).ok()?))
 }
 
 /// The CSRF token of a session: what its forms carry and its POSTs must show.

@@ -20,6 +20,7 @@ pub mod reports;
 pub mod results;
 pub mod reviews;
 pub mod schedule;
+pub mod sessions;
 pub mod system;
 pub mod tasks;
 pub mod tools;
@@ -45,6 +46,7 @@ pub use queues::Queues;
 pub use reports::Reports;
 pub use results::{ResultFilter, Results};
 pub use reviews::Reviews;
+pub use sessions::Sessions;
 pub use system::{ProviderInfo, System};
 pub use tasks::Tasks;
 pub use uploads::{UploadSettings, Uploads};
@@ -139,6 +141,7 @@ pub struct Services {
     pub uploads: Uploads,
     pub metrics: Metrics,
     pub live: Live,
+    pub sessions: Sessions,
     pub execution: Execution,
 }
 
@@ -161,6 +164,7 @@ impl Services {
             exports: Exports::new(base.clone(), results.clone()),
             metrics: Metrics::new(base.clone(), system.clone()),
             live: Live::new(base.clone()),
+            sessions: Sessions::new(base.clone()),
             results,
             system,
             analytics,

@@ -16,6 +16,7 @@
 //! | contents of an upload | `upload_contents:{id}` | none | as its upload |
 //! | analysis of an upload | `upload_analysis:{id}` | none | as its upload |
 //! | tombstone | `tombstone:{job_id}` | none | 30 days, or so long after its job's due time |
+//! | ended session | `ended_session:{id}` | none | until the session would have ended by itself |
 //! | worker | `worker:{id}` | `workers_index` | 60 s after it was last heard of |
 //! | heartbeat | `worker:heartbeat` | none | 60 s |
 
@@ -50,6 +51,8 @@ pub const UPLOAD_ANALYSIS: Kind = Kind("upload_analysis");
 /// Says that a payload which may still be in a queue is not to be run, where the job's document is gone.
 pub const TOMBSTONE: Kind = Kind("tombstone");
 
+/// A session of the dashboard that somebody ended.
+pub const ENDED_SESSION: Kind = Kind("ended_session");
 /// What a running model call has said so far.
 pub const PARTIAL: Kind = Kind("partial");
 /// What is reserved of budgets for a job's next call.
@@ -301,6 +304,14 @@ pub fn tombstone_key(job_id: &str) -> DocKey {
 /// For a cancelled job whose payload waits still, perhaps for a time that is far off.
 pub fn put_tombstone(job_id: &str, due_in_ms: u64) -> Put {
     Put::raw(tombstone_key(job_id), "{}").ttl_ms(TOMBSTONE_TTL_MS + due_in_ms)
+}
+
+pub fn ended_session_key(id: &str) -> DocKey {
+    DocKey::new(ENDED_SESSION, id)
+}
+
+pub fn put_ended_session(id: &str, left: Duration) -> Put {
+    Put::raw(ended_session_key(id), "{}").ttl_ms(millis(left))
 }
 
 pub fn put_worker(worker: &WorkerInfo) -> Put {

@@ -1,7 +1,7 @@
 //! Who may see a page and who may post a form.
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web};
-use futures_util::future::{FutureExt, LocalBoxFuture, Ready, ready};
+use futures_util::future::{FutureExt, LocalBoxFuture};
 
 use super::{
     form::{self, Fields, field},
@@ -46,10 +46,12 @@ impl FromRequest for Posted {
     type Future = LocalBoxFuture<'static, Result<Self, PageError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let checked = require_same_origin(request).and_then(|()| admit(request));
+        let checked = require_same_origin(request);
+        let admitted = admit(request.clone());
         let form = web::Form::<Fields>::from_request(request, payload);
         async move {
-            let visitor = checked?;
+            checked?;
+            let visitor = admitted.await?;
             let form = form.await.map_err(|error| {
                 PageError::BadRequest(error.as_response_error().status_code(), error.to_string())
             })?;
@@ -63,21 +65,26 @@ impl FromRequest for Posted {
 
 impl FromRequest for Visitor {
     type Error = PageError;
-    type Future = Ready<Result<Self, PageError>>;
+    type Future = LocalBoxFuture<'static, Result<Self, PageError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(admit(request))
+        admit(request.clone()).boxed_local()
     }
 }
 
-fn admit(request: &HttpRequest) -> Result<Visitor, PageError> {
+async fn admit(request: HttpRequest) -> Result<Visitor, PageError> {
+    let request = &request;
     let Some(state) = request.app_data::<web::Data<HttpState>>() else { return Err(PageError::no_state()) };
     let notice = notice::read(request);
     let Some(key) = &state.api_key else { return Ok(Visitor { csrf: None, notice }) };
-    match session_cookie(request) {
-        Some(cookie) if session::verify(key.expose(), &cookie, now(state).timestamp()) => {
-            Ok(Visitor { csrf: Some(session::csrf(key.expose(), &cookie)), notice })
-        }
+    let now = now(state).timestamp();
+    let valid = session_cookie(request).filter(|cookie| session::verify(key.expose(), cookie, now));
+    let ended = match valid.as_deref().and_then(|cookie| session::id(cookie, now)) {
+        Some((id, _)) => state.services.sessions.has_ended(id).await?,
+        None => true,
+    };
+    match valid {
+        Some(cookie) if !ended => Ok(Visitor { csrf: Some(session::csrf(key.expose(), &cookie)), notice }),
         _ => Err(PageError::LoginNeeded { next: way_back(request) }),
     }
 }

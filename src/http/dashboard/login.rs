@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    FromRequest, HttpRequest, HttpResponse,
     cookie::{Cookie, SameSite, time::Duration},
     http::StatusCode,
     web,
@@ -11,7 +11,7 @@ use actix_web::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    access::{Posted, now, require_same_origin, session_cookie},
+    access::{Posted, Visitor, now, require_same_origin, session_cookie},
     form::{Fields, field, fields},
     page::{PageError, Shell, answer, see_other},
 };
@@ -29,14 +29,9 @@ struct LoginPage<'a> {
     problem: Option<&'static str>,
 }
 
-pub async fn show(
-    request: HttpRequest,
-    state: web::Data<HttpState>,
-    query: web::Query<Next>,
-) -> Result<HttpResponse, PageError> {
+pub async fn show(request: HttpRequest, query: web::Query<Next>) -> Result<HttpResponse, PageError> {
     let next = session::safe_next(&query.next);
-    let Some(key) = &state.api_key else { return Ok(see_other(next)) };
-    if session_cookie(&request).is_some_and(|c| session::verify(key.expose(), &c, now(&state).timestamp())) {
+    if Visitor::extract(&request).await.is_ok() {
         return Ok(see_other(next));
     }
     page(StatusCode::OK, next, None)
@@ -70,7 +65,16 @@ pub async fn submit(
     Ok(response)
 }
 
-pub async fn logout(request: HttpRequest, _form: Posted) -> Result<HttpResponse, PageError> {
+pub async fn logout(
+    request: HttpRequest,
+    state: web::Data<HttpState>,
+    _form: Posted,
+) -> Result<HttpResponse, PageError> {
+    if let Some(cookie) = session_cookie(&request)
+        && let Some((id, left)) = session::id(&cookie, now(&state).timestamp())
+    {
+        state.services.sessions.end(id, std::time::Duration::from_secs(left)).await?;
+    }
     let mut response = see_other("/dashboard/login");
     response.add_cookie(&cookie(&request, String::new(), Duration::ZERO)).map_err(|_| PageError::Wiring)?;
     Ok(response)

@@ -111,3 +111,45 @@ async fn guessing_is_slowed_down_and_https_makes_the_cookie_secure() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_was_ended_is_of_no_use_to_whoever_kept_its_cookie() {
+    let app = TestApp::locked().await;
+    let cookie = log_in(&app).await;
+    let other = log_in(&app).await;
+    assert_ne!(cookie, other, "every login makes a session of its own");
+    let page = app.get("/dashboard/").header("cookie", &cookie).send().await.unwrap().text().await.unwrap();
+    let token = page.split_once("name=\"csrf\" value=\"").unwrap().1.split_once('"').unwrap().0.to_owned();
+    let out = app.post("/dashboard/logout", &[("csrf", &token)]).header("cookie", &cookie);
+    assert_eq!(out.send().await.unwrap().headers()["location"], "/dashboard/login");
+    let status = async |path: &str, cookie: &str| {
+        app.get(path).header("cookie", cookie).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(status("/dashboard/", &cookie).await, 303, "logged out is logged out");
+    assert_eq!(status("/dashboard/events", &cookie).await, 303);
+    assert_eq!(
+        status("/dashboard/login", &cookie).await,
+        200,
+        "and the login does not send anybody round in circles"
+    );
+    assert_eq!(status("/dashboard/", &other).await, 200, "other sessions go on");
+    let post = app.post("/dashboard/workflows", &[("csrf", &token), ("job", "x")]).header("cookie", &cookie);
+    assert_eq!(post.send().await.unwrap().headers()["location"], "/dashboard/login?next=%2Fdashboard%2F");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cookie_that_was_there_before_the_login_is_not_taken_over() {
+    let app = TestApp::locked().await;
+    // What an attacker may have planted: anything, or a session that they were given for another key.
+    let foreign = productforge::http::session::issue("another key", i64::from(u32::MAX)).unwrap();
+    for planted in ["chosen-by-somebody", foreign.as_str()] {
+        let planted = format!("pf_session={planted}");
+        let fields = [("key", API_KEY), ("next", "/dashboard/")];
+        let answer = app.post("/dashboard/login", &fields).header("cookie", &planted).send().await.unwrap();
+        let fresh = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        assert_ne!(fresh, planted);
+        let with = |cookie: String| app.get("/dashboard/").header("cookie", cookie).send();
+        assert_eq!(with(planted).await.unwrap().status(), 303);
+        assert_eq!(with(fresh).await.unwrap().status(), 200);
+    }
+}
