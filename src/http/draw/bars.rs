@@ -27,9 +27,11 @@ impl Bar {
     }
 }
 
-/// A chart of bars, in the order given. `parts` names what each is made of, `noun` what they are of.
+/// A chart of bars, in the order given. `parts` names what each is made of, `noun` what they are of. The longest
+/// one is as wide as the plot; shares are out of one.
 pub fn bars(id: &str, title: &str, noun: &str, unit: Unit, parts: &[&str], bars: &[Bar]) -> Chart {
-    let most = bars.iter().map(Bar::total).fold(0.0, f64::max);
+    let least = if unit == Unit::Share { 1.0 } else { 0.0 };
+    let most = bars.iter().map(Bar::total).fold(least, f64::max);
     let mut shapes = Vec::new();
     for (row, bar) in bars.iter().enumerate() {
         let y = (row * ROW) as f64 + GAP;
@@ -84,6 +86,25 @@ pub fn bars(id: &str, title: &str, noun: &str, unit: Unit, parts: &[&str], bars:
     }
 }
 
+impl Chart {
+    /// The parts of its bars in colours that mean something.
+    pub fn classes(mut self, classes: &[&str]) -> Self {
+        let change = |class: &mut String| {
+            let place = (0..classes.len()).find(|place| *class == colour(*place));
+            if let Some(place) = place {
+                classes[place].clone_into(class);
+            }
+        };
+        for shape in &mut self.plot.shapes {
+            if let Shape::Rect { class, .. } = shape {
+                change(class);
+            }
+        }
+        self.legend.iter_mut().for_each(|key| change(&mut key.class));
+        self
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +135,18 @@ mod tests {
         assert_eq!(widths(&chart), [750.0, 250.0]);
         assert_eq!(chart.legend[1], Key { class: "s1".to_owned(), label: "failed".to_owned() });
         assert_eq!(chart.table.rows[0], ["a", "3", "1", "25 %"]);
+    }
+
+    #[test]
+    fn shares_are_out_of_one_and_classes_can_mean_something() {
+        let half = bars("x", "Accepted", "Agent", Unit::Share, &["accepted"], &[Bar::new("a", 0.5)]);
+        assert_eq!(widths(&half), [500.0]);
+        let bar = Bar { name: "a".to_owned(), parts: vec![3.0, 1.0], more: Vec::new() };
+        let chart = bars("x", "Jobs", "Agent", Unit::Count("jobs"), &["ok", "failed"], &[bar]);
+        let chart = chart.classes(&["good", "bad"]);
+        let class = |shape: &Shape| if let Shape::Rect { class, .. } = shape { class.clone() } else { String::new() };
+        assert_eq!(chart.plot.shapes.iter().map(class).collect::<Vec<_>>(), ["rail", "good", "bad"]);
+        assert_eq!(chart.legend[1].class, "bad");
     }
 
     #[test]

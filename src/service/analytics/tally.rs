@@ -92,6 +92,11 @@ impl Figures {
         quantile_seconds(&self.classes, share)
     }
 
+    /// How many took so long.
+    pub fn classes(&self) -> Classes {
+        self.classes
+    }
+
     pub(in crate::service) fn add(&mut self, other: &Self) {
         self.completed += other.completed;
         self.failed += other.failed;
