@@ -184,7 +184,12 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_said_beside_its_field_and_stays() {
-        let mut form = filled(&[("role", " "), ("max_concurrency", "many"), ("usd_per_day", "-1"), ("tokens_per_day", "1.5")]);
+        let mut form = filled(&[
+            ("role", " "),
+            ("max_concurrency", "many"),
+            ("usd_per_day", "-1"),
+            ("tokens_per_day", "1.5"),
+        ]);
         assert!(form.order().is_none());
         let named: Vec<_> = form.problems.keys().map(String::as_str).collect();
         assert_eq!(named, ["max_concurrency", "role", "tokens_per_day", "usd_per_day"]);
@@ -195,7 +200,10 @@ mod tests {
     fn complaints_about_a_budget_stand_beside_the_half_that_is_meant() {
         let mut form = filled(&[]);
         let problem = |what: &str| FieldProblem::body("budget", "out_of_bounds", what.to_owned());
-        let error = ServiceError::Invalid(vec![problem("tokens_per_day should be less"), problem("usd_per_day should be more")]);
+        let error = ServiceError::Invalid(vec![
+            problem("tokens_per_day should be less"),
+            problem("usd_per_day should be more"),
+        ]);
         form.complain(error).unwrap();
         assert!(form.problems.contains_key("tokens_per_day") && form.problems.contains_key("usd_per_day"));
     }

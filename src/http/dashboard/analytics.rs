@@ -119,7 +119,10 @@ fn some(number: u64) -> Option<f64> {
 
 fn hours(trends: &[TrendPoint]) -> Chart {
     let times: Vec<String> = trends.iter().map(|hour| hour.from.format("%H:%M").to_string()).collect();
-    let good = Series::new("completed or cancelled", trends.iter().map(|hour| some(hour.count - hour.failed.min(hour.count))));
+    let good = Series::new(
+        "completed or cancelled",
+        trends.iter().map(|hour| some(hour.count - hour.failed.min(hour.count))),
+    );
     let bad = Series::new("failed", trends.iter().map(|hour| some(hour.failed)));
     let series = [good.class("good"), bad.class("bad")];
     columns("hours", "Jobs ended by hour (UTC), last 24 hours", Unit::Count("jobs"), &times, &series)
@@ -160,7 +163,15 @@ fn charts(work: &BTreeMap<String, DayFigures>, usage: &[DayUsage]) -> Vec<Chart>
         stacked("tokens", "Tokens by model", Unit::Count("tokens"), &times, usage, &models, |used| {
             some(used.total_tokens)
         }),
-        stacked("cost", "Cost by model, as far as prices are known", Unit::Usd, &times, usage, &models, dollars),
+        stacked(
+            "cost",
+            "Cost by model, as far as prices are known",
+            Unit::Usd,
+            &times,
+            usage,
+            &models,
+            dollars,
+        ),
     ]
 }
 

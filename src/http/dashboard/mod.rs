@@ -52,7 +52,10 @@ pub fn configure(cfg: &mut web::ServiceConfig) {
             .service(web::resource("/logout").post(login::logout))
             .service(get(["/workflows", "/workflows/"], workflows::list).post(workflows::submit))
             .service(get(["/workflows/{id}", "/workflows/{id}/"], workflows::show))
-            .service(get(["/workflows/{id}/export/{format}", "/workflows/{id}/export/{format}/"], exports::workflow))
+            .service(get(
+                ["/workflows/{id}/export/{format}", "/workflows/{id}/export/{format}/"],
+                exports::workflow,
+            ))
             .service(get(["/agents", "/agents/"], agents::list))
             .service(get(["/agents/new", "/agents/new/"], agents::new).post(agents::create))
             .service(get(["/agents/{name}", "/agents/{name}/"], agents::show))

@@ -178,7 +178,8 @@ struct AttemptView {
 
 impl AttemptView {
     fn new(attempt: &Attempt) -> Self {
-        let seconds = |end: crate::model::Timestamp| (end - attempt.started_at).num_milliseconds() as f64 / 1_000.0;
+        let seconds =
+            |end: crate::model::Timestamp| (end - attempt.started_at).num_milliseconds() as f64 / 1_000.0;
         Self {
             number: attempt.number,
             worker: attempt.worker.clone(),
@@ -186,7 +187,12 @@ impl AttemptView {
             seconds: attempt.ended_at.map(seconds),
             outcome: attempt.outcome.map_or_else(
                 || "running".to_owned(),
-                |outcome| serde_json::to_value(outcome).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default(),
+                |outcome| {
+                    serde_json::to_value(outcome)
+                        .ok()
+                        .and_then(|v| v.as_str().map(str::to_owned))
+                        .unwrap_or_default()
+                },
             ),
             error: attempt.error.clone(),
         }
@@ -239,13 +245,16 @@ pub async fn show(
         },
         None => None,
     };
-    let analysed = upload.as_ref().filter(|detail| detail.upload.job_id.as_deref() == Some(result.job_id.as_str()));
+    let analysed =
+        upload.as_ref().filter(|detail| detail.upload.job_id.as_deref() == Some(result.job_id.as_str()));
     let (source, long) = markdown::shorten(&result.output);
     let page = ResultPage {
         row: ResultRow::new(&result),
         verdict: result.verdict.as_ref().map(VerdictView::new),
         expires_at: result.expires_at.filter(|_| !result.pinned).map(|t| iso::format(&t)),
-        findings: analysed.and_then(|detail| detail.analysis.as_ref()).map(super::upload_view::FindingsView::new),
+        findings: analysed
+            .and_then(|detail| detail.analysis.as_ref())
+            .map(super::upload_view::FindingsView::new),
         upload: upload.as_ref().map(|detail| detail.upload.upload_id.clone()),
         source: source.to_owned(),
         long,

@@ -142,7 +142,12 @@ impl StatedView {
                 .ci
                 .iter()
                 .take(ROWS)
-                .map(|c| Row { path: c.path.clone(), line: None, what: c.system.clone(), more: String::new() })
+                .map(|c| Row {
+                    path: c.path.clone(),
+                    line: None,
+                    what: c.system.clone(),
+                    more: String::new(),
+                })
                 .collect(),
             secrets: found
                 .secrets

@@ -34,7 +34,8 @@ struct UploadRow {
 
 impl UploadRow {
     fn new(upload: &Upload) -> Self {
-        let name = if upload.original_filename.is_empty() { &upload.filename } else { &upload.original_filename };
+        let name =
+            if upload.original_filename.is_empty() { &upload.filename } else { &upload.original_filename };
         Self {
             upload_id: upload.upload_id.clone(),
             filename: name.clone(),

@@ -63,17 +63,14 @@ pub fn bars(id: &str, title: &str, noun: &str, unit: Unit, parts: &[&str], bars:
             n if n > 5 => format!("{title}. The first five of {n}: {told}."),
             _ => format!("{title}: {told}."),
         },
-        plot: Plot {
-            view: format!("0 0 {WIDE} {}", bars.len() * ROW),
-            height: bars.len() * ROW,
-            shapes,
-        },
+        plot: Plot { view: format!("0 0 {WIDE} {}", bars.len() * ROW), height: bars.len() * ROW, shapes },
         names: bars.iter().map(|bar| bar.name.clone()).collect(),
         amounts: bars.iter().map(|bar| unit.text(bar.total())).collect(),
         up: Vec::new(),
         along: Vec::new(),
         legend: if several {
-            let key = |(place, label): (usize, &&str)| Key { class: colour(place), label: (*label).to_owned() };
+            let key =
+                |(place, label): (usize, &&str)| Key { class: colour(place), label: (*label).to_owned() };
             parts.iter().enumerate().map(key).collect()
         } else {
             Vec::new()
@@ -119,7 +116,8 @@ mod tests {
 
     #[test]
     fn the_longest_bar_is_as_wide_as_the_plot_and_the_others_in_proportion() {
-        let list = [Bar::new("Rust", 400.0), Bar::new("C", 100.0), Bar::new("sh", 0.1), Bar::new("none", 0.0)];
+        let list =
+            [Bar::new("Rust", 400.0), Bar::new("C", 100.0), Bar::new("sh", 0.1), Bar::new("none", 0.0)];
         let chart = bars("languages", "Languages", "Language", Unit::Count("lines"), &["Lines"], &list);
         assert_eq!(widths(&chart), [1000.0, 250.0, 2.0], "the smallest is still seen, nothing is not");
         assert_eq!(chart.plot.height, 4 * ROW);
@@ -144,7 +142,8 @@ mod tests {
         let bar = Bar { name: "a".to_owned(), parts: vec![3.0, 1.0], more: Vec::new() };
         let chart = bars("x", "Jobs", "Agent", Unit::Count("jobs"), &["ok", "failed"], &[bar]);
         let chart = chart.classes(&["good", "bad"]);
-        let class = |shape: &Shape| if let Shape::Rect { class, .. } = shape { class.clone() } else { String::new() };
+        let class =
+            |shape: &Shape| if let Shape::Rect { class, .. } = shape { class.clone() } else { String::new() };
         assert_eq!(chart.plot.shapes.iter().map(class).collect::<Vec<_>>(), ["rail", "good", "bad"]);
         assert_eq!(chart.legend[1].class, "bad");
     }

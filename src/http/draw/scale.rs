@@ -105,7 +105,8 @@ mod tests {
     #[test]
     fn axes_end_at_round_figures_that_hold_what_they_show() {
         let jobs = Unit::Count("jobs");
-        let cases = [(0.0, 2.0), (1.0, 2.0), (3.0, 4.0), (4.0, 4.0), (11.0, 20.0), (87.0, 100.0), (601.0, 800.0)];
+        let cases =
+            [(0.0, 2.0), (1.0, 2.0), (3.0, 4.0), (4.0, 4.0), (11.0, 20.0), (87.0, 100.0), (601.0, 800.0)];
         for (most, end) in cases {
             assert_eq!(jobs.end(most), end, "{most}");
         }

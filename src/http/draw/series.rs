@@ -87,7 +87,9 @@ pub fn columns(id: &str, title: &str, unit: Unit, times: &[String], series: &[Se
         }
     }
     shapes.extend(tips(unit, times, series));
-    finish(id, title, unit, times, series, end, shapes)
+    let chart = finish(id, title, unit, times, series, end, shapes);
+    // Columns of no height are not seen; a line along the axis is.
+    Chart { empty: all(times, series).all(|value| value == 0.0), ..chart }
 }
 
 /// Lines at the ends and in the middle of the upright axis.
@@ -155,7 +157,7 @@ fn finish(
                 .collect(),
             rows: times.iter().enumerate().map(row).collect(),
         },
-        empty: all(times, series).all(|value| value == 0.0),
+        empty: all(times, series).next().is_none(),
     }
 }
 
@@ -231,12 +233,15 @@ mod tests {
 
     #[test]
     fn nothing_and_nonsense_are_empty_and_stay_in_the_plot() {
-        for values in [vec![], vec![None], vec![Some(f64::NAN)], vec![Some(-3.0)], vec![Some(0.0)]] {
+        for values in [vec![], vec![None], vec![Some(f64::NAN)], vec![Some(-3.0)]] {
             let series = [Series::new("x", values)];
             for draw in [lines, columns] {
                 assert!(draw("x", "X", Unit::Usd, &times(1), &series).empty);
             }
         }
+        let none = [Series::new("failed", [Some(0.0)])];
+        assert!(columns("x", "X", Unit::Usd, &times(1), &none).empty);
+        assert!(!lines("x", "X", Unit::Share, &times(1), &none).empty, "that none failed is worth a line");
         assert!(lines("x", "X", Unit::Usd, &[], &[]).empty);
     }
 }

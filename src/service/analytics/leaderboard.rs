@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{model::Usd, service::usage::{DayUsage, Used}};
+use crate::{
+    model::Usd,
+    service::usage::{DayUsage, Used},
+};
 
 use super::{DayFigures, Figures};
 
@@ -52,7 +55,11 @@ pub struct Leaderboard {
     pub agents: Vec<AgentFigures>,
 }
 
-pub(super) fn leaderboard(days: u32, figures: &BTreeMap<String, DayFigures>, usage: &[DayUsage]) -> Leaderboard {
+pub(super) fn leaderboard(
+    days: u32,
+    figures: &BTreeMap<String, DayFigures>,
+    usage: &[DayUsage],
+) -> Leaderboard {
     let mut by_agent: BTreeMap<&str, (Figures, Used)> = BTreeMap::new();
     for (name, more) in figures.values().flat_map(|day| &day.by_agent) {
         by_agent.entry(name).or_default().0.add(more);
@@ -60,7 +67,8 @@ pub(super) fn leaderboard(days: u32, figures: &BTreeMap<String, DayFigures>, usa
     for (name, more) in usage.iter().flat_map(|day| &day.by_agent) {
         by_agent.entry(name).or_default().1.add(more);
     }
-    let mut agents: Vec<_> = by_agent.into_iter().map(|(name, (work, used))| standing(name, &work, &used)).collect();
+    let mut agents: Vec<_> =
+        by_agent.into_iter().map(|(name, (work, used))| standing(name, &work, &used)).collect();
     agents.sort_by(|a, b| b.jobs.cmp(&a.jobs).then_with(|| a.agent.cmp(&b.agent)));
     Leaderboard { days, agents }
 }
@@ -126,7 +134,10 @@ mod tests {
         let board = leaderboard(7, &figures.clone().into(), &[usage(3_000, 0), usage(1_000, 0)]);
         let dev = &board.agents[0];
         assert_eq!((dev.agent.as_str(), dev.jobs, dev.failure_rate), ("dev", 4, Some(0.25)));
-        assert_eq!((dev.accepted_first_rate, dev.average_rounds, dev.average_score), (Some(0.5), Some(1.5), Some(0.75)));
+        assert_eq!(
+            (dev.accepted_first_rate, dev.average_rounds, dev.average_score),
+            (Some(0.5), Some(1.5), Some(0.75))
+        );
         assert_eq!((dev.total_tokens, dev.cost_per_accepted_usd), (20, Some(Usd::from_nanos(2_000))));
         let idle = &board.agents[1];
         assert_eq!((idle.accepted_first_rate, idle.cost_per_accepted_usd, idle.cost_usd), (None, None, None));

@@ -18,10 +18,10 @@ use crate::{
 use super::{Foundation, ServiceError, records};
 
 pub use leaderboard::{AgentFigures, Leaderboard};
-pub(in crate::service) use tally::{class_of, set_class};
 pub use tally::{
     Classes, DayFigures, Figures, ReviewFigures, count, count_review, name_of, quantile_seconds,
 };
+pub(in crate::service) use tally::{class_of, set_class};
 
 /// The hours of a trend.
 const TREND_HOURS: i64 = 24;

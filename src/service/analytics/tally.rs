@@ -173,10 +173,19 @@ pub fn count(mut change: Change, result: &JobResult, now: Timestamp) -> Change {
 
 /// Adds to the write of a step what the review of a workflow came to, when this write has ended it: every
 /// specialist's work counts once, with the round that was judged last.
-pub fn count_review(mut change: Change, before: Option<ReviewOutcome>, workflow: &Workflow, now: Timestamp) -> Change {
+pub fn count_review(
+    mut change: Change,
+    before: Option<ReviewOutcome>,
+    workflow: &Workflow,
+    now: Timestamp,
+) -> Change {
     let accepted = match workflow.review {
         Some(ReviewOutcome::Approved) if before.is_none() => true,
-        Some(ReviewOutcome::Rejected | ReviewOutcome::RoundsUsedUp | ReviewOutcome::NoProgress) if before.is_none() => false,
+        Some(ReviewOutcome::Rejected | ReviewOutcome::RoundsUsedUp | ReviewOutcome::NoProgress)
+            if before.is_none() =>
+        {
+            false
+        }
         // Goes on, had ended before, or ended without a verdict.
         _ => return change,
     };

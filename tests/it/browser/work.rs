@@ -7,7 +7,10 @@ use serde_json::json;
 use tempfile::TempDir;
 use thirtyfour::prelude::*;
 
-use crate::{support::wait::until, surface::uploads::{archive, shop}};
+use crate::{
+    support::wait::until,
+    surface::uploads::{archive, shop},
+};
 
 use super::{
     app::TestApp,
@@ -81,7 +84,8 @@ async fn results_are_found_pinned_and_deleted() {
     let rows = || async { chrome.driver.find_all(By::Css("table.rows tbody tr")).await.unwrap().len() };
     let found = rows().await;
     assert!(found > 0);
-    let export = chrome.driver.find(By::Css("#exports a")).await.unwrap().attr("href").await.unwrap().unwrap();
+    let export =
+        chrome.driver.find(By::Css("#exports a")).await.unwrap().attr("href").await.unwrap().unwrap();
     assert!(export.contains("agent=qa_bot"), "{export}");
     chrome.picture("results-filtered").await;
     chrome.click("table.rows .menu > summary").await;
@@ -193,7 +197,8 @@ async fn looks(name: &str, setup: Setup) {
     chrome.sees("Lines by language").await;
     until("it is analysed", || async { chrome.text().await.contains("analysed").then_some(()) }).await;
     let upload = chrome.path().await;
-    let result = app.services.results.list(&Default::default(), 1, None).await.unwrap().items[0].job_id.clone();
+    let result =
+        app.services.results.list(&Default::default(), 1, None).await.unwrap().items[0].job_id.clone();
     let pages = [
         ("agents", "/dashboard/agents".to_owned()),
         ("agent", "/dashboard/agents/qa_bot".to_owned()),
@@ -212,7 +217,8 @@ async fn looks(name: &str, setup: Setup) {
         chrome.picture(&format!("{name}-{page}")).await;
         let open = "document.querySelectorAll('main details').forEach(d => d.open = true)";
         chrome.driver.execute(open, vec![]).await.unwrap();
-        let wide = chrome.driver.execute("return document.documentElement.scrollWidth", vec![]).await.unwrap();
+        let wide =
+            chrome.driver.execute("return document.documentElement.scrollWidth", vec![]).await.unwrap();
         let wide = wide.json().as_u64().unwrap();
         chrome.picture(&format!("{name}-{page}-open")).await;
         assert_eq!(axe::violations(&chrome).await, Vec::<String>::new(), "{page}");

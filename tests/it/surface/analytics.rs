@@ -172,15 +172,22 @@ async fn metrics_speak_prometheus_and_json(engine: Engine) {
 async fn agents_are_judged_by_what_qa_said_of_their_finished_work(engine: Engine) {
     let app = engine.app().worker().start().await;
     // The simulated QA asks for one revision and approves it.
-    app.post("/orchestrate", &json!({"job": "write a note", "requires_qa": true, "specialists": ["general_assistant"]}))
-        .await
-        .ok();
+    app.post(
+        "/orchestrate",
+        &json!({"job": "write a note", "requires_qa": true, "specialists": ["general_assistant"]}),
+    )
+    .await
+    .ok();
     idle(&app.app).await;
     let board = app.get("/analytics/agents").await.ok();
     assert_eq!(board["days"], 30);
     let of = |name: &str| {
         let agents = board["agents"].as_array().unwrap();
-        agents.iter().find(|agent| agent["agent"] == name).cloned().unwrap_or_else(|| panic!("{name}: {board}"))
+        agents
+            .iter()
+            .find(|agent| agent["agent"] == name)
+            .cloned()
+            .unwrap_or_else(|| panic!("{name}: {board}"))
     };
     let worker = of("general_assistant");
     assert_eq!((&worker["reviewed"], &worker["accepted"]), (&json!(1), &json!(1)), "{worker}");

@@ -76,21 +76,33 @@ async fn an_agent_is_made_changed_and_deleted_with_forms(engine: Engine) {
     assert_eq!((&made["skills"], &made["max_concurrency"]), (&json!(["openapi", "versioning"]), &json!(3)));
     assert_eq!(made["prompt"], "Be brief.\nBe exact.");
     assert_eq!(made["budget"], json!({"usd_per_day": 2.5, "tokens_per_day": 100_000}));
-    assert_eq!((&made["fallback_models"], &made["tools"]), (&json!(["groq/llama"]), &json!(["calculator", "current_time"])));
+    assert_eq!(
+        (&made["fallback_models"], &made["tools"]),
+        (&json!(["groq/llama"]), &json!(["calculator", "current_time"]))
+    );
     // The form of an agent holds it whole: saving it unchanged changes nothing.
     let edit = page(&app, "/dashboard/agents/api%20designer/edit").await;
-    for part in ["value=\"Design\"", "Designs &lt;interfaces&gt;", "openapi\nversioning", "Be brief.\nBe exact.", "value=\"2.5\""] {
+    for part in [
+        "value=\"Design\"",
+        "Designs &lt;interfaces&gt;",
+        "openapi\nversioning",
+        "Be brief.\nBe exact.",
+        "value=\"2.5\"",
+    ] {
         assert!(edit.contains(part), "{part}");
     }
     let changed: Vec<_> = fields.iter().map(|(n, v)| (*n, if *n == "role" { "Test" } else { v })).collect();
-    done(&app, post(&app, "/dashboard/agents/api%20designer/edit", &changed).await, "The agent is saved.").await;
+    done(&app, post(&app, "/dashboard/agents/api%20designer/edit", &changed).await, "The agent is saved.")
+        .await;
     assert_eq!(app.get("/agents/api%20designer").await.ok()["role"], "Test");
     // The name is not the form's to change.
     let other = [("name", "qa_bot"), ("role", "Test")];
-    done(&app, post(&app, "/dashboard/agents/api%20designer/edit", &other).await, "The agent is saved.").await;
+    done(&app, post(&app, "/dashboard/agents/api%20designer/edit", &other).await, "The agent is saved.")
+        .await;
     assert_ne!(app.get("/agents/qa_bot").await.ok()["role"], "Test");
     assert!(page(&app, "/dashboard/agents/api%20designer").await.contains("Delete this agent"));
-    done(&app, post(&app, "/dashboard/agents/api%20designer/delete", &[]).await, "The agent is deleted.").await;
+    done(&app, post(&app, "/dashboard/agents/api%20designer/delete", &[]).await, "The agent is deleted.")
+        .await;
     app.get("/agents/api%20designer").await.problem(404);
     assert_eq!(app.get("/dashboard/agents/api%20designer").await.status, 404);
 }
@@ -114,11 +126,16 @@ async fn what_is_wrong_with_an_agent_stands_beside_its_field(engine: Engine) {
         ("tokens_per_day", "whole number from 1"),
         ("max_concurrency", "from 1 to 1000"),
     ] {
-        let (_, after) = answer.text.split_once(&format!("id=\"e-{field}\">")).unwrap_or_else(|| panic!("{field}"));
+        let (_, after) =
+            answer.text.split_once(&format!("id=\"e-{field}\">")).unwrap_or_else(|| panic!("{field}"));
         let said = after.split('<').next().unwrap();
         assert!(said.contains(says), "{field}: {said}");
     }
-    assert!(answer.text.contains("value=\"5000\"") && answer.text.contains("Keep &lt;me&gt;"), "{}", answer.text);
+    assert!(
+        answer.text.contains("value=\"5000\"") && answer.text.contains("Keep &lt;me&gt;"),
+        "{}",
+        answer.text
+    );
     let not_a_number = [("name", "x"), ("role", "y"), ("max_concurrency", "many"), ("usd_per_day", "-1")];
     let answer = post(&app, "/dashboard/agents/new", &not_a_number).await;
     assert_eq!(answer.status, 422);
@@ -155,7 +172,11 @@ async fn results_are_filtered_paged_and_exported_with_their_filters(engine: Engi
     let next = link.replace("&amp;", "&");
     assert!(next.contains("agent=qa_bot") && next.contains("q=fence") && next.contains("after="), "{next}");
     let second = page(&app, &next).await;
-    assert!(second.contains("paint fence 00") && !second.contains("paint fence 26") && second.contains("« Newest"));
+    assert!(
+        second.contains("paint fence 00")
+            && !second.contains("paint fence 26")
+            && second.contains("« Newest")
+    );
     for format in ["json", "ndjson", "csv", "txt", "md", "zip"] {
         let href = format!("/dashboard/results/export/{format}?agent=debugger_bot");
         let filtered = page(&app, "/dashboard/results?agent=debugger_bot").await;
@@ -177,7 +198,9 @@ async fn results_are_filtered_paged_and_exported_with_their_filters(engine: Engi
     assert_eq!(wrong.status, 422);
     assert!(wrong.text.contains("should be a time such as") && wrong.text.contains("Input should be &"));
     assert!(!wrong.text.contains("paint fence"), "wrong filters are not passed over");
-    assert!(page(&app, "/dashboard/results?q=nothing-like-that").await.contains("Nothing fits these filters."));
+    assert!(
+        page(&app, "/dashboard/results?q=nothing-like-that").await.contains("Nothing fits these filters.")
+    );
 }
 
 fn unzipped(bytes: &[u8]) -> String {
@@ -207,7 +230,10 @@ async fn a_result_is_pinned_unpinned_and_deleted_with_forms(engine: Engine) {
     assert!(to.starts_with("/dashboard/results?agent=qa_bot&"), "{to}");
     assert!(app.get(&format!("/results/{id}")).await.ok().get("pinned").is_none());
     let raw = app.get(&format!("{own}/raw")).await;
-    assert_eq!((raw.header("content-type"), raw.json()["task"].as_str()), ("application/json", Some("keep this")));
+    assert_eq!(
+        (raw.header("content-type"), raw.json()["task"].as_str()),
+        ("application/json", Some("keep this"))
+    );
     assert_eq!(post(&app, &format!("{own}/explode"), &[]).await.status, 404);
     let evil = [("back", "https://evil.example/dashboard/results")];
     let to = done(&app, post(&app, &format!("{own}/delete"), &evil).await, "The result is deleted.").await;
@@ -220,7 +246,8 @@ fn multipart(parts: &[(&str, Option<&str>, &[u8])]) -> (String, Vec<u8>) {
 }
 
 async fn send(app: &TestApp, name: &str, bytes: &[u8]) -> Answer {
-    let (kind, body) = multipart(&[("csrf", None, b""), ("file", Some(name), bytes), ("project", None, b"demo")]);
+    let (kind, body) =
+        multipart(&[("csrf", None, b""), ("file", Some(name), bytes), ("project", None, b"demo")]);
     app.post_text("/dashboard/uploads", &kind, body).await
 }
 
@@ -245,7 +272,10 @@ async fn an_archive_is_uploaded_with_a_form_shown_and_deleted(engine: Engine) {
         "As a table",
     ] {
         let plain = part.replace("&#x2F;", "/");
-        assert!(shown.contains(part) || shown.to_lowercase().contains(&plain.to_lowercase()), "{part}: {shown}");
+        assert!(
+            shown.contains(part) || shown.to_lowercase().contains(&plain.to_lowercase()),
+            "{part}: {shown}"
+        );
     }
     assert!(!shown.contains("wJalrXUtnFEMIK7MDENG"), "a secret is shown");
     let id = own.rsplit('/').next().unwrap();
@@ -270,7 +300,10 @@ async fn a_refused_archive_says_its_reason_on_the_page(engine: Engine) {
     ] {
         let answer = send(&app, name, bytes).await;
         assert_eq!(answer.status, status, "{name}: {}", answer.text);
-        assert!(answer.text.contains(says) && answer.text.contains("enctype=\"multipart/form-data\""), "{name}");
+        assert!(
+            answer.text.contains(says) && answer.text.contains("enctype=\"multipart/form-data\""),
+            "{name}"
+        );
     }
     let api = upload(&app, "evil.zip", &traversal).await.bad_fields();
     let on_page = send(&app, "evil.zip", &traversal).await.text;
@@ -290,11 +323,16 @@ async fn figures_and_reports_are_shown(engine: Engine) {
     idle(&app.app).await;
     for days in ["1", "7", "30", "90", "999999999999", "-1", "x"] {
         let shown = page(&app, &format!("/dashboard/analytics?days={days}")).await;
-        for id in ["hours", "ended", "failures", "times", "times-by-agent", "times-by-model", "tokens", "cost"] {
+        for id in
+            ["hours", "ended", "failures", "times", "times-by-agent", "times-by-model", "tokens", "cost"]
+        {
             assert!(shown.contains(&format!("<figure class=\"chart\" id=\"{id}\"")), "{id}");
             assert!(shown.contains(&format!("href=\"#{id}\"")), "{id} has no permalink");
         }
-        assert!(shown.contains("simulated/") || shown.contains("simulated&#x2F;"), "the model is named: {shown}");
+        assert!(
+            shown.contains("simulated/") || shown.contains("simulated&#x2F;"),
+            "the model is named: {shown}"
+        );
     }
     let agents = page(&app, "/dashboard/agents?days=7").await;
     for part in ["Leaderboard", "Accepted at first review", "0 % <span class=\"muted\">of 1</span>", "2.0"] {
@@ -321,11 +359,19 @@ async fn figures_and_reports_are_shown(engine: Engine) {
 async fn hostile_names_are_only_names_on_every_page(engine: Engine) {
     let app = engine.app().blobs(TempBlobs::new()).worker().start().await;
     let script = "<script>alert(1)<\"'&";
-    app.post("/agents/", &json!({"name": script, "role": script, "description": script, "prompt": script,
-        "skills": [script], "model": script})).await.ok();
+    app.post(
+        "/agents/",
+        &json!({"name": script, "role": script, "description": script, "prompt": script,
+        "skills": [script], "model": script}),
+    )
+    .await
+    .ok();
     tasks(&app, script, &[script]).await;
     let file = "<script>alert(1)";
-    let bytes = archive(&[(&format!("{file}.rs"), "fn main() {}\n"), ("Cargo.toml", "[package]\nname = \"<script>alert(1)\"\n")]);
+    let bytes = archive(&[
+        (&format!("{file}.rs"), "fn main() {}\n"),
+        ("Cargo.toml", "[package]\nname = \"<script>alert(1)\"\n"),
+    ]);
     let to = send(&app, "<script>alert(1)shop.zip", &bytes).await.header("location").to_owned();
     idle(&app.app).await;
     let name = "%3Cscript%3Ealert(1)%3C%22'%26";
@@ -345,7 +391,10 @@ async fn hostile_names_are_only_names_on_every_page(engine: Engine) {
     ] {
         let shown = page(&app, path).await;
         assert!(!shown.contains("<script>alert"), "{path}");
-        assert!(path.contains("q=") || shown.contains("&lt;script&gt;alert(1)"), "{path} does not show it at all");
+        assert!(
+            path.contains("q=") || shown.contains("&lt;script&gt;alert(1)"),
+            "{path} does not show it at all"
+        );
     }
 }
 
@@ -355,11 +404,22 @@ async fn without_a_login_there_is_no_data_and_no_form_works(engine: Engine) {
     let id = app.get("/results/").await.ok()[0]["job_id"].as_str().unwrap().to_owned();
     app.post("/reports/generate", &json!({})).await.ok();
     for path in [
-        "/dashboard/agents", "/dashboard/agents/new", "/dashboard/agents/qa_bot", "/dashboard/agents/qa_bot/edit",
-        "/dashboard/results", "/dashboard/results/export/json", "/dashboard/results/export/zip",
-        &format!("/dashboard/results/{id}"), &format!("/dashboard/results/{id}/raw"),
-        "/dashboard/workflows/x/export/json", "/dashboard/uploads", "/dashboard/uploads/x", "/dashboard/analytics",
-        "/dashboard/reports", "/dashboard/reports/weekly_report_1.md", "/dashboard/reports/weekly_report_1.md/markdown",
+        "/dashboard/agents",
+        "/dashboard/agents/new",
+        "/dashboard/agents/qa_bot",
+        "/dashboard/agents/qa_bot/edit",
+        "/dashboard/results",
+        "/dashboard/results/export/json",
+        "/dashboard/results/export/zip",
+        &format!("/dashboard/results/{id}"),
+        &format!("/dashboard/results/{id}/raw"),
+        "/dashboard/workflows/x/export/json",
+        "/dashboard/uploads",
+        "/dashboard/uploads/x",
+        "/dashboard/analytics",
+        "/dashboard/reports",
+        "/dashboard/reports/weekly_report_1.md",
+        "/dashboard/reports/weekly_report_1.md/markdown",
     ] {
         let answer = Answer::of(app.bare(Method::GET, path).send().await.unwrap()).await;
         assert_eq!(answer.status, 303, "{path}");
@@ -369,12 +429,22 @@ async fn without_a_login_there_is_no_data_and_no_form_works(engine: Engine) {
         assert_eq!(head.status(), 303, "HEAD {path}");
     }
     for path in [
-        "/dashboard/agents/new", "/dashboard/agents/qa_bot/edit", "/dashboard/agents/qa_bot/delete",
-        &format!("/dashboard/results/{id}/pin"), &format!("/dashboard/results/{id}/delete"),
-        "/dashboard/uploads", "/dashboard/uploads/x/delete", "/dashboard/reports",
+        "/dashboard/agents/new",
+        "/dashboard/agents/qa_bot/edit",
+        "/dashboard/agents/qa_bot/delete",
+        &format!("/dashboard/results/{id}/pin"),
+        &format!("/dashboard/results/{id}/delete"),
+        "/dashboard/uploads",
+        "/dashboard/uploads/x/delete",
+        "/dashboard/reports",
     ] {
-        let request = app.bare(Method::POST, path).header("content-type", "application/x-www-form-urlencoded");
-        assert_eq!(request.body(encoded(&[("name", "x"), ("role", "y")])).send().await.unwrap().status(), 303, "{path}");
+        let request =
+            app.bare(Method::POST, path).header("content-type", "application/x-www-form-urlencoded");
+        assert_eq!(
+            request.body(encoded(&[("name", "x"), ("role", "y")])).send().await.unwrap().status(),
+            303,
+            "{path}"
+        );
     }
     assert_eq!(app.get("/agents/qa_bot").await.status, 200);
     assert_eq!(app.get(&format!("/results/{id}")).await.ok().get("pinned"), None);
@@ -383,7 +453,9 @@ async fn without_a_login_there_is_no_data_and_no_form_works(engine: Engine) {
 /// A session and its token.
 async fn log_in(app: &TestApp) -> (String, String) {
     let key = KEY;
-    let login = app.bare(Method::POST, "/dashboard/login").header("content-type", "application/x-www-form-urlencoded");
+    let login = app
+        .bare(Method::POST, "/dashboard/login")
+        .header("content-type", "application/x-www-form-urlencoded");
     let answer = Answer::of(login.body(encoded(&[("key", key)])).send().await.unwrap()).await;
     assert_eq!(answer.status, 303);
     let cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();
@@ -414,7 +486,8 @@ async fn with_a_login_a_form_needs_the_token_of_its_session(engine: Engine) {
         ("/dashboard/reports", ""),
     ] {
         for token in ["", "wrong"] {
-            let request = with(Method::POST, path).header("content-type", "application/x-www-form-urlencoded");
+            let request =
+                with(Method::POST, path).header("content-type", "application/x-www-form-urlencoded");
             assert_eq!(status(request.body(format!("csrf={token}{more}"))).await, 403, "{path}");
         }
         let foreign = with(Method::POST, path).header("content-type", "application/x-www-form-urlencoded");
@@ -441,7 +514,8 @@ async fn with_a_login_a_form_needs_the_token_of_its_session(engine: Engine) {
     let by_field = with(Method::POST, "/dashboard/uploads").header("content-type", kind).body(body);
     assert_eq!(status(by_field).await, 303);
     let (kind, body) = multipart(&[file]);
-    let by_header = with(Method::POST, "/dashboard/uploads").header("content-type", kind).header("x-csrf-token", &token);
+    let by_header =
+        with(Method::POST, "/dashboard/uploads").header("content-type", kind).header("x-csrf-token", &token);
     assert_eq!(status(by_header.body(body)).await, 303);
     assert_eq!(app.get("/upload/list").await.ok()["count"], 2);
     let pin = with(Method::POST, &format!("/dashboard/results/{id}/pin"));
