@@ -91,7 +91,7 @@ fn plain(value: f64) -> String {
 
 fn dollars(value: f64) -> String {
     match value {
-        v if v == 0.0 => "$0".to_owned(),
+        0.0 => "$0".to_owned(),
         v if v < 0.01 => format!("${v:.6}"),
         v if v < 1.0 => format!("${v:.4}"),
         v => format!("${v:.2}"),

@@ -36,7 +36,7 @@ pub struct Figures {
     /// What QA said of the work when it was done with it.
     pub reviews: ReviewFigures,
     /// How many took so long, by class.
-    classes: Classes,
+    pub(in crate::service) classes: Classes,
 }
 
 /// Work whose review has ended with a verdict: each draft with all its revisions counts once.

@@ -375,7 +375,7 @@ async fn hostile_names_are_only_names_on_every_page(engine: Engine) {
     let to = send(&app, "<script>alert(1)shop.zip", &bytes).await.header("location").to_owned();
     idle(&app.app).await;
     let name = "%3Cscript%3Ealert(1)%3C%22'%26";
-    let job = app.get(&format!("/results/?limit=10")).await.ok();
+    let job = app.get("/results/?limit=10").await.ok();
     let of_task = |row: &&Value| row["agent"] == script;
     let job = job.as_array().unwrap().iter().find(of_task).unwrap()["job_id"].as_str().unwrap().to_owned();
     for path in [
