@@ -187,6 +187,17 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).cause(cause.into())
     }
 
+    /// What is wrong, in sentences for a person, and the name of it.
+    pub fn told(&self) -> (&str, Vec<String>) {
+        match &self.detail {
+            Detail::Text(text) => (self.kind, vec![text.to_string()]),
+            Detail::Fields(errors) => {
+                let kind = errors.first().map_or(self.kind, |error| &error.kind);
+                (kind, errors.iter().map(|error| error.msg.clone()).collect())
+            }
+        }
+    }
+
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self

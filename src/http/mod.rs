@@ -8,6 +8,7 @@ pub mod assets;
 pub mod dashboard;
 mod disposition;
 mod docs;
+mod draw;
 pub mod error;
 pub mod extract;
 pub mod fields;

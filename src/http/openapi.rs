@@ -47,7 +47,7 @@ use super::{
         results::pin, results::unpin, results::delete,
         uploads::ping, uploads::receive, uploads::list, uploads::get, uploads::report, uploads::delete,
         exports::results, exports::workflow, exports::performance,
-        analytics::summary, analytics::trends, reports::generate, reports::list, reports::get,
+        analytics::summary, analytics::trends, analytics::agents, reports::generate, reports::list, reports::get,
         metrics::text, metrics::json,
     ),
     components(schemas(ProblemBody, FieldError, jobs::bulk::BulkFilter)),

@@ -52,6 +52,7 @@ table! { API, configure_api:
     "/metrics/json"                   => get metrics::json;
     "/analytics/summary"              => get analytics::summary;
     "/analytics/trends"               => get analytics::trends;
+    "/analytics/agents"               => get analytics::agents;
     "/reports"                        => get reports::list;
     "/reports/generate"               => post reports::generate;
     "/reports/{filename}"             => get reports::get;

@@ -12,7 +12,10 @@ use crate::{
     store::Add,
 };
 
-use super::{Foundation, ServiceError};
+use super::{
+    Foundation, ServiceError,
+    analytics::{Classes, class_of, set_class},
+};
 
 /// How long the figures of a day are kept.
 const USAGE_KEPT_MS: u64 = 400 * 24 * 3_600 * 1_000;
@@ -47,6 +50,10 @@ pub struct Used {
     pub estimated_calls: u64,
     /// Seconds of all calls, one after the other.
     pub seconds: f64,
+    /// How many calls took so long; of models only.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub classes: Classes,
 }
 
 impl Used {
@@ -62,6 +69,9 @@ impl Used {
         self.unpriced_calls += other.unpriced_calls;
         self.estimated_calls += other.estimated_calls;
         self.seconds += other.seconds;
+        for (own, more) in self.classes.iter_mut().zip(other.classes) {
+            *own += more;
+        }
         if let Some(cost) = other.cost_usd {
             let sum = self.cost_usd.unwrap_or_default().nanos().saturating_add(cost.nanos());
             self.cost_usd = Some(Usd::from_nanos(sum));
@@ -146,12 +156,18 @@ pub(super) fn adds(call: &Call, agent: &str) -> Vec<Add> {
         ("ms", whole(call.duration_ms)),
     ];
     let model = format!("model{BAR}{}/{}", call.provider, call.model);
+    let class = format!("b{}", class_of(whole(call.duration_ms)));
+    let class = [(class.as_str(), 1)];
     let owners = ["all".to_owned(), model, format!("agent{BAR}{agent}")];
     let mut adds = Vec::new();
     for owner in owners {
         // Room for the longest figure.
         let owner = if owner.len() > MAX_NAME_BYTES - 20 { short(owner.repeat(9)) } else { owner };
-        for (figure, by) in figures.iter().filter(|(_, by)| *by != 0) {
+        let of_model = owner.starts_with("model");
+        for (figure, by) in figures.iter().chain(&class).filter(|(_, by)| *by != 0) {
+            if *figure == class[0].0 && !of_model {
+                continue;
+            }
             adds.push(Add {
                 tally: tally.clone(),
                 field: format!("{owner}{BAR}{figure}"),
@@ -187,7 +203,7 @@ fn read(day: String, tally: &BTreeMap<String, i64>) -> DayUsage {
             "unpriced" => used.unpriced_calls = value,
             "estimated" => used.estimated_calls = value,
             "ms" => used.seconds = value as f64 / 1_000.0,
-            _ => {}
+            _ => set_class(&mut used.classes, figure, value),
         }
     }
     let all = std::iter::once(&mut usage.total).chain(usage.by_model.values_mut());

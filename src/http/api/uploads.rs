@@ -114,14 +114,7 @@ pub async fn receive(
     req: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let begun = Instant::now();
-    let body = SharedBody(Rc::new(RefCell::new(payload)));
-    let outcome = read(&state, &req, body.clone()).await;
-    state.services.uploads.count(begun.elapsed(), outcome.is_err());
-    if outcome.is_err() {
-        drain(body).await;
-    }
-    let upload = outcome?;
+    let upload = take(&state, &req, payload, &|_| Ok(())).await?;
     Ok(HttpResponse::Ok().json(UploadReceipt {
         status: "uploaded",
         upload_id: upload.upload_id,
@@ -130,6 +123,24 @@ pub async fn receive(
         filename: upload.filename,
         size: upload.size,
     }))
+}
+
+/// Receives the form and keeps its file. `admit` sees the field `csrf` (empty when it has not come) before the first
+/// byte of a file is taken.
+pub async fn take(
+    state: &HttpState,
+    req: &HttpRequest,
+    payload: Payload,
+    admit: &dyn Fn(&str) -> Result<(), Problem>,
+) -> Result<Upload, Problem> {
+    let begun = Instant::now();
+    let body = SharedBody(Rc::new(RefCell::new(payload)));
+    let outcome = read(state, req, body.clone(), admit).await;
+    state.services.uploads.count(begun.elapsed(), outcome.is_err());
+    if outcome.is_err() {
+        drain(body).await;
+    }
+    outcome
 }
 
 /// A body that can still be read when the form in it is given up.
@@ -144,7 +155,12 @@ impl Stream for SharedBody {
     }
 }
 
-async fn read(state: &HttpState, req: &HttpRequest, body: SharedBody) -> Result<Upload, Problem> {
+async fn read(
+    state: &HttpState,
+    req: &HttpRequest,
+    body: SharedBody,
+    admit: &dyn Fn(&str) -> Result<(), Problem>,
+) -> Result<Upload, Problem> {
     let uploads = &state.services.uploads;
     let announced = req.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -153,7 +169,7 @@ async fn read(state: &HttpState, req: &HttpRequest, body: SharedBody) -> Result<
     }
     let mut form = Multipart::new(req.headers(), body);
     let mut file: Option<(Incoming, String)> = None;
-    let mut project = String::new();
+    let (mut project, mut csrf) = (String::new(), String::new());
     let mut parts = 0;
     while let Some(part) = patient(form.next()).await? {
         let mut part = part.map_err(|e| bad_form(&e))?;
@@ -164,6 +180,7 @@ async fn read(state: &HttpState, req: &HttpRequest, body: SharedBody) -> Result<
         match part.name().unwrap_or_default() {
             "file" if file.is_some() => return Err(bad_field("file", "Send one file at a time")),
             "file" => {
+                admit(&csrf)?;
                 let name = part.content_disposition().and_then(|found| found.get_filename());
                 let name = name.unwrap_or_default().to_owned();
                 if !name.to_lowercase().ends_with(".zip") {
@@ -175,6 +192,7 @@ async fn read(state: &HttpState, req: &HttpRequest, body: SharedBody) -> Result<
                 }
                 file = Some((incoming, name));
             }
+            "csrf" => csrf = text(&mut part, "csrf").await?,
             "project" => project = text(&mut part, "project").await?,
             // A field that nobody knows is passed over, as in the legacy system.
             _ => _ = text(&mut part, "form").await?,

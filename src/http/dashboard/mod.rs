@@ -4,7 +4,10 @@
 //! ([`access`]); help pages are public.
 
 mod access;
+mod agent_form;
 mod agents;
+mod analytics;
+mod exports;
 mod form;
 mod help;
 mod list_page;
@@ -12,8 +15,12 @@ mod login;
 mod notice;
 mod overview;
 mod page;
+mod period;
+mod reports;
 mod results;
 mod step_view;
+mod upload_view;
+mod uploads;
 mod workflow_actions;
 mod workflow_view;
 mod workflows;
@@ -54,9 +61,27 @@ pub fn configure(cfg: &mut web::ServiceConfig) {
             )
             .service(web::resource("/workflows/{id}/{action}").post(workflow_actions::act))
             .service(get(["/events", "/events/"], workflow_actions::all_events))
+            .service(get(
+                ["/workflows/{id}/export/{format}", "/workflows/{id}/export/{format}/"],
+                exports::workflow,
+            ))
             .service(get(["/agents", "/agents/"], agents::list))
+            .service(get(["/agents/new", "/agents/new/"], agents::new).post(agents::create))
+            .service(get(["/agents/{name}", "/agents/{name}/"], agents::show))
+            .service(get(["/agents/{name}/edit", "/agents/{name}/edit/"], agents::edit).post(agents::update))
+            .service(web::resource("/agents/{name}/delete").post(agents::delete))
             .service(get(["/results", "/results/"], results::list))
+            .service(get(["/results/export/{format}", "/results/export/{format}/"], exports::results))
             .service(get(["/results/{job_id}", "/results/{job_id}/"], results::show))
+            .service(get(["/results/{job_id}/raw", "/results/{job_id}/raw/"], results::raw))
+            .service(web::resource("/results/{job_id}/{verb}").post(results::change))
+            .service(get(["/uploads", "/uploads/"], uploads::list).post(uploads::receive))
+            .service(get(["/uploads/{id}", "/uploads/{id}/"], uploads::show))
+            .service(web::resource("/uploads/{id}/delete").post(uploads::delete))
+            .service(get(["/analytics", "/analytics/"], analytics::show))
+            .service(get(["/reports", "/reports/"], reports::list).post(reports::generate))
+            .service(get(["/reports/{file}", "/reports/{file}/"], reports::show))
+            .service(get(["/reports/{file}/markdown", "/reports/{file}/markdown/"], reports::markdown))
             .default_service(web::to(page::not_found)),
     );
 }

@@ -1,5 +1,6 @@
 //! Analytics: how much was done, how fast and by whom, from counted figures alone.
 
+mod leaderboard;
 mod tally;
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
@@ -16,7 +17,11 @@ use crate::{
 
 use super::{Foundation, ServiceError, records};
 
-pub use tally::{DayFigures, Figures, count};
+pub use leaderboard::{AgentFigures, Leaderboard};
+pub use tally::{
+    Classes, DayFigures, Figures, ReviewFigures, count, count_review, name_of, quantile_seconds,
+};
+pub(in crate::service) use tally::{class_of, set_class};
 
 /// The hours of a trend.
 const TREND_HOURS: i64 = 24;
@@ -191,6 +196,14 @@ impl Analytics {
         let names: Vec<String> = days.iter().map(|day| tally::day_name(day)).collect();
         let tallies = self.base.store.tallies(&names).await?;
         Ok(days.into_iter().zip(tallies.iter().map(tally::read_day)).collect())
+    }
+
+    /// How each agent did over the last days, those with the most jobs first.
+    pub async fn leaderboard(&self, days: u32) -> Result<Leaderboard, ServiceError> {
+        let days = days.clamp(1, super::usage::MAX_DAYS);
+        let figures = self.days(days).await?;
+        let usage = super::UsageReports::new(self.base.clone()).days(days).await?;
+        Ok(leaderboard::leaderboard(days, &figures, &usage))
     }
 
     /// So many slots from the first one on.

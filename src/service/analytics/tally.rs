@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    model::{JobResult, ResultStatus, Timestamp},
+    model::{JobResult, ResultStatus, ReviewOutcome, Step, TemplateRole, Timestamp, Workflow},
     service::usage,
     store::{Add, Change},
 };
@@ -33,8 +33,41 @@ pub struct Figures {
     pub cancelled: u64,
     /// Milliseconds that the completed and failed ones took, all together.
     pub ms: u64,
+    /// What QA said of the work when it was done with it.
+    pub reviews: ReviewFigures,
     /// How many took so long, by class.
-    classes: [u64; LAST_CLASS + 1],
+    pub(in crate::service) classes: Classes,
+}
+
+/// Work whose review has ended with a verdict: each draft with all its revisions counts once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReviewFigures {
+    pub reviewed: u64,
+    /// Of these, approved in the end.
+    pub accepted: u64,
+    /// Of these, approved without a revision.
+    pub accepted_first: u64,
+    /// Drafts and revisions of all of it together.
+    pub rounds: u64,
+    /// How much of it has a score.
+    pub scored: u64,
+    /// The sum of the scores, in thousandths.
+    pub score_millis: u64,
+}
+
+/// Durations by class: class n is below 2^n tenths of a second, the last one has no bound.
+pub type Classes = [u64; LAST_CLASS + 1];
+
+/// Below how many seconds this share stayed, up to a factor of two; null when there is nothing.
+pub fn quantile_seconds(classes: &Classes, share: f64) -> Option<f64> {
+    let all: u64 = classes.iter().sum();
+    let wanted = (all as f64 * share).ceil().max(1.0) as u64;
+    let mut seen = 0;
+    let class = classes.iter().position(|number| {
+        seen += number;
+        all > 0 && seen >= wanted
+    })?;
+    Some(2f64.powi(class as i32) / 10.0)
 }
 
 impl Figures {
@@ -56,14 +89,12 @@ impl Figures {
 
     /// Below how many seconds this share of the jobs stayed, up to a factor of two; null when none ran.
     pub fn quantile_seconds(&self, share: f64) -> Option<f64> {
-        let all: u64 = self.classes.iter().sum();
-        let wanted = (all as f64 * share).ceil().max(1.0) as u64;
-        let mut seen = 0;
-        let class = self.classes.iter().position(|number| {
-            seen += number;
-            all > 0 && seen >= wanted
-        })?;
-        Some(2f64.powi(class as i32) / 10.0)
+        quantile_seconds(&self.classes, share)
+    }
+
+    /// How many took so long.
+    pub fn classes(&self) -> Classes {
+        self.classes
     }
 
     pub(in crate::service) fn add(&mut self, other: &Self) {
@@ -71,6 +102,7 @@ impl Figures {
         self.failed += other.failed;
         self.cancelled += other.cancelled;
         self.ms += other.ms;
+        self.reviews.add(&other.reviews);
         for (own, more) in self.classes.iter_mut().zip(other.classes) {
             *own += more;
         }
@@ -82,13 +114,33 @@ impl Figures {
             "failed" => self.failed = value,
             "cancelled" => self.cancelled = value,
             "ms" => self.ms = value,
-            _ => {
-                let class = figure.strip_prefix('b').and_then(|class| class.parse::<usize>().ok());
-                if let Some(own) = class.and_then(|class| self.classes.get_mut(class)) {
-                    *own = value;
-                }
-            }
+            "reviewed" => self.reviews.reviewed = value,
+            "accepted" => self.reviews.accepted = value,
+            "first" => self.reviews.accepted_first = value,
+            "rounds" => self.reviews.rounds = value,
+            "scored" => self.reviews.scored = value,
+            "score" => self.reviews.score_millis = value,
+            _ => set_class(&mut self.classes, figure, value),
         }
+    }
+}
+
+impl ReviewFigures {
+    fn add(&mut self, other: &Self) {
+        self.reviewed += other.reviewed;
+        self.accepted += other.accepted;
+        self.accepted_first += other.accepted_first;
+        self.rounds += other.rounds;
+        self.scored += other.scored;
+        self.score_millis += other.score_millis;
+    }
+}
+
+/// `b7` and the like; what is no class is passed over.
+pub(in crate::service) fn set_class(classes: &mut Classes, figure: &str, value: u64) {
+    let class = figure.strip_prefix('b').and_then(|class| class.parse::<usize>().ok());
+    if let Some(own) = class.and_then(|class| classes.get_mut(class)) {
+        *own = value;
     }
 }
 
@@ -119,12 +171,61 @@ pub fn count(mut change: Change, result: &JobResult, now: Timestamp) -> Change {
     change
 }
 
+/// Adds to the write of a step what the review of a workflow came to, when this write has ended it: every
+/// specialist's work counts once, with the round that was judged last.
+pub fn count_review(
+    mut change: Change,
+    before: Option<ReviewOutcome>,
+    workflow: &Workflow,
+    now: Timestamp,
+) -> Change {
+    let accepted = match workflow.review {
+        Some(ReviewOutcome::Approved) if before.is_none() => true,
+        Some(ReviewOutcome::Rejected | ReviewOutcome::RoundsUsedUp | ReviewOutcome::NoProgress)
+            if before.is_none() =>
+        {
+            false
+        }
+        // Goes on, had ended before, or ended without a verdict.
+        _ => return change,
+    };
+    let work = |step: &&Step| step.role == TemplateRole::Specialist;
+    let last = workflow.steps.iter().filter(work).map(|step| step.round).max().unwrap_or(1);
+    let mut sums: BTreeMap<(String, &str), i64> = BTreeMap::new();
+    for step in workflow.steps.iter().filter(work).filter(|step| step.round == last) {
+        let score = step.confidence_score.filter(|score| score.is_finite());
+        let figures = [
+            ("reviewed", 1),
+            ("accepted", i64::from(accepted)),
+            ("first", i64::from(accepted && last == 1)),
+            ("rounds", i64::from(last)),
+            ("scored", i64::from(score.is_some())),
+            ("score", (score.unwrap_or(0.0).clamp(0.0, 1.0) * 1_000.0).round() as i64),
+        ];
+        for owner in ["all".to_owned(), owner_of(&step.agent)] {
+            for (figure, by) in figures {
+                *sums.entry((owner.clone(), figure)).or_default() += by;
+            }
+        }
+    }
+    let day = day_name(&usage::day_of(now));
+    for ((owner, figure), by) in sums.into_iter().filter(|(_, by)| *by > 0) {
+        change = change.count(Add::new(&day, format!("{owner}|{figure}"), by).keep_ms(DAY_KEPT_MS));
+    }
+    change
+}
+
+/// What an agent is called in the figures: its name, or a short form of one that is very long.
+pub fn name_of(agent: &str) -> String {
+    owner_of(agent).split_once('|').map_or_else(|| agent.to_owned(), |(_, name)| name.to_owned())
+}
+
 fn owner_of(agent: &str) -> String {
     let owner = format!("agent|{agent}");
     if owner.len() > MAX_OWNER_BYTES { usage::short(owner.repeat(9)) } else { owner }
 }
 
-fn class_of(ms: i64) -> usize {
+pub(in crate::service) fn class_of(ms: i64) -> usize {
     let tenths = u64::try_from(ms).unwrap_or(0) / 100;
     (u64::BITS - tenths.leading_zeros()).min(LAST_CLASS as u32) as usize
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 use super::{Answer, Ending, Execution, Running, TRIES};
-use crate::service::{ServiceError, dispatch, records};
+use crate::service::{ServiceError, analytics, dispatch, records};
 
 impl Execution {
     /// The job has its answer: writes the one result, moves the workflow on, queues what follows
@@ -58,7 +58,7 @@ impl Execution {
                     execution_time: result.execution_time,
                     attempts: job.attempts.len() as u32,
                 };
-                let planned = workflow.steps.len();
+                let (planned, review) = (workflow.steps.len(), workflow.review);
                 let mut effects = advance::completed(&mut workflow, &job.job_id, output, now);
                 effects.enqueue.retain(|follow_up| !there_already.contains(follow_up));
                 if workflow.steps.len() > planned {
@@ -71,6 +71,7 @@ impl Execution {
                 if let Some(verdict) = &verdict {
                     change = self.score_work(change, running, &workflow, verdict, now).await?;
                 }
+                change = analytics::count_review(change, review, &workflow, now);
                 change = change.expect(records::workflow_key(&workflow.workflow_id), Some(before));
                 change = dispatch::add_effects(change, &workflow, &effects, now);
             }

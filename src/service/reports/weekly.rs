@@ -55,7 +55,7 @@ fn sum<'a>(figures: impl Iterator<Item = &'a Figures>) -> Figures {
 fn overview(text: &mut String, this: &Figures, last: &Figures, totals: &Totals) {
     let _ = write!(
         text,
-        "## In short\n\n| | this week | the week before |\n|---|---|---|\n\
+        "## In short\n\n| Figure | this week | the week before |\n|---|---|---|\n\
          | Jobs ended | {} | {} |\n| of these completed | {} | {} |\n| failed | {} | {} |\n\
          | cancelled | {} | {} |\n| Success | {} | {} |\n| Average time | {} | {} |\n\n\
          Kept now: {} results, {} workflows, {} uploads.\n\n",

@@ -16,6 +16,7 @@ on_both_engines!(
     a_summary_counts_what_ended_and_what_is_kept,
     figures_outlive_the_results,
     a_trend_has_24_hours_up_to_now,
+    agents_are_judged_by_what_qa_said_of_their_finished_work,
     a_weekly_report_is_made_listed_and_read_as_markdown_and_as_a_page,
     an_agents_name_is_harmless_in_a_report,
     metrics_speak_prometheus_and_json,
@@ -165,5 +166,45 @@ async fn metrics_speak_prometheus_and_json(engine: Engine) {
     for line in text.text.lines().filter(|line| !line.starts_with('#')) {
         let (name, value) = line.rsplit_once(' ').unwrap();
         assert!(name.starts_with("productforge_") && value.parse::<f64>().is_ok(), "{line}");
+    }
+}
+
+async fn agents_are_judged_by_what_qa_said_of_their_finished_work(engine: Engine) {
+    let app = engine.app().worker().start().await;
+    // The simulated QA asks for one revision and approves it.
+    app.post(
+        "/orchestrate",
+        &json!({"job": "write a note", "requires_qa": true, "specialists": ["general_assistant"]}),
+    )
+    .await
+    .ok();
+    idle(&app.app).await;
+    let board = app.get("/analytics/agents").await.ok();
+    assert_eq!(board["days"], 30);
+    let of = |name: &str| {
+        let agents = board["agents"].as_array().unwrap();
+        agents
+            .iter()
+            .find(|agent| agent["agent"] == name)
+            .cloned()
+            .unwrap_or_else(|| panic!("{name}: {board}"))
+    };
+    let worker = of("general_assistant");
+    assert_eq!((&worker["reviewed"], &worker["accepted"]), (&json!(1), &json!(1)), "{worker}");
+    assert_eq!(worker["accepted_first_rate"], 0.0, "{worker}");
+    assert_eq!(worker["average_rounds"], 2.0, "{worker}");
+    assert!(worker["average_score"].as_f64().is_some_and(|score| score > 0.0), "{worker}");
+    assert!(worker["jobs"].as_u64().unwrap() >= 2 && worker["failure_rate"] == 0.0, "{worker}");
+    assert!(worker["p50_seconds"].as_f64() <= worker["p95_seconds"].as_f64());
+    assert!(worker["total_tokens"].as_u64().unwrap() > 0);
+    assert_eq!(of("qa_bot")["reviewed"], 0, "who reviews is not reviewed");
+    // They outlive the results.
+    for result in app.get("/results/").await.ok().as_array().unwrap() {
+        app.delete(&format!("/results/{}", result["job_id"].as_str().unwrap())).await.ok();
+    }
+    assert_eq!(app.get("/analytics/agents?days=1").await.ok()["agents"], board["agents"]);
+    for bad in ["0", "93", "x", ""] {
+        let bad = app.get(&format!("/analytics/agents?days={bad}")).await.bad_fields();
+        assert_eq!(bad, [("int_parsing".to_owned(), "query.days".to_owned())]);
     }
 }

@@ -281,6 +281,7 @@ async fn every_row_of_the_legacy_table_holds(engine: Engine) {
         ("GET /metrics/json", [401, 401, 200]),
         ("GET /analytics/summary", [401, 401, 200]),
         ("GET /analytics/trends", [401, 401, 200]),
+        ("GET /analytics/agents", [401, 401, 200]),
         ("GET /reports", [401, 401, 200]),
         ("POST /reports/generate", [401, 401, 200]),
         ("GET /system/verify", [401, 401, 200]),

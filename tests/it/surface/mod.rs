@@ -23,4 +23,5 @@ mod system;
 mod tasks;
 mod upload_list;
 pub mod uploads;
+mod work_pages;
 mod workflows;

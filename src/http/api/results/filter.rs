@@ -14,6 +14,11 @@ use crate::{
 
 /// Reads the query; every bad filter is named. An empty value is none.
 pub fn of(req: &HttpRequest) -> Result<ResultFilter, Problem> {
+    read(req).map_err(Problem::fields)
+}
+
+/// The same with the complaints as they are.
+pub fn read(req: &HttpRequest) -> Result<ResultFilter, Vec<FieldError>> {
     let value = |name: &str| query_value(req, name).filter(|value| !value.is_empty());
     let mut errors = Vec::new();
     let mut time = |name: &'static str| -> Option<Timestamp> {
@@ -45,7 +50,7 @@ pub fn of(req: &HttpRequest) -> Result<ResultFilter, Problem> {
             let filter = ResultFilter { agent, status, workflow_id, since, until, ..ResultFilter::default() };
             Ok(filter.search(&search))
         }
-        false => Err(Problem::fields(errors)),
+        false => Err(errors),
     }
 }
 
