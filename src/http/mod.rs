@@ -5,9 +5,11 @@
 
 pub mod api;
 pub mod assets;
+mod briefs;
 pub mod dashboard;
 mod disposition;
 mod docs;
+mod draw;
 pub mod error;
 pub mod extract;
 pub mod fields;

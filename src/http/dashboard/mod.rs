@@ -5,6 +5,10 @@
 
 mod access;
 mod agents;
+mod brief;
+mod call_view;
+mod diff;
+mod drafts;
 mod form;
 mod help;
 mod list_page;
@@ -13,6 +17,8 @@ mod notice;
 mod overview;
 mod page;
 mod results;
+mod run;
+mod run_pictures;
 mod step_view;
 mod workflow_view;
 mod workflows;
@@ -43,8 +49,10 @@ pub fn configure(cfg: &mut web::ServiceConfig) {
             .service(get(["/help", "/help/"], help::index))
             .service(get(["/login", "/login/"], login::show).post(login::submit))
             .service(web::resource("/logout").post(login::logout))
-            .service(get(["/workflows", "/workflows/"], workflows::list).post(workflows::submit))
-            .service(get(["/workflows/{id}", "/workflows/{id}/"], workflows::show))
+            .service(get(["/workflows", "/workflows/"], workflows::list).post(brief::submit))
+            .service(get(["/brief", "/brief/"], brief::show).post(brief::submit))
+            .service(get(["/workflows/{id}", "/workflows/{id}/"], run::show))
+            .service(get(["/workflows/{id}/steps/{anchor}", "/workflows/{id}/steps/{anchor}/"], run::step))
             .service(get(["/agents", "/agents/"], agents::list))
             .service(get(["/results", "/results/"], results::list))
             .service(get(["/results/{job_id}", "/results/{job_id}/"], results::show))

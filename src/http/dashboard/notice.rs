@@ -12,6 +12,7 @@ const NOTICES: &[(&str, &str, &str)] = &[
     ("job-cancelled", "The job is cancelled.", "{n} jobs are cancelled."),
     ("job-retried", "The job is tried again.", "{n} jobs are tried again."),
     ("job-deleted", "The job is deleted.", "{n} jobs are deleted."),
+    ("brief-known", "This form was sent before; this is the workflow that it started.", ""),
     ("nothing-chosen", "Nothing was ticked, so nothing was done.", ""),
     ("nothing-done", "None of them was in a state for that, so nothing was done.", ""),
 ];
@@ -66,7 +67,7 @@ mod tests {
     #[test]
     fn the_way_there_keeps_what_the_address_has() {
         let to = |page| see_other_saying(page, "job-retried", Some(2));
-        let location = |page| to(page).headers()[header::LOCATION].to_str().unwrap().to_owned();
+        let location = |page| to(page).headers().get(header::LOCATION).unwrap().to_str().unwrap().to_owned();
         assert_eq!(location("/dashboard/jobs"), "/dashboard/jobs?notice=job-retried&n=2");
         assert_eq!(
             location("/dashboard/jobs?state=dead"),

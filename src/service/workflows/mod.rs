@@ -1,5 +1,7 @@
-//! Workflows: show, list. How one is accepted is in `start`, its budget in `budget`.
+//! Workflows: show, list. How one is accepted is in `start`, its budget in `budget`, the jobs of its steps in
+//! `attempts`.
 
+mod attempts;
 mod budget;
 mod start;
 
