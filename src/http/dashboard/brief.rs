@@ -111,7 +111,7 @@ pub async fn submit(state: web::Data<HttpState>, posted: Posted) -> Result<HttpR
                     .collect(),
                 Err(error) if service_status(&error).is_client_error() => {
                     problems_of(&error).into_iter().map(|problem| ("", problem)).collect()
-                },
+                }
                 Err(error) => return Err(error.into()),
             }
         }

@@ -112,11 +112,14 @@ impl Diff {
             }
         };
         let by_words = !old.is_empty() && !new.is_empty() && old.len() + new.len() <= MAX_WORDS_BYTES;
-        let mut words = None;
+        let mut marked = false;
         if by_words {
             let found = TextDiff::configure().timeout(MAX_TIME).diff_words(old.as_str(), new.as_str());
             // Passages that have little in common are read more easily one after the other.
-            if found.ratio() >= 0.4 {
+            let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).count();
+            let equal = found.iter_all_changes().filter(|change| change.tag() == ChangeTag::Equal);
+            let common: usize = equal.map(|change| letters(change.value())).sum();
+            if common * 3 >= letters(&old).max(letters(&new)) {
                 for change in found.iter_all_changes() {
                     let kind = match change.tag() {
                         ChangeTag::Equal => "same",
@@ -125,10 +128,10 @@ impl Diff {
                     };
                     push(kind, change.value());
                 }
-                words = Some(());
+                marked = true;
             }
         }
-        if words.is_none() {
+        if !marked {
             push("del", &old);
             push("ins", &new);
         }

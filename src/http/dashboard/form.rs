@@ -155,7 +155,10 @@ impl BriefForm {
             text.replace([' ', '\u{202f}', '_'], "").parse().ok().filter(|n| (1..=MAX_TOKENS).contains(n))
         });
         if tokens == Err(()) {
-            wrong("budget_tokens", format!("A whole number from 1 to {MAX_TOKENS}, or nothing for no limit."));
+            wrong(
+                "budget_tokens",
+                format!("A whole number from 1 to {MAX_TOKENS}, or nothing for no limit."),
+            );
         }
         let usd = given(&self.budget_usd, |text| {
             let dollars: f64 = text.trim_start_matches('$').replace(',', ".").parse().ok()?;

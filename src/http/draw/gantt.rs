@@ -124,8 +124,8 @@ const TICK_GAP: f64 = 11.0;
 
 /// Steps of an axis, in milliseconds.
 const STEPS: [Ms; 24] = [
-    1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000,
-    600_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000, 86_400_000,
+    1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000,
+    300_000, 600_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000, 86_400_000,
 ];
 
 /// Draws a chart. `now` is given while the run goes on; open spans end there, or with the last thing known.
@@ -156,7 +156,11 @@ fn lane(row: &Row, number: u32, end: Ms, scale: &Scale) -> Lane {
             doing: span.doing,
             x: round(left.min(100.0 - width)),
             width: round(width),
-            says: format!("{}: {}{goes_on}", says(span.doing), seconds_text((to - span.from) as f64 / 1000.0)),
+            says: format!(
+                "{}: {}{goes_on}",
+                says(span.doing),
+                seconds_text((to - span.from) as f64 / 1000.0)
+            ),
         }
     });
     let points = row.marks.iter().map(|&(mark, at)| Point {
@@ -246,7 +250,8 @@ impl Scale {
             // A piece is at most as long as all that is shown, so this ends after some `TICKS` turns.
             while self.start + elapsed <= piece.to {
                 let x = self.place(self.start + elapsed);
-                let room = ticks.last().is_none_or(|last| x - last.x >= TICK_GAP) && x <= 100.0 - TICK_GAP / 2.0;
+                let room =
+                    ticks.last().is_none_or(|last| x - last.x >= TICK_GAP) && x <= 100.0 - TICK_GAP / 2.0;
                 if room {
                     ticks.push(Tick { x, label: label(elapsed, step) });
                 }

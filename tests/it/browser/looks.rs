@@ -11,9 +11,11 @@ use super::{
     chrome::{Chrome, Setup},
 };
 
-const PAGES: [(&str, &str); 7] = [
+const PAGES: [(&str, &str); 9] = [
     ("overview", "/dashboard/"),
     ("workflows", "/dashboard/workflows"),
+    ("brief", "/dashboard/brief"),
+    ("brief-chosen", "/dashboard/brief?template_brief=code-review"),
     ("agents", "/dashboard/agents"),
     ("results", "/dashboard/results"),
     ("help", "/help"),
@@ -36,7 +38,8 @@ async fn fits(name: &str, setup: Setup) {
     let detail = format!("/dashboard/workflows/{}", last.unwrap());
     chrome.driver.goto(app.at(&detail)).await.unwrap();
     chrome.sees("Final report").await;
-    for (page, path) in [("workflow", detail.as_str())].into_iter().chain(PAGES) {
+    let step = format!("{detail}/steps/specialist_execution-2");
+    for (page, path) in [("workflow", detail.as_str()), ("step", step.as_str())].into_iter().chain(PAGES) {
         chrome.driver.goto(app.at(path)).await.unwrap();
         chrome
             .driver
