@@ -119,7 +119,7 @@ impl Diff {
             let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).count();
             let equal = found.iter_all_changes().filter(|change| change.tag() == ChangeTag::Equal);
             let common: usize = equal.map(|change| letters(change.value())).sum();
-            if common * 3 >= letters(&old).max(letters(&new)) {
+            if common * 4 >= letters(&old).max(letters(&new)) {
                 for change in found.iter_all_changes() {
                     let kind = match change.tag() {
                         ChangeTag::Equal => "same",

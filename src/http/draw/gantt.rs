@@ -118,9 +118,12 @@ const FOLD_SHARE: f64 = 0.25;
 /// The most spans that are folded.
 const MOST_BREAKS: usize = 4;
 /// About so many lines has the axis.
-const TICKS: f64 = 6.0;
+const TICKS: f64 = 5.0;
 /// Labels of the axis stand at least so far apart, in percent.
-const TICK_GAP: f64 = 11.0;
+const TICK_GAP: f64 = 14.0;
+
+/// There is none further to the right, in percent: its label would stand over the edge.
+const LAST_TICK: f64 = 98.0;
 
 /// Steps of an axis, in milliseconds.
 const STEPS: [Ms; 24] = [
@@ -250,8 +253,7 @@ impl Scale {
             // A piece is at most as long as all that is shown, so this ends after some `TICKS` turns.
             while self.start + elapsed <= piece.to {
                 let x = self.place(self.start + elapsed);
-                let room =
-                    ticks.last().is_none_or(|last| x - last.x >= TICK_GAP) && x <= 100.0 - TICK_GAP / 2.0;
+                let room = ticks.last().is_none_or(|last| x - last.x >= TICK_GAP) && x <= LAST_TICK;
                 if room {
                     ticks.push(Tick { x, label: label(elapsed, step) });
                 }

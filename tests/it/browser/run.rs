@@ -109,7 +109,8 @@ async fn told_in_pictures(name: &str, setup: Setup) {
     let ins = chrome.driver.find_all(By::Css("#drafts ins")).await.unwrap().len();
     assert!(ins > 0, "what came is marked");
     chrome.click("#gantt-table > summary").await;
-    chrome.sees("First word").await;
+    let table = chrome.driver.find(By::Css("#gantt-table tbody tr")).await.unwrap();
+    assert!(table.is_displayed().await.unwrap(), "the figures behind the chart");
     chrome.click("#graph-list > summary").await;
     assert_eq!(axe::violations(&chrome).await, Vec::<String>::new());
     let wide = chrome.driver.execute("return document.documentElement.scrollWidth", vec![]).await.unwrap();
