@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod assets;
+mod briefs;
 pub mod dashboard;
 mod disposition;
 mod docs;

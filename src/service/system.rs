@@ -11,12 +11,12 @@ use utoipa::ToSchema;
 
 use crate::{
     engine::templates,
-    model::{Timestamp, WorkerInfo, WorkflowStatus, iso},
+    model::{Agent, Price, Timestamp, WorkerInfo, WorkflowStatus, iso},
     store::{IndexName, MAX_BATCH, QueueDepth, StoreError, StoreReport},
     telemetry::counters,
 };
 
-use super::{Foundation, ServiceError, listing, records};
+use super::{Foundation, ServiceError, agents, listing, records};
 
 /// How long a health answer is used again.
 const HEALTH_CACHE: Duration = Duration::from_secs(5);
@@ -338,6 +338,16 @@ impl System {
     /// Whether no model is configured, so that answers are simulated.
     pub fn is_simulated(&self) -> bool {
         self.base.provider.is_simulated()
+    }
+
+    /// Which model an agent asks first (no agent: the default model), as `provider/model`, and its price, if
+    /// anybody knows it.
+    pub fn price_of(&self, agent: Option<&Agent>) -> (String, Option<Price>) {
+        let provider = self.base.provider.as_ref();
+        let models = agent.map(|agent| agents::models(agent, provider)).unwrap_or_default();
+        let route = provider.route(models.first().map(String::as_str));
+        let price = self.base.prices.of(&route.provider, &route.model);
+        (format!("{}/{}", route.provider, route.model), price)
     }
 
     /// The time, from the clock that everything else goes by.

@@ -7,6 +7,10 @@ mod access;
 mod agent_form;
 mod agents;
 mod analytics;
+mod brief;
+mod call_view;
+mod diff;
+mod drafts;
 mod exports;
 mod form;
 mod help;
@@ -18,6 +22,8 @@ mod page;
 mod period;
 mod reports;
 mod results;
+mod run;
+mod run_pictures;
 mod step_view;
 mod upload_view;
 mod uploads;
@@ -51,9 +57,7 @@ pub fn configure(cfg: &mut web::ServiceConfig) {
             .service(get(["/help", "/help/"], help::index))
             .service(get(["/login", "/login/"], login::show).post(login::submit))
             .service(web::resource("/logout").post(login::logout))
-            .service(get(["/workflows", "/workflows/"], workflows::list).post(workflows::submit))
             .service(web::resource("/workflows/bulk").post(workflow_actions::bulk))
-            .service(get(["/workflows/{id}", "/workflows/{id}/"], workflows::show))
             .service(get(["/workflows/{id}/events", "/workflows/{id}/events/"], workflow_actions::events))
             .service(
                 get(["/workflows/{id}/fork", "/workflows/{id}/fork/"], workflow_actions::show_fork)
@@ -65,6 +69,10 @@ pub fn configure(cfg: &mut web::ServiceConfig) {
                 ["/workflows/{id}/export/{format}", "/workflows/{id}/export/{format}/"],
                 exports::workflow,
             ))
+            .service(get(["/workflows", "/workflows/"], workflows::list).post(brief::submit))
+            .service(get(["/brief", "/brief/"], brief::show).post(brief::submit))
+            .service(get(["/workflows/{id}", "/workflows/{id}/"], run::show))
+            .service(get(["/workflows/{id}/steps/{anchor}", "/workflows/{id}/steps/{anchor}/"], run::step))
             .service(get(["/agents", "/agents/"], agents::list))
             .service(get(["/agents/new", "/agents/new/"], agents::new).post(agents::create))
             .service(get(["/agents/{name}", "/agents/{name}/"], agents::show))

@@ -29,6 +29,7 @@ const NOTICES: &[(&str, &str, &str)] = &[
     ("upload-received", "The archive is received and found harmless. Its analysis is queued.", ""),
     ("upload-deleted", "The upload is deleted, with its file and its analysis.", ""),
     ("report-made", "The report is made.", ""),
+    ("brief-known", "This form was sent before; this is the workflow that it started.", ""),
     ("nothing-chosen", "Nothing was ticked, so nothing was done.", ""),
     ("nothing-done", "None of them was in a state for that, so nothing was done.", ""),
 ];

@@ -4,14 +4,17 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::workflow_view::seconds_between;
-use crate::{
-    http::markdown,
-    model::{
-        Call, CallPurpose, ChatMessage, Finding, MessageRole, PartialAnswer, Step, StepStatus, Timestamp,
-        ToolCall, Usage, Verdict, VerdictKind, Workflow, iso,
-    },
+use super::{
+    call_view::{CallView, Texts},
+    workflow_view::seconds_between,
 };
+use crate::model::{
+    Attempt, AttemptOutcome, Call, Decision, DecisionOutcome, Finding, Job, JobState, PartialAnswer, Step,
+    StepStatus, TemplateRole, Timestamp, Usage, Verdict, VerdictKind, Workflow, iso,
+};
+
+/// What the page of a run shows of an output when it cannot show everything.
+const OUTPUT_EXCERPT: usize = 1_800;
 
 /// QA's verdict in words.
 #[derive(Debug, Serialize)]
@@ -47,101 +50,6 @@ impl VerdictView {
     }
 }
 
-#[derive(Debug, Serialize)]
-struct MessageView {
-    role: &'static str,
-    content: String,
-}
-
-/// A tool that the model asked for, and what it gave back.
-#[derive(Debug, Serialize)]
-struct ToolView {
-    name: String,
-    arguments: String,
-    /// Nothing while it has not run.
-    output: Option<String>,
-    failed: bool,
-    seconds: f64,
-}
-
-fn tools(call: &Call) -> Vec<ToolView> {
-    let view = |asked: &ToolCall| {
-        let output = call.tool_outputs.iter().find(|output| output.tool_call_id == asked.id);
-        ToolView {
-            name: asked.name.clone(),
-            arguments: asked.arguments.clone(),
-            output: output.map(|output| markdown::shorten(&output.content).0.to_owned()),
-            failed: output.is_some_and(|output| output.failed),
-            seconds: output.map_or(0.0, |output| output.duration_ms as f64 / 1_000.0),
-        }
-    };
-    call.tool_calls.iter().map(view).collect()
-}
-
-/// One model call with its exact prompt.
-#[derive(Debug, Serialize)]
-pub struct CallView {
-    number: u32,
-    attempt: u32,
-    provider: String,
-    model: String,
-    messages: Vec<MessageView>,
-    /// Shown with the call when it is not the output of the step.
-    other_answer: bool,
-    answer: String,
-    tools: Vec<ToolView>,
-    /// Why it was made, where that is not plain.
-    purpose: Option<&'static str>,
-    trimmed: bool,
-    cost: Option<String>,
-    finish_reason: Option<String>,
-    usage: Usage,
-    seconds: f64,
-    first_token_seconds: Option<f64>,
-    requests: u32,
-    started_at: String,
-}
-
-impl CallView {
-    fn new(call: &Call, is_last: bool) -> Self {
-        Self {
-            number: call.number,
-            attempt: call.attempt,
-            provider: call.provider.clone(),
-            model: call.model.clone(),
-            messages: call.messages.iter().map(message).collect(),
-            other_answer: !is_last,
-            answer: markdown::shorten(&call.answer).0.to_owned(),
-            tools: tools(call),
-            purpose: match call.purpose {
-                CallPurpose::Work => None,
-                CallPurpose::ToolResults => Some("with what tools gave back"),
-                CallPurpose::Repair => Some("to get the answer into its form"),
-            },
-            trimmed: call.trimmed,
-            cost: call.cost_usd.map(|usd| usd.to_string()),
-            first_token_seconds: call.first_token_ms.map(|ms| ms as f64 / 1_000.0),
-            finish_reason: call.finish_reason.clone(),
-            usage: call.usage,
-            seconds: call.duration_ms as f64 / 1000.0,
-            requests: call.requests,
-            started_at: iso::format(&call.started_at),
-        }
-    }
-}
-
-fn message(message: &ChatMessage) -> MessageView {
-    MessageView {
-        role: match message.role {
-            MessageRole::System => "system",
-            MessageRole::User => "user",
-            MessageRole::Assistant => "assistant",
-            MessageRole::Tool => "tool",
-        },
-        content: markdown::shorten(&message.content).0.to_owned(),
-    }
-}
-
 /// A link to a step on the same page.
 #[derive(Debug, Serialize)]
 struct StepLink {
@@ -154,16 +62,16 @@ struct StepLink {
 pub struct StepView {
     number: usize,
     /// Its id on the page, and the end of its permalink.
-    anchor: String,
-    title: String,
-    round: u32,
-    agent: String,
+    pub anchor: String,
+    pub title: String,
+    pub round: u32,
+    pub agent: String,
     job_id: String,
     status: &'static str,
     status_label: &'static str,
     /// How it is marked in the chain: its verdict where it has one, else its status.
-    mark: &'static str,
-    mark_label: &'static str,
+    pub mark: &'static str,
+    pub mark_label: &'static str,
     /// Why it waits, failed or was skipped.
     reason: Option<String>,
     verdict: Option<VerdictView>,
@@ -175,6 +83,12 @@ pub struct StepView {
     cost: Option<String>,
     /// Only the beginning of the output is known.
     shortened: bool,
+    /// Only the beginning of the output is shown here.
+    cut: bool,
+    /// When the next attempt begins, where it waits for that.
+    next_attempt: Option<String>,
+    /// What became of its attempts.
+    history: Vec<AttemptView>,
     open: bool,
     model: Option<String>,
     simulated: bool,
@@ -188,49 +102,120 @@ pub struct StepView {
     needs: Vec<StepLink>,
     calls: Vec<CallView>,
     has_result: bool,
+    /// Somebody can go on from it in a new workflow.
+    forkable: bool,
+    /// The workflow that it was taken over from.
+    from_workflow: Option<String>,
+    /// A person wrote its output.
+    edited: bool,
+    /// What a person decided, at a gate.
+    decision: Option<String>,
 }
 
-/// All steps in order. `calls` may come in any order.
-pub fn steps(
-    workflow: &Workflow,
-    calls: &[Call],
-    partials: &[PartialAnswer],
-    now: Timestamp,
-) -> Vec<StepView> {
-    let mut by_job: HashMap<&str, Vec<&Call>> = HashMap::new();
-    for call in calls {
-        by_job.entry(call.job_id.as_str()).or_default().push(call);
+/// One try of a worker.
+#[derive(Debug, Serialize)]
+struct AttemptView {
+    number: u32,
+    worker: String,
+    started_at: String,
+    seconds: Option<f64>,
+    kind: &'static str,
+    label: &'static str,
+    error: Option<String>,
+}
+
+impl AttemptView {
+    fn new(attempt: &Attempt) -> Self {
+        let (kind, label) = match attempt.outcome {
+            None => ("running", "runs"),
+            Some(AttemptOutcome::Completed) => ("completed", "completed"),
+            Some(AttemptOutcome::Failed) => ("failed", "failed"),
+            Some(AttemptOutcome::TimedOut) => ("failed", "took too long"),
+            Some(AttemptOutcome::Crashed) => ("failed", "its worker died"),
+            Some(AttemptOutcome::Released) => ("waiting", "given back"),
+            Some(AttemptOutcome::Cancelled) => ("cancelled", "cancelled"),
+            Some(AttemptOutcome::Postponed) => ("waiting", "put off"),
+        };
+        Self {
+            number: attempt.number,
+            worker: attempt.worker.clone(),
+            started_at: iso::format(&attempt.started_at),
+            seconds: attempt.ended_at.map(|end| seconds_between(attempt.started_at, end)),
+            kind,
+            label,
+            error: attempt.error.clone(),
+        }
     }
-    for calls in by_job.values_mut() {
-        calls.sort_by_key(|c| c.number);
+}
+
+/// Everything that is known of a run, by the job of its step.
+pub struct Known<'a> {
+    pub workflow: &'a Workflow,
+    /// In the order of their numbers.
+    pub calls: HashMap<&'a str, Vec<&'a Call>>,
+    pub partials: HashMap<&'a str, &'a PartialAnswer>,
+    pub jobs: HashMap<&'a str, &'a Job>,
+    pub now: Timestamp,
+}
+
+impl<'a> Known<'a> {
+    /// All of them may come in any order.
+    pub fn new(
+        workflow: &'a Workflow,
+        calls: &'a [Call],
+        partials: &'a [PartialAnswer],
+        jobs: &'a [Job],
+        now: Timestamp,
+    ) -> Self {
+        let mut by_job: HashMap<&str, Vec<&Call>> = HashMap::new();
+        for call in calls {
+            by_job.entry(call.job_id.as_str()).or_default().push(call);
+        }
+        for calls in by_job.values_mut() {
+            calls.sort_by_key(|c| c.number);
+        }
+        Self {
+            workflow,
+            calls: by_job,
+            partials: partials.iter().map(|p| (p.job_id.as_str(), p)).collect(),
+            jobs: jobs.iter().map(|job| (job.job_id.as_str(), job)).collect(),
+            now,
+        }
     }
+
+    pub fn calls_of(&self, step: &Step) -> &[&'a Call] {
+        self.calls.get(step.job_id.as_str()).map_or(&[], Vec::as_slice)
+    }
+
+    /// The whole output of a step that has completed, as far as it is kept.
+    pub fn output_of(&self, step: &Step) -> Option<&'a str> {
+        let completed = step.status == StepStatus::Completed;
+        self.calls_of(step).last().filter(|_| completed).map(|call| call.answer.as_str())
+    }
+}
+
+/// All steps in order.
+pub fn steps(known: &Known, texts: Texts) -> Vec<StepView> {
+    (0..known.workflow.steps.len()).map(|index| step(known, index, texts)).collect()
+}
+
+/// One step, by its place.
+pub fn step(known: &Known, index: usize, texts: Texts) -> StepView {
+    let workflow = known.workflow;
     let newest = workflow.steps.iter().rposition(|s| s.status == StepStatus::Completed);
-    let view = |(index, step): (usize, &Step)| {
-        let calls = by_job.get(step.job_id.as_str()).map_or(&[][..], Vec::as_slice);
-        let open = !workflow.is_over() && newest == Some(index);
-        let mut view = one(workflow, step, calls, index + 1, open, now);
-        let partial = partials.iter().find(|partial| partial.job_id == step.job_id);
-        view.partial = partial.map(|partial| partial.text.clone()).filter(|text| !text.trim().is_empty());
-        view
-    };
-    workflow.steps.iter().enumerate().map(view).collect()
-}
-
-fn one(
-    workflow: &Workflow,
-    step: &Step,
-    calls: &[&Call],
-    number: usize,
-    open: bool,
-    now: Timestamp,
-) -> StepView {
-    let answered = calls.last().copied().filter(|_| step.status == StepStatus::Completed);
+    let step = &workflow.steps[index];
+    let open = !workflow.is_over() && newest == Some(index);
+    let calls = known.calls_of(step);
+    let job = known.jobs.get(step.job_id.as_str());
+    let partial = known.partials.get(step.job_id.as_str());
+    let answered = known.output_of(step);
+    let output = answered.or(step.output.as_deref()).filter(|output| !output.is_empty());
     let verdict = step.verdict.as_ref();
     let status_label = status_label(step);
     let text = |time: Option<Timestamp>| time.map(|t| iso::format(&t));
     StepView {
-        number,
-        anchor: anchor(workflow, number - 1),
+        number: index + 1,
+        anchor: anchor(workflow, index),
         title: title_of(&step.step),
         round: step.round,
         agent: step.agent.clone(),
@@ -241,8 +226,13 @@ fn one(
         mark_label: verdict.map_or(status_label, |v| v.verdict.as_str()),
         reason: step.reason.clone().or_else(|| default_reason(workflow, step)),
         verdict: verdict.map(VerdictView::new),
-        output: answered.map(|c| c.answer.clone()).or_else(|| step.output.clone()).filter(|o| !o.is_empty()),
-        partial: None,
+        cut: output.is_some_and(|output| texts.cuts(output, OUTPUT_EXCERPT)),
+        output: output.map(|output| texts.shown(output, OUTPUT_EXCERPT).to_owned()),
+        partial: partial.map(|partial| partial.text.clone()).filter(|text| !text.trim().is_empty()),
+        next_attempt: job
+            .filter(|job| job.state == JobState::Scheduled)
+            .and_then(|job| job.due_at.map(|due| iso::format(&due))),
+        history: job.map_or_else(Vec::new, |job| job.attempts.iter().map(AttemptView::new).collect()),
         truncated: step.truncated,
         cost: step.cost_usd.map(|usd| usd.to_string()),
         shortened: answered.is_none() && step.output.as_ref().is_some_and(|o| o.chars().count() >= 300),
@@ -252,7 +242,7 @@ fn one(
         usage: step.usage,
         seconds: step.execution_time.or_else(|| {
             let running = step.status == StepStatus::Processing;
-            step.started_at.filter(|_| running).map(|start| seconds_between(start, now))
+            step.started_at.filter(|_| running).map(|start| seconds_between(start, known.now))
         }),
         queue_seconds: step
             .queued_at
@@ -263,13 +253,41 @@ fn one(
         started_at: text(step.started_at),
         completed_at: text(step.completed_at),
         needs: needs(workflow, step),
-        calls: calls.iter().enumerate().map(|(i, c)| CallView::new(c, i + 1 == calls.len())).collect(),
-        has_result: matches!(step.status, StepStatus::Completed | StepStatus::Failed | StepStatus::Cancelled),
+        calls: calls.iter().enumerate().map(|(i, c)| CallView::new(c, i + 1 == calls.len(), texts)).collect(),
+        has_result: step.role != TemplateRole::Approval
+            && matches!(step.status, StepStatus::Completed | StepStatus::Failed | StepStatus::Cancelled),
+        forkable: !matches!(step.status, StepStatus::Waiting | StepStatus::Skipped),
+        from_workflow: step.from_workflow.clone(),
+        edited: step.edited,
+        decision: step.decision.as_ref().map(said),
+    }
+}
+
+/// A person's word in a sentence.
+fn said(decision: &Decision) -> String {
+    let outcome = match decision.outcome {
+        DecisionOutcome::Approved => "A person approved the work",
+        DecisionOutcome::SentBack => "A person sent the work back",
+        DecisionOutcome::Rejected => "A person rejected the work",
+    };
+    match &decision.comment {
+        Some(comment) => format!("{outcome}: {comment}"),
+        None => format!("{outcome}."),
     }
 }
 
 fn status_label(step: &Step) -> &'static str {
     match step.status {
+        StepStatus::Waiting if step.role == TemplateRole::Approval && step.queued_at.is_some() => {
+            "waits for a person"
+        }
+        StepStatus::Completed
+            if step.decision.as_ref().is_some_and(|d| d.outcome == DecisionOutcome::SentBack) =>
+        {
+            "sent back"
+        }
+        StepStatus::Completed if step.role == TemplateRole::Approval => "approved",
+        StepStatus::Failed if step.role == TemplateRole::Approval => "rejected",
         StepStatus::Waiting => "waiting",
         StepStatus::Queued if step.attempts > 0 => "waits for its next attempt",
         StepStatus::Queued => "queued",
@@ -307,7 +325,7 @@ fn needs(workflow: &Workflow, step: &Step) -> Vec<StepLink> {
 }
 
 /// `qa_validation-2`, with a further number where several steps of a round share a name.
-fn anchor(workflow: &Workflow, index: usize) -> String {
+pub fn anchor(workflow: &Workflow, index: usize) -> String {
     let step = &workflow.steps[index];
     let twins =
         workflow.steps[..index].iter().filter(|s| s.step == step.step && s.round == step.round).count();
@@ -330,6 +348,14 @@ pub fn names_of(workflow: &Workflow, job_ids: &[String]) -> String {
     match names.is_empty() {
         true => "its inputs".to_owned(),
         false => names.join(" and "),
+    }
+}
+
+/// With its round, where that is not the first.
+pub fn full_title(step: &Step) -> String {
+    match step.round {
+        0 | 1 => title_of(&step.step),
+        round => format!("{}, round {round}", title_of(&step.step)),
     }
 }
 

@@ -1,7 +1,5 @@
 //! What a visitor can do to a workflow: the buttons, and where they lead.
 
-use std::collections::BTreeMap;
-
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +13,7 @@ use super::{
 use crate::{
     engine::approval,
     http::{HttpState, error::Problem, render::segment, sse},
-    model::{Budget, DecisionOutcome, StepStatus, TemplateRole, Usd, Workflow, WorkflowStatus},
+    model::{Budget, DecisionOutcome, TemplateRole, Usd, Workflow, WorkflowStatus},
     service::{
         ServiceError,
         live::Since,
@@ -283,10 +281,4 @@ pub async fn all_events(
 fn refused(problem: Problem) -> PageError {
     let status = actix_web::ResponseError::status_code(&problem);
     PageError::BadRequest(status, problem.to_string())
-}
-
-/// Whether a person can go on from a step in a new workflow, by the job of each.
-pub fn forkable(workflow: &Workflow) -> BTreeMap<String, bool> {
-    let can = |status| !matches!(status, StepStatus::Waiting | StepStatus::Skipped);
-    workflow.steps.iter().map(|s| (s.job_id.clone(), can(s.status))).collect()
 }

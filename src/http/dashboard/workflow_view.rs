@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::step_view::{names_of, title_of};
 use crate::{
-    http::render::first_line,
-    model::{Budget, Priority, ReviewOutcome, Step, StepStatus, Timestamp, Usage, Workflow, iso},
+    http::render::{first_line, grouped},
+    model::{Priority, ReviewOutcome, Step, StepStatus, Timestamp, Usage, Workflow, iso},
 };
 
 /// How the review ended, as a badge.
@@ -15,17 +15,66 @@ pub struct ReviewView {
     pub label: &'static str,
 }
 
-/// A budget, ready to print.
+/// What is used of a budget.
 #[derive(Debug, Serialize)]
-pub struct BudgetView {
-    pub tokens: Option<u64>,
-    pub usd: Option<String>,
+pub struct Gauge {
+    pub label: &'static str,
+    pub used: String,
+    pub limit: String,
+    /// 0 to 1.
+    pub share: f64,
+    pub percent: f64,
 }
 
-impl BudgetView {
-    pub fn new(budget: &Budget) -> Self {
-        Self { tokens: budget.tokens, usd: budget.usd.map(|usd| usd.to_string()) }
+impl Gauge {
+    fn new(label: &'static str, used: String, limit: String, share: f64) -> Self {
+        let share = if share.is_finite() { share.max(0.0) } else { 0.0 };
+        Self { label, used, limit, share: share.min(1.0), percent: share }
     }
+
+    /// The gauges of a workflow with a budget.
+    pub fn of(workflow: &Workflow) -> Vec<Self> {
+        let Some(budget) = workflow.budget else { return Vec::new() };
+        let tokens = budget.tokens.map(|limit| {
+            let used = workflow.usage.total_tokens;
+            Self::new("Budget, tokens", grouped(used), grouped(limit), used as f64 / limit as f64)
+        });
+        let usd = budget.usd.map(|limit| {
+            let used = workflow.cost_usd.unwrap_or_default();
+            let share = used.dollars() / limit.dollars();
+            Self::new("Budget, dollars", used.to_string(), limit.to_string(), share)
+        });
+        tokens.into_iter().chain(usd).collect()
+    }
+}
+
+/// More marks than this fit into no row.
+const MOST_MARKS: usize = 48;
+
+/// A step's verdict where it has one, else its status: a class of the style sheet.
+fn mark_of(step: &Step) -> &'static str {
+    step.verdict.as_ref().map_or(step.status.as_str(), |v| v.verdict.as_str())
+}
+
+/// `6 steps: 3 completed, 1 running, 2 waiting`.
+fn strip_says(workflow: &Workflow) -> String {
+    use StepStatus::{Cancelled, Completed, Failed, Processing, Queued, Skipped, Waiting};
+    let number = |status| workflow.steps.iter().filter(|s| s.status == status).count();
+    let parts: Vec<String> = [
+        (Completed, "completed"),
+        (Processing, "running"),
+        (Queued, "queued"),
+        (Waiting, "waiting"),
+        (Failed, "failed"),
+        (Cancelled, "cancelled"),
+        (Skipped, "skipped"),
+    ]
+    .into_iter()
+    .map(|(status, word)| (number(status), word))
+    .filter(|(n, _)| *n > 0)
+    .map(|(n, word)| format!("{n} {word}"))
+    .collect();
+    format!("{} steps: {}", workflow.steps.len(), parts.join(", "))
 }
 
 /// A row of a list, and the head of a workflow's own page.
@@ -41,6 +90,10 @@ pub struct WorkflowRow {
     /// Completed steps, of all that are known so far.
     pub done: usize,
     pub total: usize,
+    /// A mark for each step, at most [`MOST_MARKS`].
+    pub strip: Vec<&'static str>,
+    /// The same in words.
+    pub strip_says: String,
     pub usage: Usage,
     /// What it cost so far, as far as prices are known.
     pub cost: Option<String>,
@@ -61,6 +114,8 @@ impl WorkflowRow {
             now: what_now(workflow),
             done: workflow.steps.iter().filter(|s| s.status == StepStatus::Completed).count(),
             total: workflow.steps.len(),
+            strip: workflow.steps.iter().take(MOST_MARKS).map(mark_of).collect(),
+            strip_says: strip_says(workflow),
             usage: workflow.usage,
             cost: workflow.cost_usd.map(|usd| usd.to_string()),
             unpriced_calls: workflow.unpriced_calls,

@@ -5,6 +5,8 @@
 //! fixed size, and what is written stands around them.
 
 mod bars;
+pub mod gantt;
+pub mod graph;
 mod scale;
 mod series;
 mod spark;

@@ -1,6 +1,7 @@
 //! Workflows: show, list. How one is accepted is in `start`, its budget in `budget`, what people do to it in
-//! `control`, `fork` and `delete`.
+//! `control`, `fork` and `delete`, the jobs of its steps in `attempts`.
 
+mod attempts;
 mod budget;
 mod control;
 mod delete;

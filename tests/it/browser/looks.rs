@@ -11,9 +11,11 @@ use super::{
     chrome::{Chrome, Setup},
 };
 
-const PAGES: [(&str, &str); 11] = [
+const PAGES: &[(&str, &str)] = &[
     ("overview", "/dashboard/"),
     ("workflows", "/dashboard/workflows"),
+    ("brief", "/dashboard/brief"),
+    ("brief-chosen", "/dashboard/brief?template_brief=code-review"),
     ("agents", "/dashboard/agents"),
     ("results", "/dashboard/results"),
     ("agent-new", "/dashboard/agents/new"),
@@ -40,7 +42,10 @@ async fn fits(name: &str, setup: Setup) {
     let detail = format!("/dashboard/workflows/{}", last.unwrap());
     chrome.driver.goto(app.at(&detail)).await.unwrap();
     chrome.sees("Final report").await;
-    for (page, path) in [("workflow", detail.as_str())].into_iter().chain(PAGES) {
+    let step = format!("{detail}/steps/specialist_execution-2");
+    for (page, path) in
+        [("workflow", detail.as_str()), ("step", step.as_str())].into_iter().chain(PAGES.iter().copied())
+    {
         chrome.driver.goto(app.at(path)).await.unwrap();
         chrome
             .driver

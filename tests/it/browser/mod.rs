@@ -10,4 +10,5 @@ mod journey;
 mod login;
 mod looks;
 mod reasons;
+mod run;
 mod work;

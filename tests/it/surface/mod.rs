@@ -18,6 +18,7 @@ mod results;
 mod reviews;
 mod root;
 mod rows;
+mod run_pages;
 mod settings;
 mod system;
 mod tasks;
