@@ -5,6 +5,7 @@
 mod app;
 mod axe;
 mod chrome;
+mod control;
 mod hostile;
 mod journey;
 mod login;
