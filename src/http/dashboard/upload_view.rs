@@ -3,9 +3,8 @@
 use serde::Serialize;
 
 use crate::{
-    analysis::{Analysis, DependencyKind, Severity, findings::Finding},
     http::draw::{Bar, Chart, Unit, bars},
-    service::uploads::UploadAnalysis,
+    service::uploads::{Analysis, DependencyKind, Finding, Language, Manifest, Severity, UploadAnalysis},
 };
 
 /// Rows of a list; the report has more.
@@ -172,7 +171,7 @@ impl StatedView {
 }
 
 fn languages(found: &Analysis) -> Chart {
-    let bar = |language: &crate::analysis::Language| Bar {
+    let bar = |language: &Language| Bar {
         name: language.name.clone(),
         parts: [language.code, language.comments, language.blanks].map(|n| n as f64).into(),
         more: Vec::new(),
@@ -183,7 +182,7 @@ fn languages(found: &Analysis) -> Chart {
         .classes(&["s0", "s2", "still"])
 }
 
-fn manifest(found: &crate::analysis::Manifest) -> ManifestRow {
+fn manifest(found: &Manifest) -> ManifestRow {
     let of = |kind: DependencyKind| found.dependencies.iter().filter(move |d| d.kind == kind);
     let names = found.dependencies.iter().map(|d| match &d.requirement {
         Some(requirement) => format!("{} {requirement}", d.name),
@@ -231,6 +230,7 @@ pub fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::uploads::EntryKind;
 
     #[test]
     fn sizes_have_units() {
@@ -239,6 +239,6 @@ mod tests {
 
     #[test]
     fn kinds_are_named_as_in_documents() {
-        assert_eq!(word(&crate::analysis::EntryKind::Main), "main");
+        assert_eq!(word(&EntryKind::Main), "main");
     }
 }

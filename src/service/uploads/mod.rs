@@ -31,6 +31,9 @@ use crate::{
 
 use super::{Foundation, Jobs, Listing, ServiceError, dispatch, listing, records};
 
+pub use crate::analysis::{
+    Analysis, DependencyKind, EntryKind, Language, Manifest, Severity, findings::Finding,
+};
 pub use incoming::Incoming;
 pub use project::{Project, UploadAnalysis};
 pub(super) use tools::file_tools;
