@@ -59,6 +59,7 @@ table! { API, configure_api:
     "/providers"                      => get providers::list;
     "/providers/{name}/reset"         => post providers::reset;
     "/workers"                        => get workers::list;
+    "/workers/{worker_id}/drain"      => post workers::drain;
     "/queues"                         => get queues::list;
     "/queues/{name}/pause"            => post queues::pause;
     "/queues/{name}/resume"           => post queues::resume;

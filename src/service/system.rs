@@ -1,6 +1,7 @@
 //! The state of the whole: health, status, self-check, overview.
 
 use std::{
+    path::Path,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -266,6 +267,11 @@ impl System {
                     .to_owned(),
             );
         }
+        if !workers.is_empty() && workers.iter().all(|worker| worker.draining) {
+            warnings.push(
+                "Every worker drains: jobs wait. Start `productforge worker`, or the process anew.".to_owned(),
+            );
+        }
         let redis = match (self.engine().await, &report) {
             ("sqlite", _) => "not used",
             (_, Ok(_)) => "ok",
@@ -338,6 +344,11 @@ impl System {
     /// Whether no model is configured, so that answers are simulated.
     pub fn is_simulated(&self) -> bool {
         self.base.provider.is_simulated()
+    }
+
+    /// The folder of the log files.
+    pub fn log_folder(&self) -> &Path {
+        &self.base.log_folder
     }
 
     /// The time, from the clock that everything else goes by.

@@ -7,3 +7,4 @@ mod openapi;
 mod outage;
 mod queues;
 mod scheduled;
+mod workers;

@@ -8,3 +8,4 @@ mod jobs;
 mod run;
 mod serve;
 mod worker;
+mod workers;
