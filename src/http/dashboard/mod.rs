@@ -5,15 +5,23 @@
 
 mod access;
 mod agents;
+mod attempts;
 mod form;
 mod help;
+mod job;
+mod job_line;
+mod jobs;
 mod list_page;
 mod login;
 mod notice;
 mod overview;
 mod page;
+mod provider_line;
+mod queues;
 mod results;
 mod step_view;
+mod system;
+mod throughput;
 mod workflow_view;
 mod workflows;
 
@@ -48,6 +56,17 @@ pub fn configure(cfg: &mut web::ServiceConfig) {
             .service(get(["/agents", "/agents/"], agents::list))
             .service(get(["/results", "/results/"], results::list))
             .service(get(["/results/{job_id}", "/results/{job_id}/"], results::show))
+            .service(get(["/jobs", "/jobs/"], jobs::list).post(jobs::bulk))
+            .service(get(["/jobs/{id}", "/jobs/{id}/"], job::show))
+            .service(web::resource("/jobs/{id}/cancel").post(job::cancel))
+            .service(web::resource("/jobs/{id}/retry").post(job::retry))
+            .service(web::resource("/jobs/{id}/delete").post(job::delete))
+            .service(get(["/queues", "/queues/"], queues::show))
+            .service(web::resource("/queues/{name}/pause").post(queues::pause))
+            .service(web::resource("/queues/{name}/resume").post(queues::resume))
+            .service(web::resource("/workers/{id}/drain").post(queues::drain))
+            .service(get(["/system", "/system/"], system::show))
+            .service(web::resource("/providers/{name}/reset").post(system::reset_provider))
             .default_service(web::to(page::not_found)),
     );
 }

@@ -12,6 +12,10 @@ const NOTICES: &[(&str, &str, &str)] = &[
     ("job-cancelled", "The job is cancelled.", "{n} jobs are cancelled."),
     ("job-retried", "The job is tried again.", "{n} jobs are tried again."),
     ("job-deleted", "The job is deleted.", "{n} jobs are deleted."),
+    ("queue-paused", "The queue is paused: nothing more is taken from it.", ""),
+    ("queue-resumed", "The queue goes on.", ""),
+    ("worker-drained", "The worker drains: it finishes what it has and takes nothing new.", ""),
+    ("provider-reset", "The provider is asked again; what waited for it is called back.", ""),
     ("nothing-chosen", "Nothing was ticked, so nothing was done.", ""),
     ("nothing-done", "None of them was in a state for that, so nothing was done.", ""),
 ];

@@ -7,4 +7,3 @@ mod openapi;
 mod outage;
 mod queues;
 mod scheduled;
-mod workers;

@@ -11,11 +11,15 @@ use super::{
     chrome::{Chrome, Setup},
 };
 
-const PAGES: [(&str, &str); 7] = [
+const PAGES: [(&str, &str); 11] = [
     ("overview", "/dashboard/"),
     ("workflows", "/dashboard/workflows"),
     ("agents", "/dashboard/agents"),
     ("results", "/dashboard/results"),
+    ("jobs", "/dashboard/jobs"),
+    ("dead-set", "/dashboard/jobs?state=dead"),
+    ("queues", "/dashboard/queues"),
+    ("system", "/dashboard/system"),
     ("help", "/help"),
     ("help-configuration", "/help/configuration"),
     ("not-found", "/dashboard/nothing-here"),

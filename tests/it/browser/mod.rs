@@ -9,4 +9,5 @@ mod hostile;
 mod journey;
 mod login;
 mod looks;
+mod ops;
 mod reasons;
