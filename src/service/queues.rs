@@ -97,8 +97,8 @@ impl Queues {
 
     /// The payloads that are taken next from a queue, at most [`MAX_BATCH`].
     pub async fn next(&self, name: &str, limit: usize) -> Result<Vec<WaitingPayload>, ServiceError> {
-        let queue = queue_named(name)
-            .ok_or_else(|| ServiceError::NotFound(format!("Queue '{name}' not found")))?;
+        let queue =
+            queue_named(name).ok_or_else(|| ServiceError::NotFound(format!("Queue '{name}' not found")))?;
         let payloads = self.base.store.waiting(queue, limit.clamp(1, MAX_BATCH)).await?;
         Ok(payloads.iter().map(|bytes| waiting(bytes)).collect())
     }

@@ -269,7 +269,8 @@ impl System {
         }
         if !workers.is_empty() && workers.iter().all(|worker| worker.draining) {
             warnings.push(
-                "Every worker drains: jobs wait. Start `productforge worker`, or the process anew.".to_owned(),
+                "Every worker drains: jobs wait. Start `productforge worker`, or the process anew."
+                    .to_owned(),
             );
         }
         let redis = match (self.engine().await, &report) {

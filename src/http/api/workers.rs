@@ -6,7 +6,10 @@ use utoipa::ToSchema;
 
 use super::{Answer, queues::Nothing};
 use crate::{
-    http::{HttpState, extract::{Body, known_form}},
+    http::{
+        HttpState,
+        extract::{Body, known_form},
+    },
     service::workers::WorkerAtWork,
 };
 

@@ -61,7 +61,8 @@ impl Timeline {
         let mut free_since = begin;
         let attempts = shown.iter().enumerate().map(|(n, attempt)| {
             // A job that was brought back had ended meanwhile, and waited for nobody.
-            let back = job.replays.iter().map(|replay| replay.at).filter(|at| *at <= attempt.started_at).max();
+            let back =
+                job.replays.iter().map(|replay| replay.at).filter(|at| *at <= attempt.started_at).max();
             let since = free_since.max(back.unwrap_or(free_since));
             let until = ended(attempt, now);
             let x = place(attempt.started_at).min(100.0 - LEAST);

@@ -109,12 +109,7 @@ async fn page(
     answer(status, "job.html", &shell, &page)
 }
 
-fn view(
-    state: &HttpState,
-    story: JobStory,
-    workflow: Option<&Workflow>,
-    typed: Option<MendForm>,
-) -> JobPage {
+fn view(state: &HttpState, story: JobStory, workflow: Option<&Workflow>, typed: Option<MendForm>) -> JobPage {
     let now = now(state);
     let JobStory { job, waits_because, queue, payload, result, dead } = story;
     let failed = job.state == JobState::Failed;
@@ -140,10 +135,12 @@ fn view(
         _ => None,
     };
     let mend = (failed && unreadable).then(|| {
-        let payload = if base64.is_some() { String::new() } else { payload.chars().take(MAX_PAYLOAD_CHARS).collect() };
+        let payload =
+            if base64.is_some() { String::new() } else { payload.chars().take(MAX_PAYLOAD_CHARS).collect() };
         typed.unwrap_or(MendForm { payload, problems: Vec::new() })
     });
-    let title = if job.task.trim().is_empty() { format!("Job {}", job.job_id) } else { first_line(&job.task) };
+    let title =
+        if job.task.trim().is_empty() { format!("Job {}", job.job_id) } else { first_line(&job.task) };
     JobPage {
         title,
         state: job.state.as_str(),
@@ -151,7 +148,13 @@ fn view(
         priority: priority_word(job.priority),
         queue,
         why: waits_because,
-        class: job.attempts.iter().rev().find_map(|attempt| attempt.class).map(class_word).filter(|_| !ended || failed),
+        class: job
+            .attempts
+            .iter()
+            .rev()
+            .find_map(|attempt| attempt.class)
+            .map(class_word)
+            .filter(|_| !ended || failed),
         foreign: job.foreign,
         created_at: iso::format(&job.created_at),
         due_at: job.due_at.map(|at| iso::format(&at)),

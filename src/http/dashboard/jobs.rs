@@ -96,12 +96,8 @@ pub async fn list(
         let parts = [("state", &state), fixed[0], fixed[1], ("after", &after)];
         address(&parts)
     };
-    let tab = |label, word: &str, count| Tab {
-        label,
-        href: path(word, None),
-        count,
-        current: asked.state == word,
-    };
+    let tab =
+        |label, word: &str, count| Tab { label, href: path(word, None), count, current: asked.state == word };
     let mut tabs = vec![tab("All", "", None)];
     tabs.extend(counts.iter().map(|(word, count)| tab(label(word), word, Some(*count))));
     let ended = |word: &str| matches!(word, "completed" | "failed" | "cancelled" | "dead");
@@ -192,7 +188,9 @@ mod tests {
         for good in ["/dashboard/jobs", "/dashboard/jobs?state=dead&after=1%3A2"] {
             assert_eq!(way_back(good), good);
         }
-        for bad in ["", "//evil.example", "/dashboard/jobs?a\r\nb: c", "/dashboard/jobs/../../x", "https://x/"] {
+        for bad in
+            ["", "//evil.example", "/dashboard/jobs?a\r\nb: c", "/dashboard/jobs/../../x", "https://x/"]
+        {
             assert_eq!(way_back(bad), "/dashboard/jobs", "{bad:?}");
         }
     }

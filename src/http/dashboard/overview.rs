@@ -156,22 +156,29 @@ async fn at_work(state: &HttpState, paused: [bool; 3]) -> Result<Vec<JobLine>, P
 
 async fn hours(state: &HttpState) -> Result<Throughput, PageError> {
     let trends = state.services.analytics.trends().await?;
-    let periods: Vec<_> = trends.series.iter().map(|point| Period {
-        from: iso::format(&point.from),
-        label: point.from.format("%H:%M").to_string(),
-        ended: point.count,
-        failed: point.failed,
-    }).collect();
+    let periods: Vec<_> = trends
+        .series
+        .iter()
+        .map(|point| Period {
+            from: iso::format(&point.from),
+            label: point.from.format("%H:%M").to_string(),
+            ended: point.count,
+            failed: point.failed,
+        })
+        .collect();
     Ok(Throughput::new(&periods, "the last 24 hours", 6))
 }
 
 async fn days(state: &HttpState) -> Result<Throughput, PageError> {
     let days = state.services.analytics.days(DAYS).await?;
-    let periods: Vec<_> = days.iter().map(|(day, figures)| Period {
-        from: format!("{day}T00:00:00+00:00"),
-        label: day.get(5..).unwrap_or(day).to_owned(),
-        ended: figures.all.total(),
-        failed: figures.all.failed,
-    }).collect();
+    let periods: Vec<_> = days
+        .iter()
+        .map(|(day, figures)| Period {
+            from: format!("{day}T00:00:00+00:00"),
+            label: day.get(5..).unwrap_or(day).to_owned(),
+            ended: figures.all.total(),
+            failed: figures.all.failed,
+        })
+        .collect();
     Ok(Throughput::new(&periods, "the last 14 days", 3))
 }

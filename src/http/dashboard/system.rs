@@ -145,14 +145,17 @@ fn checklist(
     }
     checks.push(match (has_key, local_only) {
         (true, _) => Check::new("Access", true, "A key is asked for", configuration),
-        (false, true) => Check::new("Access", true, "No key is set, and none is needed on this machine", configuration),
+        (false, true) => {
+            Check::new("Access", true, "No key is set, and none is needed on this machine", configuration)
+        }
         (false, false) => {
             let what = "Everybody who reaches this server can use it. Set API_KEY.";
             Check::new("Access", false, what, configuration)
         }
     });
     let has_log = told["checks"]["filesystem"]["log_file"] == true;
-    let log = if has_log { "The log file is there" } else { "There is no log file: is the workspace writable?" };
+    let log =
+        if has_log { "The log file is there" } else { "There is no log file: is the workspace writable?" };
     checks.push(Check::new("Log", has_log, log, operations));
     checks
 }
@@ -163,7 +166,11 @@ pub async fn reset_provider(
     posted: Posted,
 ) -> Result<HttpResponse, PageError> {
     state.services.providers.reset(&name).await?;
-    let to = if posted.field("from") == "overview" { "/dashboard/#providers" } else { "/dashboard/system#providers" };
+    let to = if posted.field("from") == "overview" {
+        "/dashboard/#providers"
+    } else {
+        "/dashboard/system#providers"
+    };
     Ok(see_other_saying(to, "provider-reset", None))
 }
 

@@ -145,7 +145,9 @@ async fn examples_of_bodies_are_accepted_as_they_stand() {
         let named = path.replace("{name}", "low").replace("{job_id}", "nothing");
         let answer = app.post(&named.replace("{workflow_id}", "nothing"), example).await;
         // What does not exist here is said to be missing, and nothing else is wrong.
-        let missing = ["{job_id}", "{workflow_id}", "{worker_id}", "/providers/"].iter().any(|part| path.contains(part));
+        let missing = ["{job_id}", "{workflow_id}", "{worker_id}", "/providers/"]
+            .iter()
+            .any(|part| path.contains(part));
         let expected = if missing { 404 } else { 200 };
         assert_eq!(answer.status, expected, "{path} {example}: {}", answer.text);
     }

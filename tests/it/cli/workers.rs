@@ -2,11 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{
-    command::Workspace,
-    process::Server,
-    wait::until,
-};
+use crate::support::{command::Workspace, process::Server, wait::until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_is_drained_and_its_server_goes_on() {
@@ -15,7 +11,8 @@ async fn a_worker_is_drained_and_its_server_goes_on() {
     let server = Server::start(workspace.path(), &["--workers", "1"], &latency).await;
     let run = |args: &[&str]| workspace.run(args, &[("PRODUCTFORGE_URL", &server.url)]);
     let workers = || async { server.get("/workers").await.1["workers"].clone() };
-    let id = until("a worker", || async { workers().await[0]["worker_id"].as_str().map(str::to_owned) }).await;
+    let id =
+        until("a worker", || async { workers().await[0]["worker_id"].as_str().map(str::to_owned) }).await;
 
     let drained = run(&["workers", "drain", &id]).expect_code(0).stdout;
     assert!(drained.contains(&id) && drained.contains("draining"), "{drained}");

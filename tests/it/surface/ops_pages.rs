@@ -3,7 +3,8 @@
 use productforge::{
     http::{render::segment, session},
     llm::ModelErrorKind,
-    store::Queue,
+    service::records,
+    store::{Change, Queue},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -25,6 +26,7 @@ on_both_engines!(
     a_queue_is_paused_and_resumed_and_shows_what_comes_next,
     a_worker_is_drained_by_a_form,
     the_system_page_is_a_checklist,
+    a_provider_that_is_not_asked_is_asked_again,
     what_is_not_there_is_not_found,
     with_a_key_set_nobody_sees_or_does_anything_without_login,
     texts_from_outside_are_only_texts,
@@ -163,7 +165,13 @@ async fn one_job_shows_its_story_and_only_what_can_be_done(engine: Engine) {
     in_state(&app, &id, "failed").await;
     worker.stop(std::time::Duration::ZERO, std::future::ready(())).await;
     let seen = page(&app, &path).await;
-    for text in ["2 attempts, the last one failed", "attempts used up", "ask-delete", "id=\"retry\"", "Open the result"] {
+    for text in [
+        "2 attempts, the last one failed",
+        "attempts used up",
+        "ask-delete",
+        "id=\"retry\"",
+        "Open the result",
+    ] {
         assert!(seen.contains(text), "{text}");
     }
     assert!(!seen.contains("ask-cancel"), "it has ended");
@@ -221,7 +229,14 @@ async fn a_queue_is_paused_and_resumed_and_shows_what_comes_next(engine: Engine)
     }
     push(&app.app, Queue::Low, "broken <payload>").await;
     let seen = page(&app, "/dashboard/queues").await;
-    for text in ["The very first", &first, "and 2 more", "broken &lt;payload&gt;", "not readable", "No worker is alive"] {
+    for text in [
+        "The very first",
+        &first,
+        "and 2 more",
+        "broken &lt;payload&gt;",
+        "not readable",
+        "No worker is alive",
+    ] {
         assert!(seen.contains(text), "{text}");
     }
     assert!(!seen.contains("Another 4"), "only the next ones");
@@ -251,10 +266,44 @@ async fn a_worker_is_drained_by_a_form(engine: Engine) {
 async fn the_system_page_is_a_checklist(engine: Engine) {
     let app = engine.app().start().await;
     let seen = page(&app, "/dashboard/system").await;
-    for text in ["None is alive: jobs wait.", "None is configured, so answers are simulated", engine.name(), "/metrics"] {
+    for text in [
+        "None is alive: jobs wait.",
+        "None is configured, so answers are simulated",
+        engine.name(),
+        "/metrics",
+    ] {
         assert!(seen.contains(text), "{text}");
     }
     assert!(seen.contains("needs you") && seen.contains("in order"));
+}
+
+async fn a_provider_that_is_not_asked_is_asked_again(engine: Engine) {
+    let app = engine.app().variables(&[("OPENAI_API_KEY", "sk-of-the-tests")]).start().await;
+    let now = app.app.store.now().await.unwrap();
+    let why = "the account <b>has no credit</b> left";
+    let circuit =
+        json!({"cause": "billing", "why": why, "since": now, "until": now + 600_000, "times": 1});
+    let lane = json!({"id": "openai-1", "provider": "openai", "state": {"circuit": circuit, "failures": 3}});
+    let lane = serde_json::from_value(lane).unwrap();
+    app.app.store.apply(Change::new().put(records::put_lane(&lane, now))).await.unwrap().unwrap();
+    for (path, from) in [("/dashboard/", "overview"), ("/dashboard/system", "system")] {
+        let seen = page(&app, path).await;
+        for text in [
+            "not asked: no credit",
+            "the account &lt;b&gt;has no credit",
+            "/dashboard/providers/openai/reset",
+            "api.openai.com",
+        ] {
+            assert!(seen.contains(text), "{path}: {text}");
+        }
+        assert!(!seen.contains("sk-of-the-tests"), "{path}");
+        assert!(seen.contains(&format!("name=\"from\" value=\"{from}\"")), "{path}");
+    }
+    assert!(page(&app, "/dashboard/").await.contains("The provider openai is not asked now."));
+    let seen = done(&app, "/dashboard/providers/openai/reset", &[("from", "system")]).await;
+    assert!(seen.contains("The provider is asked again") && seen.contains("is asked</span>"));
+    assert!(!seen.contains("/dashboard/providers/openai/reset"), "there is nothing to reset");
+    assert!(app.get("/providers").await.ok()["providers"][0]["circuit"].is_null());
 }
 
 async fn what_is_not_there_is_not_found(engine: Engine) {
@@ -286,7 +335,8 @@ async fn with_a_key_set_nobody_sees_or_does_anything_without_login(engine: Engin
     })
     .await;
     for path in ["/", "/jobs", &format!("/jobs/{id}"), "/queues", "/system"] {
-        let answer = Answer::of(app.bare(Method::GET, &format!("/dashboard{path}")).send().await.unwrap()).await;
+        let answer =
+            Answer::of(app.bare(Method::GET, &format!("/dashboard{path}")).send().await.unwrap()).await;
         assert_eq!(answer.status, 303, "{path}");
         assert!(!answer.text.contains("secret task") && !answer.text.contains(&worker), "{path}");
     }
@@ -332,7 +382,12 @@ async fn texts_from_outside_are_only_texts(engine: Engine) {
     let app = engine.app().start().await;
     let script = "<script>alert(1)</script>";
     let id = submit(&app, json!({"job": script})).await;
-    push(&app.app, Queue::High, &json!({"job_id": "\" onclick=x", "job": script, "agent": script}).to_string()).await;
+    push(
+        &app.app,
+        Queue::High,
+        &json!({"job_id": "\" onclick=x", "job": script, "agent": script}).to_string(),
+    )
+    .await;
     push(&app.app, Queue::Low, script).await;
     for path in ["/dashboard/", "/dashboard/jobs", &format!("/dashboard/jobs/{id}"), "/dashboard/queues"] {
         let seen = page(&app, path).await;
