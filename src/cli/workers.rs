@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Failure,
@@ -19,9 +19,10 @@ It asks a running server: --url or PRODUCTFORGE_URL says which, API_KEY is sent 
 
 Examples:
   productforge workers list
-  productforge workers list --json | jq '.workers[].free_slots'";
+  productforge workers list --json | jq '.workers[].free_slots'
+  productforge workers drain host-4711-1b60f9b1";
 
-/// Show the workers of a running server and what they run
+/// Show the workers of a running server and what they run; drain one
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
 pub(super) struct Args {
@@ -35,17 +36,24 @@ pub(super) struct Args {
 enum Verb {
     /// Every worker process that was heard of in the last minute
     List,
+    /// Let a worker finish what it runs and take nothing new; its process goes on
+    Drain {
+        /// The worker's id, as `workers list` shows it
+        id: String,
+    },
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
     let client = args.server.client()?;
-    let Verb::List = args.verb;
-    let answer = runtime()?.block_on(client.get(&["workers"], &[]))?;
+    let answer = match &args.verb {
+        Verb::List => runtime()?.block_on(client.get(&["workers"], &[]))?,
+        Verb::Drain { id } => runtime()?.block_on(client.post(&["workers", id, "drain"], &json!({})))?,
+    };
     if args.server.json {
         say(&serde_json::to_string_pretty(&answer).unwrap_or_default());
         return Ok(ExitCode::SUCCESS);
     }
-    let workers = answer["workers"].as_array().map_or(&[][..], Vec::as_slice);
+    let workers = answer["workers"].as_array().cloned().unwrap_or_else(|| vec![answer.clone()]);
     if workers.is_empty() {
         note("no worker is alive: jobs wait");
         return Ok(ExitCode::SUCCESS);
@@ -64,7 +72,7 @@ fn row(worker: &Value) -> Vec<String> {
         cell(&worker["worker_id"]),
         cell(&worker["slots"]),
         cell(&worker["free_slots"]),
-        if worker["draining"] == true { "stopping" } else { "working" }.to_owned(),
+        if worker["draining"] == true { "draining" } else { "working" }.to_owned(),
         time(&worker["started_at"]),
         time(&worker["seen_at"]),
     ]

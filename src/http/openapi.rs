@@ -33,7 +33,7 @@ use super::{
         root::index,
         system::ping, system::health, system::status, system::verify,
         usage::get, providers::list, providers::reset,
-        workers::list, queues::list, queues::pause, queues::resume,
+        workers::list, workers::drain, queues::list, queues::pause, queues::resume,
         jobs::list, jobs::get, jobs::partial, jobs::cancel, jobs::retry, jobs::delete, jobs::bulk::bulk,
         agents::ping, agents::list, agents::register, agents::get, agents::delete,
         workflows::start, workflows::list, workflows::get, workflows::calls, workflows::set_budget,
@@ -70,7 +70,8 @@ use super::{
 struct Described;
 
 /// Operations whose body may be left out.
-const MAY_BE_EMPTY: [&str; 10] = [
+const MAY_BE_EMPTY: [&str; 11] = [
+    "/drain",
     "/approve",
     "/reject",
     "/cancel",
@@ -142,6 +143,7 @@ fn complete(operation: &mut Operation, path: &str) {
             Some("workflows") => "Workflow not found",
             Some("jobs") => "Job 'nothing' not found",
             Some("upload") => "Upload 'nothing' not found",
+            Some("workers") => "Worker 'nothing' not found",
             Some("queues") => "Queue 'nothing' not found; there are high, normal and low",
             _ => "Result for job 'nothing' not found",
         };

@@ -60,6 +60,7 @@ table! { API, configure_api:
     "/providers"                      => get providers::list;
     "/providers/{name}/reset"         => post providers::reset;
     "/workers"                        => get workers::list;
+    "/workers/{worker_id}/drain"      => post workers::drain;
     "/queues"                         => get queues::list;
     "/queues/{name}/pause"            => post queues::pause;
     "/queues/{name}/resume"           => post queues::resume;
@@ -123,12 +124,14 @@ pub fn configure(cfg: &mut ServiceConfig) {
     cfg.default_service(web::to(|| async { Err::<web::Bytes, _>(Problem::no_such_path()) }));
 }
 
-fn spellings(path: &'static str) -> Vec<String> {
+/// A path with and without a slash at its end.
+pub(super) fn spellings(path: &'static str) -> Vec<String> {
     let bare = path.trim_end_matches('/');
-    if bare.is_empty() { vec![path.to_owned()] } else { vec![bare.to_owned(), format!("{bare}/")] }
+    if path == "/" { vec![path.to_owned()] } else { vec![bare.to_owned(), format!("{bare}/")] }
 }
 
-fn on(method: &str) -> Route {
+/// A route for a method; HEAD is answered where GET is.
+pub(super) fn on(method: &str) -> Route {
     match method {
         "get" => web::route().guard(guard::Any(guard::Get()).or(guard::Head())),
         "post" => web::post(),

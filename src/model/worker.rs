@@ -17,7 +17,8 @@ pub struct WorkerInfo {
     pub slots: usize,
     /// The jobs it runs now.
     pub running: Vec<String>,
-    /// True from the stop signal on: it finishes what it has and takes nothing new.
+    /// True from the stop signal, or from the request to drain on: it finishes what it has and takes nothing
+    /// new.
     pub draining: bool,
     #[serde(with = "iso")]
     #[schema(value_type = String, format = DateTime)]

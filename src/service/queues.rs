@@ -7,10 +7,13 @@ use utoipa::ToSchema;
 
 use crate::{
     model::{Job, Timestamp, iso},
-    store::{Queue, QueueDepth},
+    store::{MAX_BATCH, Queue, QueueDepth},
 };
 
 use super::{Foundation, ServiceError, execution::payload, jobs::queue_named, records};
+
+/// How many characters of a payload a list carries.
+const PREVIEW_CHARS: usize = 300;
 
 /// One queue.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -42,6 +45,18 @@ pub struct QueuesOverview {
     pub parked: u64,
     /// Held by a worker.
     pub leased: u64,
+}
+
+/// A payload that waits in a queue.
+#[derive(Debug, Clone)]
+pub struct WaitingPayload {
+    /// The job's id, if it has one.
+    pub job_id: Option<String>,
+    /// What is asked for, as far as it can be read; at most 300 characters.
+    pub task: Option<String>,
+    pub agent: Option<String>,
+    /// The payload itself, at most its first 300 characters, where it is no job.
+    pub raw: Option<String>,
 }
 
 #[derive(Clone)]
@@ -80,6 +95,14 @@ impl Queues {
         self.info(queue, &self.base.store.depth().await?).await
     }
 
+    /// The payloads that are taken next from a queue, at most [`MAX_BATCH`].
+    pub async fn next(&self, name: &str, limit: usize) -> Result<Vec<WaitingPayload>, ServiceError> {
+        let queue =
+            queue_named(name).ok_or_else(|| ServiceError::NotFound(format!("Queue '{name}' not found")))?;
+        let payloads = self.base.store.waiting(queue, limit.clamp(1, MAX_BATCH)).await?;
+        Ok(payloads.iter().map(|bytes| waiting(bytes)).collect())
+    }
+
     async fn info(&self, queue: Queue, depth: &QueueDepth) -> Result<QueueInfo, ServiceError> {
         let oldest = match depth.ready_in(queue) {
             0 => None,
@@ -109,6 +132,23 @@ impl Queues {
         let doc = self.base.store.get(&[records::job_key(&id)]).await?.pop().flatten();
         let since = doc.and_then(|doc| doc.parse::<Job>().ok()).map(|job| job.ready_since());
         Ok((Some(id), since.or(written)))
+    }
+}
+
+fn waiting(bytes: &[u8]) -> WaitingPayload {
+    let short = |text: &str| text.chars().take(PREVIEW_CHARS).collect::<String>();
+    match payload::read(bytes) {
+        Ok(read) => WaitingPayload {
+            task: read.task.as_deref().or(read.job.as_deref()).map(short),
+            agent: read.agent_name.as_deref().map(short),
+            job_id: read.job_id,
+            raw: None,
+        },
+        Err(_) => {
+            let most = &bytes[..bytes.len().min(4 * PREVIEW_CHARS)];
+            let raw = Some(short(&String::from_utf8_lossy(most)));
+            WaitingPayload { job_id: None, task: None, agent: None, raw }
+        }
     }
 }
 

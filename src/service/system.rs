@@ -1,6 +1,7 @@
 //! The state of the whole: health, status, self-check, overview.
 
 use std::{
+    path::Path,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -266,6 +267,12 @@ impl System {
                     .to_owned(),
             );
         }
+        if !workers.is_empty() && workers.iter().all(|worker| worker.draining) {
+            warnings.push(
+                "Every worker drains: jobs wait. Start `productforge worker`, or the process anew."
+                    .to_owned(),
+            );
+        }
         let redis = match (self.engine().await, &report) {
             ("sqlite", _) => "not used",
             (_, Ok(_)) => "ok",
@@ -348,6 +355,11 @@ impl System {
         let route = provider.route(models.first().map(String::as_str));
         let price = self.base.prices.of(&route.provider, &route.model);
         (format!("{}/{}", route.provider, route.model), price)
+    }
+
+    /// The folder of the log files.
+    pub fn log_folder(&self) -> &Path {
+        &self.base.log_folder
     }
 
     /// The time, from the clock that everything else goes by.

@@ -3,15 +3,20 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::{
     model::{Job, JobState, Timestamp, WorkerInfo, iso},
-    store::{IndexName, MAX_BATCH},
+    store::{Change, DocKey, IndexName, MAX_BATCH},
 };
 
 use super::{Foundation, ServiceError, listing, records};
 
+/// The stream of orders to drain: the id of a worker as a JSON text.
+pub const DRAINED: &str = "drained";
+/// How often an order is written again when the worker speaks of itself at the same moment.
+const TRIES: usize = 20;
 /// The most running jobs that are looked at to say who runs what.
 const MAX_RUNNING: usize = 1_000;
 
@@ -53,9 +58,44 @@ impl Workers {
         let store = self.base.store.as_ref();
         let index = IndexName::all(records::WORKER);
         let workers = listing::page::<WorkerInfo>(store, records::WORKER, index, MAX_BATCH, None).await?;
+        let running = self.running().await?;
+        Ok(workers.items.into_iter().map(|info| at_work(info, &running)).collect())
+    }
+
+    /// Lets a worker finish what it has and take nothing new; its process goes on, and what else it does
+    /// (HTTP, upkeep) with it. It cannot be taken back: a worker that is started anew takes work again.
+    pub async fn drain(&self, id: &str) -> Result<WorkerAtWork, ServiceError> {
+        let store = self.base.store.as_ref();
+        let key = DocKey::new(records::WORKER, id);
+        for _ in 0..TRIES {
+            // The heartbeat of all workers stands beside their documents.
+            let found = match key == records::heartbeat_key() {
+                true => None,
+                false => records::load::<WorkerInfo>(store, key.clone()).await?,
+            };
+            let Some((mut info, before)) = found else {
+                return Err(ServiceError::NotFound(format!("Worker '{id}' not found")));
+            };
+            if info.draining {
+                return Err(ServiceError::Conflict(format!("worker {id} is draining already")));
+            }
+            info.draining = true;
+            let change = Change::new()
+                .expect(key.clone(), Some(before))
+                .put(records::put_worker(&info))
+                .event(DRAINED, Value::from(id).to_string().into_bytes());
+            if store.apply(change).await?.is_ok() {
+                log::info!("worker {id} is asked to drain");
+                return Ok(at_work(info, &self.running().await?));
+            }
+        }
+        Err(ServiceError::Conflict(format!("worker {id} keeps being changed by others; try again")))
+    }
+
+    async fn running(&self) -> Result<Vec<Job>, ServiceError> {
         let index = records::jobs_by_state(JobState::Running);
-        let running = listing::page::<Job>(store, records::JOB, index, MAX_RUNNING, None).await?;
-        Ok(workers.items.into_iter().map(|info| at_work(info, &running.items)).collect())
+        let store = self.base.store.as_ref();
+        Ok(listing::page::<Job>(store, records::JOB, index, MAX_RUNNING, None).await?.items)
     }
 }
 

@@ -11,12 +11,14 @@
 //! | [`upload_janitor`] | removes uploads that are over | every ten seconds |
 //! | [`auditor`] | mends what the store has lost | every ten minutes |
 //! | [`presence`] | says that this worker lives | every ten seconds |
+//! | [`orders`] | lets the worker drain when somebody asks for that | when that happens |
 
 pub mod auditor;
 mod converse;
 mod held;
 pub mod janitor;
 pub mod lease_keeper;
+pub mod orders;
 mod persist;
 pub mod pool;
 pub mod presence;
@@ -137,6 +139,7 @@ pub fn start_with(
     roles.spawn(janitor::run(shared.clone()));
     roles.spawn(presence::run(shared.clone()));
     roles.spawn(revocations::run(shared.clone()));
+    roles.spawn(orders::run(shared.clone()));
     log::info!("worker {} runs {} slots", shared.worker_id, shared.options.slots);
     WorkerHandle { shared, pool, roles, jobs }
 }

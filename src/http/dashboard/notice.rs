@@ -30,6 +30,10 @@ const NOTICES: &[(&str, &str, &str)] = &[
     ("upload-deleted", "The upload is deleted, with its file and its analysis.", ""),
     ("report-made", "The report is made.", ""),
     ("brief-known", "This form was sent before; this is the workflow that it started.", ""),
+    ("queue-paused", "The queue is paused: nothing more is taken from it.", ""),
+    ("queue-resumed", "The queue goes on.", ""),
+    ("worker-drained", "The worker drains: it finishes what it has and takes nothing new.", ""),
+    ("provider-reset", "The provider is asked again; what waited for it is called back.", ""),
     ("nothing-chosen", "Nothing was ticked, so nothing was done.", ""),
     ("nothing-done", "None of them was in a state for that, so nothing was done.", ""),
 ];

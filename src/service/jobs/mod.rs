@@ -124,6 +124,17 @@ impl Jobs {
         }
     }
 
+    /// How many jobs there are in each state, the dead set last, by the words of [`StateFilter`].
+    pub async fn counts(&self) -> Result<Vec<(&'static str, u64)>, ServiceError> {
+        let mut counts = Vec::with_capacity(StateFilter::WORDS.len());
+        for word in StateFilter::WORDS {
+            let filter = JobFilter { state: StateFilter::parse(word), ..JobFilter::default() };
+            let (_, index, _) = index_of(&filter);
+            counts.push((word, self.base.store.count(&index).await?));
+        }
+        Ok(counts)
+    }
+
     /// The jobs of one page of an index that fit.
     async fn page(&self, query: ListQuery, filter: &JobFilter) -> Result<Portion, ServiceError> {
         let page = self.base.store.list(&query).await?;

@@ -10,6 +10,7 @@ mod hostile;
 mod journey;
 mod login;
 mod looks;
+mod ops;
 mod reasons;
 mod run;
 mod work;

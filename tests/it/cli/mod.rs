@@ -8,4 +8,5 @@ mod jobs;
 mod run;
 mod serve;
 mod worker;
+mod workers;
 mod workflows;
