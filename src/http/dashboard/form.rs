@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::page::PageError;
 use crate::{
+    http::render::grouped,
     model::{Agent, Budget, DEFAULT_MAX_REVISIONS, MAX_REVISIONS, Priority, Usd, new_id},
     service::{
         IdempotencyKey,
@@ -157,7 +158,7 @@ impl BriefForm {
         if tokens == Err(()) {
             wrong(
                 "budget_tokens",
-                format!("A whole number from 1 to {MAX_TOKENS}, or nothing for no limit."),
+                format!("A whole number from 1 to {}, or nothing for no limit.", grouped(MAX_TOKENS)),
             );
         }
         let usd = given(&self.budget_usd, |text| {

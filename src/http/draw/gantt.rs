@@ -115,6 +115,8 @@ const NARROWEST: f64 = 0.35;
 const FOLDED: f64 = 7.0;
 /// A span in which nothing runs is folded when it takes more than this of the whole.
 const FOLD_SHARE: f64 = 0.25;
+/// A shorter one is no wait that anybody would notice.
+const FOLD_FROM: Ms = 3_000;
 /// The most spans that are folded.
 const MOST_BREAKS: usize = 4;
 /// About so many lines has the axis.
@@ -206,7 +208,8 @@ struct Scale {
 impl Scale {
     fn new(start: Ms, end: Ms, rows: &[Row]) -> Self {
         let mut folds = idle(start, end, rows);
-        folds.retain(|(from, to)| (to - from) as f64 > (end - start) as f64 * FOLD_SHARE);
+        let least = FOLD_FROM.max(((end - start) as f64 * FOLD_SHARE) as Ms);
+        folds.retain(|(from, to)| to - from > least);
         folds.truncate(MOST_BREAKS);
         let folded: Ms = folds.iter().map(|(from, to)| to - from).sum();
         let shown = (end - start - folded).max(1) as f64;

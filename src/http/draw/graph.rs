@@ -44,9 +44,9 @@ pub struct Graph {
     pub edges: Vec<Edge>,
 }
 
-const NODE_WIDTH: u32 = 172;
+const NODE_WIDTH: u32 = 162;
 const NODE_HEIGHT: u32 = 46;
-const GAP_X: u32 = 36;
+const GAP_X: u32 = 30;
 const GAP_Y: u32 = 12;
 const MARGIN: u32 = 6;
 
