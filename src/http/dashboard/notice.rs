@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn the_way_there_keeps_what_the_address_has() {
         let to = |page| see_other_saying(page, "job-retried", Some(2));
-        let location = |page| to(page).headers()[header::LOCATION].to_str().unwrap().to_owned();
+        let location = |page| to(page).headers().get(header::LOCATION).unwrap().to_str().unwrap().to_owned();
         assert_eq!(location("/dashboard/jobs"), "/dashboard/jobs?notice=job-retried&n=2");
         assert_eq!(
             location("/dashboard/jobs?state=dead"),
