@@ -4,6 +4,8 @@ mod bulk;
 mod idempotency;
 mod jobs;
 mod openapi;
+mod openapi_examples;
+mod openapi_tools;
 mod outage;
 mod queues;
 mod scheduled;
