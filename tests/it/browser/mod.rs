@@ -10,3 +10,4 @@ mod journey;
 mod login;
 mod looks;
 mod reasons;
+mod swagger;
