@@ -7,6 +7,7 @@ mod access;
 mod agents;
 mod form;
 mod help;
+mod help_search;
 mod list_page;
 mod login;
 mod notice;

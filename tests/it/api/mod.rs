@@ -1,6 +1,7 @@
 //! The API over real HTTP: what needs no second engine. What legacy clients know is in `surface/`.
 
 mod bulk;
+mod help;
 mod idempotency;
 mod jobs;
 mod openapi;

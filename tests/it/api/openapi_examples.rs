@@ -69,7 +69,8 @@ async fn every_example_of_a_schema_fits_it() {
     let mut schemas = Schemas::of(&document);
     for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
         let of_fields = schema["properties"].as_object().into_iter().flatten();
-        for (place, schema) in of_fields.map(|(field, schema)| (field.as_str(), schema)).chain([("", schema)]) {
+        for (place, schema) in of_fields.map(|(field, schema)| (field.as_str(), schema)).chain([("", schema)])
+        {
             if let Some(example) = schema.get("example") {
                 schemas.check(schema, example, &format!("{name} {place}"));
             }
@@ -133,7 +134,11 @@ fn assert_documented(schemas: &mut Schemas, operation: &Map<String, Value>, answ
 }
 
 /// A request with the example of its body, if it has one.
-fn as_in_the_example(document: &Value, operation: &Map<String, Value>, request: RequestBuilder) -> RequestBuilder {
+fn as_in_the_example(
+    document: &Value,
+    operation: &Map<String, Value>,
+    request: RequestBuilder,
+) -> RequestBuilder {
     let body = operation.get("requestBody").map(|body| &body["content"]);
     match body {
         None => request,
@@ -184,14 +189,21 @@ async fn every_operation_refuses_nonsense_as_documented() {
         let verb = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
         let plain = path.split(['{', '}']).enumerate();
         let unknown: String = plain.map(|(n, part)| if n % 2 == 1 { "nothing" } else { part }).collect();
-        let odd: String =
-            path.split(['{', '}']).enumerate().map(|(n, part)| if n % 2 == 1 { "%ff%00" } else { part }).collect();
-        let queried = format!("{unknown}?limit=-1&cursor=%ff&since=x&until=x&status=x&state=x&format=x&result=x&q=%00");
+        let odd: String = path
+            .split(['{', '}'])
+            .enumerate()
+            .map(|(n, part)| if n % 2 == 1 { "%ff%00" } else { part })
+            .collect();
+        let queried =
+            format!("{unknown}?limit=-1&cursor=%ff&since=x&until=x&status=x&state=x&format=x&result=x&q=%00");
         for (what, request) in [
             ("unknown", app.request(verb.clone(), &unknown)),
             ("odd", app.request(verb.clone(), &odd)),
             ("odd query", app.request(verb.clone(), &queried)),
-            ("no JSON", app.request(verb.clone(), &unknown).header("content-type", "application/json").body("{")),
+            (
+                "no JSON",
+                app.request(verb.clone(), &unknown).header("content-type", "application/json").body("{"),
+            ),
             ("a list", app.request(verb.clone(), &unknown).json(&json!([1, 2]))),
             ("no key", app.bare(verb.clone(), &unknown)),
         ] {

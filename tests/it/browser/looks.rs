@@ -11,7 +11,7 @@ use super::{
     chrome::{Chrome, Setup},
 };
 
-const PAGES: [(&str, &str); 7] = [
+pub const PAGES: [(&str, &str); 7] = [
     ("overview", "/dashboard/"),
     ("workflows", "/dashboard/workflows"),
     ("agents", "/dashboard/agents"),

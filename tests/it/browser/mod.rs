@@ -5,7 +5,9 @@
 mod app;
 mod axe;
 mod chrome;
+mod help;
 mod hostile;
+mod hostile_pages;
 mod journey;
 mod login;
 mod looks;
