@@ -20,6 +20,7 @@ const LISTS: &[&str] = &["findings", "issues", "problems", "results"];
 
 /// A finding whose place exists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = CodeFinding)]
 pub struct Finding {
     pub severity: Severity,
     /// As it is listed.

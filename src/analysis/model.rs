@@ -31,6 +31,7 @@ pub struct Analysis {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ArchiveTotals)]
 pub struct Totals {
     /// All files, ignored ones too.
     pub files: u64,

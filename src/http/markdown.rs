@@ -3,7 +3,7 @@
 //! HTML in the text is shown, not obeyed; pictures become links, so that reading an answer fetches
 //! nothing; what is left goes through a sanitiser all the same.
 
-use std::{borrow::Cow, sync::LazyLock};
+use std::sync::LazyLock;
 
 use ammonia::Builder;
 use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
@@ -47,19 +47,82 @@ fn focusable(html: &str) -> String {
     html.replace("<pre>", "<pre tabindex=\"0\">").replace("<div>", "<div tabindex=\"0\">")
 }
 
-/// Text of this program's own (help pages): its headings get ids made from their words.
+/// Text of this program's own (help pages): its headings get the ids of their [`sections`].
 pub fn trusted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() * 2);
-    let mut rest = focusable(&to_html(text, 1));
-    while let Some(start) = rest.find("<h2>") {
-        let Some(end) = rest[start..].find("</h2>") else { break };
-        let title = rest[start + 4..start + end].to_owned();
-        out.push_str(&rest[..start]);
-        out.push_str(&format!("<h2 id=\"{}\">{title}</h2>", slug(&title)));
-        rest = rest.split_off(start + end + 5);
+    let html = focusable(&to_html(text, 1));
+    let mut rest = html.as_str();
+    let mut sections = sections(text).into_iter().filter(|section| !section.id.is_empty());
+    while let Some(start) = ["<h2>", "<h3>", "<h4>"].iter().filter_map(|tag| rest.find(tag)).min() {
+        let id = sections.next().map_or_else(String::new, |section| section.id);
+        out.push_str(&rest[..start + 3]);
+        out.push_str(&format!(" id=\"{id}\""));
+        rest = &rest[start + 3..];
     }
-    out.push_str(&rest);
+    out.push_str(rest);
     out
+}
+
+/// A heading of a text of this program's own, and what stands under it, as plain text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    /// The anchor, made from the words of the heading; empty for the title of the text.
+    pub id: String,
+    pub title: String,
+    pub text: String,
+}
+
+/// The sections of a text, in order.
+pub fn sections(text: &str) -> Vec<Section> {
+    let mut sections: Vec<Section> = Vec::new();
+    let mut in_heading = false;
+    for event in Parser::new_ext(text, OPTIONS) {
+        match event {
+            Event::Start(Tag::Heading { level, .. }) => {
+                in_heading = true;
+                // The place of an id, if it is to have one.
+                let id = if level == HeadingLevel::H1 { String::new() } else { "-".to_owned() };
+                sections.push(Section { id, title: String::new(), text: String::new() });
+            }
+            Event::End(TagEnd::Heading(_)) => {
+                in_heading = false;
+                if let Some(mut section) = sections.pop() {
+                    if !section.id.is_empty() {
+                        section.id = free(slug(&section.title), &sections);
+                    }
+                    sections.push(section);
+                }
+            }
+            event => {
+                let Some(section) = sections.last_mut() else { continue };
+                let into = if in_heading { &mut section.title } else { &mut section.text };
+                match event {
+                    Event::Text(words) | Event::Code(words) => into.push_str(&words),
+                    Event::End(
+                        TagEnd::Emphasis
+                        | TagEnd::Strong
+                        | TagEnd::Strikethrough
+                        | TagEnd::Link
+                        | TagEnd::Image,
+                    ) => {}
+                    Event::SoftBreak | Event::HardBreak | Event::End(_) if !into.ends_with(' ') => {
+                        into.push(' ')
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    sections
+}
+
+/// The id, with a number behind it where it is taken.
+fn free(id: String, before: &[Section]) -> String {
+    let taken = |id: &str| before.iter().any(|section| section.id == id);
+    if !taken(&id) {
+        return id;
+    }
+    (2..).map(|n| format!("{id}-{n}")).find(|id| !taken(id)).unwrap_or(id)
 }
 
 /// At most [`MAX_SHOWN_BYTES`], cut between characters, and whether it was cut.
@@ -71,11 +134,12 @@ pub fn shorten(text: &str) -> (&str, bool) {
     (&text[..end], true)
 }
 
+const OPTIONS: Options = Options::ENABLE_TABLES.union(Options::ENABLE_STRIKETHROUGH);
+
 fn to_html(text: &str, first: u8) -> String {
-    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;
     // A heading is at most one level below the one before it, whatever the text says.
     let mut level_before = first - 1;
-    let events = Parser::new_ext(text, options).map(|event| match event {
+    let events = Parser::new_ext(text, OPTIONS).map(|event| match event {
         Event::Html(raw) | Event::InlineHtml(raw) => Event::Text(raw),
         Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
             Event::Start(Tag::Link { link_type, dest_url, title, id })
@@ -120,14 +184,9 @@ fn heading(level: u8) -> HeadingLevel {
 }
 
 fn slug(title: &str) -> String {
-    let words: Cow<'_, str> = title.to_lowercase().into();
-    let mut inside_tag = false;
     let mut out = String::new();
-    for c in words.chars() {
+    for c in title.to_lowercase().chars() {
         match c {
-            '<' => inside_tag = true,
-            '>' => inside_tag = false,
-            _ if inside_tag => {}
             c if c.is_ascii_alphanumeric() => out.push(c),
             _ if !out.ends_with('-') && !out.is_empty() => out.push('-'),
             _ => {}
@@ -186,6 +245,21 @@ mod tests {
     fn a_long_text_is_cut_between_characters_and_says_so() {
         let html = untrusted(&"ä".repeat(MAX_SHOWN_BYTES), 3);
         assert!(html.len() < MAX_SHOWN_BYTES + 200 && html.contains("Shortened"));
+    }
+
+    #[test]
+    fn sections_have_the_ids_of_their_headings_and_plain_text() {
+        let text = "# A page\n\nBefore *all*.\n\n## One & `two`\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n\
+            ```sh\n## no heading\n```\n\n### One & two\n\nsame\nwords";
+        let found = sections(text);
+        let ids: Vec<_> = found.iter().map(|s| (s.id.as_str(), s.title.as_str())).collect();
+        assert_eq!(ids, [("", "A page"), ("one-two", "One & two"), ("one-two-2", "One & two")]);
+        assert_eq!(found[0].text.trim(), "Before all.");
+        assert!(found[1].text.contains("1 2") && found[1].text.contains("## no heading"), "{found:?}");
+        assert_eq!(found[2].text.trim(), "same words");
+        let html = trusted(text);
+        assert!(html.contains("<h2 id=\"one-two\">One &amp; <code>two</code></h2>"), "{html}");
+        assert!(html.contains("<h3 id=\"one-two-2\">"), "{html}");
     }
 
     #[test]

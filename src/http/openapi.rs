@@ -4,7 +4,7 @@
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        self, Content, Header, OpenApi as Document, Ref, Response, ResponseBuilder,
+        self, Header, OpenApi as Document, Ref, Server,
         path::{Operation, ParameterIn},
         schema::{Object, Type},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
@@ -16,9 +16,11 @@ use super::{
         agents, analytics, events, exports, jobs, metrics, providers, queues, reports, results, reviews,
         root, system, tasks, uploads, usage, workers, workflows,
     },
-    error::{FieldError, PROBLEM_JSON, ProblemBody},
+    error::{FieldError, ProblemBody},
     middleware::auth,
 };
+
+mod errors;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -94,7 +96,8 @@ struct Common;
 
 impl Modify for Common {
     fn modify(&self, document: &mut Document) {
-        document.servers = None;
+        // What an absent list means as well, but tools ask for one.
+        document.servers = Some(vec![Server::new("/")]);
         let components = document.components.get_or_insert_default();
         let about = "The key that the server was started with (`API_KEY`)";
         components.add_security_scheme(
@@ -103,113 +106,58 @@ impl Modify for Common {
         );
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(about)).build();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        let mut id = Header::new(Object::with_type(Type::String));
+        id.description = Some("The request's name; send your own to find it again in the log".to_owned());
+        components.headers.insert(REQUEST_ID.to_owned(), id.into());
+        components.responses.extend(errors::answers());
         for (path, item) in &mut document.paths.paths {
-            let operations = [&mut item.get, &mut item.post, &mut item.delete];
-            for operation in operations.into_iter().flatten() {
-                complete(operation, path);
+            let reads = item.get.as_mut().map(|operation| (operation, false));
+            let writes = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+            let writes = writes.into_iter().flatten().map(|operation| (operation, true));
+            for (operation, writes) in reads.into_iter().chain(writes) {
+                complete(operation, path, writes);
             }
         }
     }
 }
 
-fn complete(operation: &mut Operation, path: &str) {
+/// The name of the header in the document's components.
+const REQUEST_ID: &str = "RequestId";
+
+fn request_id() -> openapi::RefOr<Header> {
+    openapi::RefOr::Ref(Ref::new(format!("#/components/headers/{REQUEST_ID}")))
+}
+
+fn complete(operation: &mut Operation, path: &str, writes: bool) {
     let public = auth::is_public(path);
-    let has_id = path.contains('{');
     let has_query =
         operation.parameters.iter().flatten().any(
             |p| matches!(p, openapi::RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query),
         );
     let has_body = operation.request_body.is_some();
-    let is_delete_of_job = operation.operation_id.as_deref() == Some("delete_job");
     if let Some(openapi::RefOr::T(body)) = &mut operation.request_body
         && MAY_BE_EMPTY.iter().any(|end| path.ends_with(end))
     {
         body.required = Some(openapi::Required::False);
     }
-    let from_memory = public || path.ends_with("/ping");
-    let mut add = |status: &str, description: &str, detail: serde_json::Value| {
-        operation
-            .responses
-            .responses
-            .entry(status.to_owned())
-            .or_insert_with(|| problem(status, path, description, detail).into());
-    };
-    if !public {
-        add("401", "The key is missing or wrong", "Unauthorized".into());
-    }
-    if has_id {
-        let words = match path.split('/').nth(1) {
-            Some("agents") => "Agent 'nobody' not found",
-            Some("workflows") => "Workflow not found",
-            Some("jobs") => "Job 'nothing' not found",
-            Some("upload") => "Upload 'nothing' not found",
-            Some("workers") => "Worker 'nothing' not found",
-            Some("queues") => "Queue 'nothing' not found; there are high, normal and low",
-            _ => "Result for job 'nothing' not found",
-        };
-        add("404", "There is no such thing", words.into());
-    }
-    if has_body || has_query {
-        let missing = FieldError::new("missing", vec!["body".into(), "job".into()], "Field required");
-        let limit = FieldError::new(
-            "int_parsing",
-            vec!["query".into(), "limit".into()],
-            "Input should be a valid integer, unable to parse string as an integer",
-        );
-        let (error, input) = if has_body { (missing, "{}") } else { (limit, "abc") };
-        add("422", "Bad fields, each of them named", serde_json::json!([error.input(input.into())]));
-    }
-    if has_body {
-        add("408", "The body did not arrive in time", "The body did not arrive in time".into());
-        add("413", "The body is too large", "The body is too large".into());
-        add("507", "The store is full; nothing was written", "The store is full".into());
-    }
-    if path.starts_with("/jobs/{") && path != "/jobs/{job_id}" || is_delete_of_job {
-        let why = "Its state does not allow it, or somebody else changed it at the same time";
-        add("409", why, "job nothing has completed already".into());
-    }
-    if has_body || path == "/agents/{name}" {
-        add("409", "Somebody else changed the same thing at the same time", "Try again".into());
-    }
-    add("500", "Something went wrong in the server", "Something went wrong in the server".into());
-    if !from_memory {
-        let away = "The store is not available right now; try again in a moment";
-        add("503", "The store is away; see `Retry-After`", away.into());
-    }
     for response in operation.responses.responses.values_mut() {
         if let openapi::RefOr::T(response) = response {
-            let mut id = Header::new(Object::with_type(Type::String));
-            id.description = Some("The request's name; send your own to find it again in the log".to_owned());
-            response.headers.insert("X-Request-ID".to_owned(), id.into());
+            response.headers.insert("X-Request-ID".to_owned(), request_id());
         }
     }
-    if !public {
-        let no_scopes: [&str; 0] = [];
-        operation.security = Some(vec![
-            SecurityRequirement::new("api_key", no_scopes),
-            SecurityRequirement::new("bearer", no_scopes),
-        ]);
-    }
-}
-
-fn problem(status: &str, path: &str, description: &str, detail: serde_json::Value) -> Response {
-    let (slug, title) = match status {
-        "401" => ("unauthorized", "Unauthorized"),
-        "404" => ("not-found", "Not Found"),
-        "408" => ("slow-body", "Request Timeout"),
-        "409" => ("conflict", "Conflict"),
-        "413" => ("body-too-large", "Payload Too Large"),
-        "422" => ("validation", "Unprocessable Entity"),
-        "503" => ("store-unavailable", "Service Unavailable"),
-        "507" => ("store-full", "Insufficient Storage"),
-        _ => ("internal", "Internal Server Error"),
-    };
-    let example = serde_json::json!({
-        "type": format!("urn:productforge:problem:{slug}"), "title": title,
-        "status": status.parse::<u16>().unwrap_or(500), "detail": detail, "instance": path,
-        "request_id": "7b0c9f0e-8a55-4f43-9a3b-7d0a64a1a9d3",
+    let errors = errors::of(errors::Traits {
+        public,
+        probe: matches!(path, "/system/ping" | "/system/health"),
+        from_memory: public || path.ends_with("/ping"),
+        has_id: path.contains('{'),
+        has_query,
+        has_body,
+        writes,
     });
-    let mut content = Content::new(Some(Ref::from_schema_name("Problem")));
-    content.example = Some(example);
-    ResponseBuilder::new().description(description).content(PROBLEM_JSON, content).build()
+    for (status, answer) in errors {
+        operation.responses.responses.entry(status.to_owned()).or_insert(answer);
+    }
+    let no_scopes: [&str; 0] = [];
+    let keys = ["api_key", "bearer"].map(|scheme| SecurityRequirement::new(scheme, no_scopes));
+    operation.security = Some(if public { Vec::new() } else { keys.into() });
 }

@@ -97,17 +97,10 @@ pub struct UploadReceipt {
     tag = "uploads",
     operation_id = "upload_file",
     request_body(content = UploadForm, description = "The form", content_type = "multipart/form-data"),
-    responses(
-        (status = 200, description = "Accepted", body = UploadReceipt, example = json!({
+    responses((status = 200, description = "Accepted", body = UploadReceipt, example = json!({
             "status": "uploaded", "upload_id": "1b60f9b1-6a43-4a3e-b9c6-3a3c4d0a8f10",
             "path": "workspace/uploads/1b60f9b1-6a43-4a3e-b9c6-3a3c4d0a8f10_shop.zip",
-            "job_id": "7d0db146-5a4c-4f3e-8d54-6b7a1c1f2f11", "filename": "shop.zip", "size": 18231})),
-        (status = 400, description = "It is no form, or its file is not named .zip",
-            body = crate::http::error::ProblemBody, content_type = "application/problem+json", example = json!({
-            "type": "urn:productforge:problem:upload", "title": "Bad Request", "status": 400,
-            "detail": "Only ZIP files are allowed", "instance": "/upload/",
-            "request_id": "7b0c9f0e-8a55-4f43-9a3b-7d0a64a1a9d3"})),
-    )
+            "job_id": "7d0db146-5a4c-4f3e-8d54-6b7a1c1f2f11", "filename": "shop.zip", "size": 18231})))
 )]
 pub async fn receive(
     state: Data<HttpState>,

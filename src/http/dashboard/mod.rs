@@ -15,6 +15,7 @@ mod drafts;
 mod exports;
 mod form;
 mod help;
+mod help_search;
 mod job;
 mod job_line;
 mod jobs;

@@ -248,10 +248,12 @@ impl ResponseError for PageError {
         struct Problem {
             title: &'static str,
             detail: String,
+            /// Where the help explains it.
+            help: String,
         }
         let (title, detail) = self.explain();
         let shell = Shell::public("", title);
-        let page = Problem { title, detail };
+        let page = Problem { title, detail, help: super::help::of_status(self.status_code()) };
         let mut response = answer(self.status_code(), "error.html", &shell, &page).unwrap_or_else(|_| {
             builder(StatusCode::INTERNAL_SERVER_ERROR)
                 .content_type("text/plain")

@@ -11,7 +11,7 @@ use super::{
     chrome::{Chrome, Setup},
 };
 
-const PAGES: &[(&str, &str)] = &[
+pub const PAGES: &[(&str, &str)] = &[
     ("overview", "/dashboard/"),
     ("workflows", "/dashboard/workflows"),
     ("brief", "/dashboard/brief"),

@@ -4,6 +4,7 @@ mod config;
 mod export;
 mod healthcheck;
 mod help;
+mod help_commands;
 mod jobs;
 mod run;
 mod serve;
