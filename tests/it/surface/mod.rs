@@ -8,6 +8,7 @@ mod auth;
 mod bodies;
 mod control;
 mod cors;
+mod dashboard_access;
 mod errors;
 mod events;
 mod exports;
