@@ -57,8 +57,9 @@ fn every_type_of_problem_is_explained() {
 #[test]
 fn every_type_of_a_bad_field_is_explained() {
     let code = [sources("src/http"), sources("src/service")].concat();
-    let mut kinds =
-        all(r#"(?:FieldError::new|complain|bound)\(\s*"([a-z_]+)",\s*[^)]"#, &sources("src/http"));
+    let mut kinds = all(r#"(?:FieldError::new|bound)\(\s*"([a-z_]+)","#, &sources("src/http"));
+    kinds.extend(all(r#"complain\("([a-z_]+)","#, &read("src/http/fields.rs")));
+    kinds.extend(all(r#"complain\("[a-z_]+", "([a-z_]+)""#, &read("src/http/api/jobs/bulk.rs")));
     kinds.extend(all(r#"FieldProblem::body\(\s*[^,()]+(?:\([^()]*\))?,\s*"([a-z_]+)""#, &code));
     kinds.extend(all(r#"kind: "([a-z]+_[a-z_]+)""#, &sources("src/service")));
     assert!(kinds.len() > 20, "{kinds:?}");
