@@ -37,6 +37,21 @@ pub fn held(workflow: &mut Workflow, why: Option<&str>, now: Timestamp) -> Effec
     effects
 }
 
+/// Somebody set the budget of a workflow; it stands in the workflow already.
+pub fn budget_set(workflow: &Workflow, now: Timestamp) -> Effects {
+    let mut effects = Effects::default();
+    let limits = workflow.budget.map_or_else(Vec::new, |budget| {
+        let tokens = budget.tokens.map(|tokens| format!("{tokens} tokens"));
+        tokens.into_iter().chain(budget.usd.map(|usd| usd.to_string())).collect()
+    });
+    let message = match limits.is_empty() {
+        true => "Its budget was lifted.".to_owned(),
+        false => format!("Its budget is {} now.", limits.join(" and ")),
+    };
+    effects.tell(RunEventKind::BudgetSet, &workflow.workflow_id, message, now);
+    effects
+}
+
 /// A paused workflow goes on: what is ready begins.
 pub fn resumed(workflow: &mut Workflow, why: &str, now: Timestamp) -> Effects {
     let mut effects = Effects::default();

@@ -29,6 +29,8 @@ pub enum RunEventKind {
     BudgetExceeded,
     /// Somebody paused it: nothing new begins.
     WorkflowPaused,
+    /// Somebody set its budget, or lifted it.
+    BudgetSet,
     /// A paused workflow goes on.
     WorkflowResumed,
     /// The work is there; the workflow waits for a person's word.

@@ -130,7 +130,11 @@ fn score(entry: &Entry, words: &[String]) -> usize {
         let in_text = entry.text.matches(word.as_str()).take(MAX_COUNTED).count();
         if entry.title.contains(word) { 20 + in_text } else { in_text }
     };
-    words.iter().map(of_word).sum()
+    let words_of_title = entry.title.split_whitespace().count();
+    // A heading that is about nothing else comes first.
+    let all_of_title = words.iter().filter(|word| entry.title.contains(word.as_str())).count();
+    let exact = if all_of_title == words.len() { 40 / words_of_title.max(1) } else { 0 };
+    exact + words.iter().map(of_word).sum::<usize>()
 }
 
 impl Entry {

@@ -8,11 +8,11 @@ use std::{
 
 use tokio::sync::broadcast;
 
-use super::Shared;
+use super::{Shared, is_told};
 use crate::{
     model::{PartialAnswer, StepStatus, Workflow},
     service::{ServiceError, records},
-    store::{ALL_EVENTS, Event, MAX_BATCH, REVOKED},
+    store::{ALL_EVENTS, Event, MAX_BATCH},
 };
 
 /// What the channel holds for viewers that are slow; who is slower still reads from the store.
@@ -117,7 +117,7 @@ impl Hub {
             match store.events(stream, after, MAX_BATCH).await {
                 Ok(events) if !events.is_empty() => {
                     after = events.last().map_or(after, |event| event.id);
-                    let told: Vec<Event> = events.into_iter().filter(|e| e.stream != REVOKED).collect();
+                    let told: Vec<Event> = events.into_iter().filter(is_told).collect();
                     let _ = sender.send(News::Events(Arc::new(told)));
                     look = true;
                     continue;

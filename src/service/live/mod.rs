@@ -26,8 +26,11 @@ use tokio_util::sync::CancellationToken;
 pub use viewer::{Frame, Viewer};
 
 use self::hub::Hub;
-use super::{Foundation, ServiceError, records};
-use crate::{model::Workflow, store::ALL_EVENTS};
+use super::{Foundation, ServiceError, records, workers::DRAINED};
+use crate::{
+    model::Workflow,
+    store::{ALL_EVENTS, Event, REVOKED},
+};
 
 /// The most viewers of one process.
 pub const MAX_VIEWERS: usize = 5_000;
@@ -113,6 +116,11 @@ impl Shared {
             hubs.remove(stream);
         }
     }
+}
+
+/// Whether an event is one that viewers are told: some are orders from process to process.
+fn is_told(event: &Event) -> bool {
+    ![REVOKED, DRAINED].contains(&event.stream.as_str())
 }
 
 /// One of the places for viewers.

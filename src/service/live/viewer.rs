@@ -12,10 +12,11 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use super::{
     Place,
     hub::{End, Hub, News},
+    is_told,
 };
 use crate::{
     model::PartialAnswer,
-    store::{ALL_EVENTS, Event, MAX_BATCH, REVOKED},
+    store::{ALL_EVENTS, Event, MAX_BATCH},
 };
 
 /// The pause after a store that is away.
@@ -175,7 +176,7 @@ impl Viewer {
                 continue;
             }
             self.after = event.id;
-            if event.stream != REVOKED {
+            if is_told(event) {
                 self.ready.push_back(Frame::Event { id: event.id, body: event.body.as_slice().into() });
             }
         }

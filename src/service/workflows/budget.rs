@@ -62,14 +62,16 @@ impl Workflows {
         }
         workflow.budget = Some(budget).filter(|budget| *budget != Budget::default());
         let mut change = Change::new().expect(records::workflow_key(id), Some(before));
-        let mut effects = crate::engine::Effects::default();
+        let now = self.base.clock.now();
+        let mut effects = intervene::budget_set(&workflow, now);
         let waits_for_it = workflow.pause.as_ref().is_some_and(|p| p.reason == advance::BUDGET_EXCEEDED);
         if waits_for_it && self.has_room(&workflow).await? {
-            let now = self.base.clock.now();
-            effects = intervene::resumed(&mut workflow, "Its budget was raised.", now);
+            let resumed = intervene::resumed(&mut workflow, "Its budget was raised.", now);
+            effects.events.extend(resumed.events);
+            effects.enqueue.extend(resumed.enqueue);
             change = self.call_back(change, &workflow).await?;
         }
-        change = dispatch::add_effects(change, &workflow, &effects, self.base.clock.now());
+        change = dispatch::add_effects(change, &workflow, &effects, now);
         Ok(store.apply(change).await?.is_ok().then_some(workflow))
     }
 

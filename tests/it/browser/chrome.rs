@@ -7,9 +7,10 @@ use std::{
     time::Duration,
 };
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use thirtyfour::prelude::*;
+use thirtyfour::{extensions::cdp::ChromeDevTools, prelude::*};
 
 use crate::support::wait::until;
 
@@ -151,11 +152,19 @@ impl Chrome {
         entries.into_iter().map(|e| serde_json::to_value(e).unwrap()).filter_map(url_of).collect()
     }
 
-    /// Keeps a picture when `SCREENSHOTS` names a folder.
+    /// Keeps a picture of the whole page when `SCREENSHOTS` names a folder.
     pub async fn picture(&self, name: &str) {
         let Some(folder) = std::env::var_os("SCREENSHOTS") else { return };
-        let path = std::path::Path::new(&folder).join(format!("{name}.png"));
-        self.driver.screenshot(&path).await.unwrap();
+        let size = "return [document.documentElement.clientWidth, document.documentElement.scrollHeight]";
+        let size = self.driver.execute(size, vec![]).await.unwrap().json().clone();
+        let clip = json!({"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1});
+        let how = json!({"format": "png", "captureBeyondViewport": true, "clip": clip});
+        let tools = ChromeDevTools::new(self.driver.handle.clone());
+        let taken = tools.execute_cdp_with_params("Page.captureScreenshot", how).await.unwrap();
+        let bytes =
+            base64::engine::general_purpose::STANDARD.decode(taken["data"].as_str().unwrap()).unwrap();
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(std::path::Path::new(&folder).join(format!("{name}.png")), bytes).unwrap();
     }
 }
 

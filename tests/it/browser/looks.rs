@@ -1,14 +1,10 @@
 //! Pages on a phone and on a desk, light and dark: nothing is wider than its window, and axe finds no
 //! barrier for anybody.
 
-use std::time::Duration;
-
-use productforge::service::workflows::NewWorkflow;
-
 use super::{
-    app::TestApp,
     axe,
     chrome::{Chrome, Setup},
+    showcase::Showcase,
 };
 
 pub const PAGES: &[(&str, &str)] = &[
@@ -33,49 +29,45 @@ pub const PAGES: &[(&str, &str)] = &[
 
 async fn fits(name: &str, setup: Setup) {
     let width = setup.window.unwrap().0;
-    let app = TestApp::open(Duration::ZERO).await;
-    let long_word = "Donaudampfschifffahrtsgesellschaft".repeat(4);
-    let briefs = ["Plan a data migration with a rollback", "Fix the login bug", &long_word];
-    let mut last = None;
-    for (n, brief) in briefs.iter().enumerate() {
-        let order =
-            NewWorkflow { job: (*brief).to_owned(), requires_qa: Some(n != 1), ..NewWorkflow::default() };
-        last = Some(app.services.workflows.start(order).await.unwrap().workflow_id);
-    }
+    let showcase = Showcase::open().await;
+    let app = &showcase.app;
     let chrome = Chrome::with(setup).await;
-    let detail = format!("/dashboard/workflows/{}", last.unwrap());
-    chrome.driver.goto(app.at(&detail)).await.unwrap();
-    chrome.sees("Final report").await;
-    let step = format!("{detail}/steps/specialist_execution-2");
-    for (page, path) in
-        [("workflow", detail.as_str()), ("step", step.as_str())].into_iter().chain(PAGES.iter().copied())
-    {
-        chrome.driver.goto(app.at(path)).await.unwrap();
-        chrome
-            .driver
-            .execute("document.querySelectorAll('details').forEach((d, i) => d.open = i % 2)", vec![])
-            .await
-            .unwrap();
-        let wide =
-            chrome.driver.execute("return document.documentElement.scrollWidth", vec![]).await.unwrap();
-        let wide = wide.json().as_u64().unwrap();
-        chrome.picture(&format!("{name}-{page}")).await;
+    let fixed = PAGES.iter().map(|(page, path)| (*page, (*path).to_owned()));
+    for (page, path) in showcase.pages().into_iter().chain(fixed) {
+        chrome.driver.goto(app.at(&path)).await.unwrap();
+        chrome.picture(&format!("{page}-{name}")).await;
+        assert_eq!(axe::violations(&chrome).await, Vec::<String>::new(), "{page}");
+        // Opened or closed, nothing is wider than the window.
+        let every_other = "document.querySelectorAll('details').forEach((d, i) => d.open = i % 2)";
+        chrome.driver.execute(every_other, vec![]).await.unwrap();
+        let wide = chrome.driver.execute("return document.documentElement.scrollWidth", vec![]).await;
+        let wide = wide.unwrap().json().as_u64().unwrap();
         assert_eq!(axe::violations(&chrome).await, Vec::<String>::new(), "{page}");
         assert!(wide <= u64::from(width), "{page} is {wide} wide in a window of {width}");
+    }
+    assert_eq!(chrome.complaints().await, Vec::<String>::new());
+    for url in chrome.requests().await {
+        let own = [app.url.as_str(), "data:", "chrome:"].iter().any(|known| url.starts_with(known));
+        assert!(own, "{url}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_fit_a_desk() {
-    fits("desk-light", Setup { window: Some((1280, 3600)), ..Setup::default() }).await;
+    fits("desk-light", Setup { window: Some((1280, 900)), ..Setup::default() }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_fit_a_desk_in_the_dark() {
-    fits("desk-dark", Setup { window: Some((1280, 3600)), dark: true, ..Setup::default() }).await;
+    fits("desk-dark", Setup { window: Some((1280, 900)), dark: true, ..Setup::default() }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_fit_a_phone() {
-    fits("phone", Setup { window: Some((360, 2400)), ..Setup::default() }).await;
+    fits("phone-light", Setup { window: Some((360, 740)), ..Setup::default() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_fit_a_phone_in_the_dark() {
+    fits("phone-dark", Setup { window: Some((360, 740)), dark: true, ..Setup::default() }).await;
 }

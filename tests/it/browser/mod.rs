@@ -15,5 +15,6 @@ mod looks;
 mod ops;
 mod reasons;
 mod run;
+mod showcase;
 mod swagger;
 mod work;
