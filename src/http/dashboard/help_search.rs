@@ -80,12 +80,15 @@ pub struct Piece {
 /// The sections with these words.
 pub fn search(query: &str) -> Hits {
     let words = words(query);
+    let phrase = query.trim().trim_end_matches('?').to_lowercase();
     let mut ranked: Vec<(usize, usize, &Entry)> = ENTRIES
         .iter()
         .map(|entry| {
             let found =
                 words.iter().filter(|word| entry.title.contains(*word) || entry.text.contains(*word)).count();
-            (found, score(entry, &words), entry)
+            // A heading that says just what was asked for comes first.
+            let exact = usize::from(entry.title.trim() == phrase) * 1_000;
+            (found, exact + score(entry, &words), entry)
         })
         .filter(|(found, ..)| *found > 0)
         .collect();
@@ -130,11 +133,7 @@ fn score(entry: &Entry, words: &[String]) -> usize {
         let in_text = entry.text.matches(word.as_str()).take(MAX_COUNTED).count();
         if entry.title.contains(word) { 20 + in_text } else { in_text }
     };
-    let words_of_title = entry.title.split_whitespace().count();
-    // A heading that is about nothing else comes first.
-    let all_of_title = words.iter().filter(|word| entry.title.contains(word.as_str())).count();
-    let exact = if all_of_title == words.len() { 40 / words_of_title.max(1) } else { 0 };
-    exact + words.iter().map(of_word).sum::<usize>()
+    words.iter().map(of_word).sum()
 }
 
 impl Entry {

@@ -10,7 +10,7 @@ use std::{
 use base64::Engine as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use thirtyfour::{extensions::cdp::ChromeDevTools, prelude::*};
+use thirtyfour::prelude::*;
 
 use crate::support::wait::until;
 
@@ -159,8 +159,11 @@ impl Chrome {
         let size = self.driver.execute(size, vec![]).await.unwrap().json().clone();
         let clip = json!({"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1});
         let how = json!({"format": "png", "captureBeyondViewport": true, "clip": clip});
-        let tools = ChromeDevTools::new(self.driver.handle.clone());
-        let taken = tools.execute_cdp_with_params("Page.captureScreenshot", how).await.unwrap();
+        let session = self.driver.session_id();
+        let url = format!("http://127.0.0.1:{}/session/{session}/goog/cdp/execute", self.port);
+        let order = json!({"cmd": "Page.captureScreenshot", "params": how});
+        let taken = reqwest::Client::new().post(url).json(&order).send().await.unwrap();
+        let taken = taken.json::<Value>().await.unwrap()["value"].clone();
         let bytes =
             base64::engine::general_purpose::STANDARD.decode(taken["data"].as_str().unwrap()).unwrap();
         std::fs::create_dir_all(&folder).unwrap();

@@ -68,7 +68,7 @@ async fn a_person_decides(setup: Setup) {
         .set_budget(&id, productforge::model::Budget { tokens: Some(90_000_000), usd: None })
         .await
         .unwrap();
-    chrome.sees("90,000,000").await;
+    chrome.sees("Budget, tokens").await;
     let typed = chrome.driver.find(By::Css("#comment")).await.unwrap().value().await.unwrap();
     assert_eq!(typed.as_deref(), Some("Half as long, please"));
     chrome.click("#decision button[value=send_back]").await;

@@ -111,7 +111,7 @@ impl Showcase {
         };
         let reviewed = start(&app, with_upload).await;
         reaches(&app, &reviewed, WorkflowStatus::Completed).await;
-        let specialists = Some(vec!["documenter_bot".to_owned(), "analyzer_bot".to_owned()]);
+        let specialists = Some(vec!["debugger_bot".to_owned(), "analyzer_bot".to_owned()]);
         let completed = start(
             &app,
             NewWorkflow {

@@ -14,14 +14,14 @@ use crate::{
 
 /// What does not end by itself only shows that it knows its arguments; `redis-cli` has tests of its own
 /// (`worker/foreign.rs`). The simulated model has no provider to reset, and what a finished thing's
-/// state does not allow is an answer, too.
+/// state does not allow is an answer, too. No worker is drained: the server has only one.
 const PRELUDE: &str = r#"set -euo pipefail
 curl() {
   local said
   # A stream of all workflows has no end.
   case "$*" in */events) command curl --max-time 1 "$@" >said.txt || [ $? = 28 ]; return ;; esac
   if said=$(command curl --show-error --fail-with-body "$@"); then echo "$said"; return; fi
-  case $said in *'"status":409'* | *"No provider 'NAME' is configured"*) ;; *) echo "curl $*: $said" >&2; return 1 ;; esac
+  case $said in *'"status":409'* | *"No provider 'NAME' is configured"* | *"Worker 'WORKER_ID' not found"*) ;; *) echo "curl $*: $said" >&2; return 1 ;; esac
 }
 productforge() {
   case $1 in
