@@ -50,6 +50,8 @@ pub type Problems = Vec<(&'static str, String)>;
 pub struct BriefForm {
     pub job: String,
     pub requires_qa: bool,
+    /// A person approves the work.
+    pub approval: bool,
     pub priority: &'static str,
     pub max_revisions: String,
     pub most_revisions: u32,
@@ -83,6 +85,7 @@ impl Default for BriefForm {
         Self {
             job: String::new(),
             requires_qa: true,
+            approval: false,
             priority: "normal",
             max_revisions: DEFAULT_MAX_REVISIONS.to_string(),
             most_revisions: MAX_REVISIONS,
@@ -122,6 +125,7 @@ impl BriefForm {
             // Browsers send line ends as CR LF.
             job: field(fields, "job").replace("\r\n", "\n"),
             requires_qa: field(fields, "requires_qa") == "true",
+            approval: field(fields, "approval") == "true",
             priority: match field(fields, "priority") {
                 "high" => "high",
                 "low" => "low",
@@ -191,6 +195,7 @@ impl BriefForm {
         Ok(NewWorkflow {
             job: self.job.trim().to_owned(),
             requires_qa: Some(self.requires_qa),
+            approval: self.approval.then_some(true),
             priority: Some(match self.priority {
                 "high" => Priority::High,
                 "low" => Priority::Low,
@@ -308,6 +313,7 @@ mod tests {
         let form = BriefForm::read(&pairs(&[
             ("job", " Fix it\r\nplease "),
             ("requires_qa", "true"),
+            ("approval", "true"),
             ("priority", "high"),
             ("specialists", "qa_bot"),
             ("specialists", "debugger_bot"),
@@ -315,7 +321,7 @@ mod tests {
         ]));
         let order = form.order().unwrap();
         assert_eq!(order.job, "Fix it\nplease");
-        assert!(order.requires_qa == Some(true) && form.more);
+        assert!(order.requires_qa == Some(true) && order.approval == Some(true) && form.more);
         assert_eq!((order.priority, order.max_revisions), (Some(Priority::High), Some(3)));
         assert_eq!(order.specialists.unwrap(), ["qa_bot", "debugger_bot"]);
     }
