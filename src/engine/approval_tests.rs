@@ -90,7 +90,7 @@ fn the_report_waits_for_the_person_and_says_what_they_said() {
     assert_eq!(told.events[0].kind, RunEventKind::WorkApproved);
     assert_eq!(told.events[0].message, "A person approved the work: Ship it");
     let report = w.steps.iter().find(|s| s.role == TemplateRole::Feedback).unwrap();
-    assert_eq!(told.enqueue, [report.job_id.clone()]);
+    assert_eq!(told.enqueue, std::slice::from_ref(&report.job_id));
     let inputs: Vec<_> = prompt::inputs(&w, report).into_iter().map(|i| (i, "text".to_owned())).collect();
     let agent = agent("x");
     let messages = prompt::step(&w, report, &agent, "Report.", &inputs).messages(None);

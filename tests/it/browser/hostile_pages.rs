@@ -127,6 +127,16 @@ async fn fill(app: &TestApp) -> Vec<String> {
         let workflow = app.services.workflows.get(id).await.unwrap();
         paths.extend(workflow.steps.iter().map(|step| format!("/dashboard/jobs/{}", step.job_id)));
     }
+    let fork = app.services.workflows.fork(&done, "admin_feedback", Some(&hostile())).await.unwrap();
+    for page in [
+        format!("{}/steps/specialist_execution-2", done),
+        format!("{done}/fork?from=specialist_execution"),
+        format!("{done}/fork?from=qa_validation:1"),
+        fork.workflow_id,
+    ] {
+        paths.push(format!("/dashboard/workflows/{page}"));
+    }
+    paths.push(format!("/dashboard/brief?upload_id={upload}&specialist={name}"));
     for page in ["results", "jobs"] {
         paths.push(format!("/dashboard/{page}/{task}"));
     }

@@ -314,7 +314,7 @@ async fn lists_are_filtered_by_state_and_words(engine: Engine) {
     };
     let running = app.get("/workflows?status=running").await.ok();
     assert_eq!((ids(&running), &running["total"]), (vec![a.clone()], &json!(1)));
-    assert_eq!(ids(&app.get("/workflows?status=cancelled").await.ok()), [b.clone()]);
+    assert_eq!(ids(&app.get("/workflows?status=cancelled").await.ok()), std::slice::from_ref(&b));
     let found = app.get("/workflows?q=HARBOUR%20plan").await.ok();
     assert_eq!((ids(&found), &found["total"]), (vec![a], &Value::Null));
     assert_eq!(ids(&app.get("/workflows?q=no%20paint").await.ok()), [b], "errors are searched, too");
