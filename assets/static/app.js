@@ -197,6 +197,13 @@
       event.target.form.requestSubmit();
   });
 
+  // A search that has found nothing yet goes on by itself: each page looks at a part, so that it comes at once.
+  const further = document.querySelector("[data-go-on]");
+  if (further) {
+    further.textContent = "Looking further back…";
+    setTimeout(() => location.replace(further.href), 30);
+  }
+
   // A link to a step opens what it points at.
   function openTarget() {
     const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));

@@ -125,16 +125,20 @@ struct ResultsPage {
     here: String,
 }
 
+/// How many results a page looks at in a search, so that it comes at once; the next page goes on.
+const LOOK_AT: usize = 300;
+
 pub async fn list(
     visitor: Visitor,
     request: HttpRequest,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, PageError> {
     let mut filters = Filters::read(&request);
-    let wanted = filter::read(&request).unwrap_or_else(|errors| {
+    let mut wanted = filter::read(&request).unwrap_or_else(|errors| {
         filters.problems = errors.into_iter().map(|error| error.msg).collect();
         ResultFilter::default()
     });
+    wanted.look_at = Some(LOOK_AT);
     let good = filters.problems.is_empty();
     let query = filter::again(&request);
     let after = query_value(&request, "after").filter(|after| !after.is_empty());

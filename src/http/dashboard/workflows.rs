@@ -19,6 +19,9 @@ use crate::{
     store::Cursor,
 };
 
+/// How many workflows a page looks at in a search, so that it comes at once; the next page goes on.
+const LOOK_AT: usize = 100;
+
 /// Rows of a page of a list.
 pub const PAGE: usize = 25;
 
@@ -74,7 +77,7 @@ pub async fn list(
 ) -> Result<HttpResponse, PageError> {
     let q: String = query.q.chars().take(MAX_SEARCH_CHARS).collect();
     let status = WorkflowStatus::ALL.into_iter().find(|status| status.as_str() == query.status);
-    let filter = WorkflowFilter { status, ..WorkflowFilter::default() }.search(&q);
+    let filter = WorkflowFilter { status, look_at: Some(LOOK_AT), ..WorkflowFilter::default() }.search(&q);
     let found = state.services.workflows.find(&filter, PAGE, query.after.clone().map(Cursor)).await?;
     let now = now(&state);
     let live = found.items.iter().any(|w| !w.is_over());
@@ -96,7 +99,7 @@ pub async fn list(
             tab("Cancelled", Some(WorkflowStatus::Cancelled)),
         ],
         status: status.map_or("", WorkflowStatus::as_str).to_owned(),
-        filtered: filter != WorkflowFilter::default(),
+        filtered: status.is_some() || !q.trim().is_empty(),
         q,
         most_q: MAX_SEARCH_CHARS,
         list,

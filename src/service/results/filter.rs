@@ -21,6 +21,8 @@ pub struct ResultFilter {
     pub until: Option<Timestamp>,
     /// Words that all stand in the task, the output, the error or the agent's name, whatever their case.
     pub words: Vec<String>,
+    /// How many results one page looks at, however few of them fit; `None`: 5,000.
+    pub look_at: Option<usize>,
 }
 
 impl ResultFilter {

@@ -85,7 +85,9 @@ impl Results {
             page.items.append(&mut fitting);
             looked_at += query.limit;
             match found.next.filter(|_| !ended) {
-                Some(next) if page.items.len() < limit && looked_at < MAX_LOOKED_AT => {
+                Some(next)
+                    if page.items.len() < limit && looked_at < filter.look_at.unwrap_or(MAX_LOOKED_AT) =>
+                {
                     query.after = Some(next);
                 }
                 next => {

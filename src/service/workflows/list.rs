@@ -25,6 +25,8 @@ pub struct WorkflowFilter {
     pub status: Option<WorkflowStatus>,
     /// Words that all stand in the brief, the error, or the name of an agent, whatever their case.
     pub words: Vec<String>,
+    /// How many workflows one page looks at, however few of them fit; `None`: 1,000.
+    pub look_at: Option<usize>,
 }
 
 /// A page of workflows.
@@ -118,7 +120,9 @@ impl Workflows {
                 }
             }
             match page.next {
-                Some(next) if items.len() < limit && looked_at < MAX_LOOKED_AT => query.after = Some(next),
+                Some(next) if items.len() < limit && looked_at < filter.look_at.unwrap_or(MAX_LOOKED_AT) => {
+                    query.after = Some(next)
+                }
                 next => return Ok(WorkflowList { items, next, total }),
             }
         }
