@@ -105,7 +105,9 @@ fn pieces(viewer: Viewer) -> impl Stream<Item = Result<Bytes, Infallible>> {
             Ok(None) => return None,
             Ok(Some(frame)) => {
                 let mut over = write(&mut piece, &frame);
-                while let Some(frame) = viewer.ready().filter(|_| !over && piece.len() < PIECE) {
+                // What is taken from the viewer is written: asked for only while there is room.
+                while !over && piece.len() < PIECE {
+                    let Some(frame) = viewer.ready() else { break };
                     over = write(&mut piece, &frame);
                 }
                 over

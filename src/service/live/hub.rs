@@ -50,7 +50,8 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    /// Starts the pump behind an event.
+    /// Starts the pump behind an event, or behind the newest one where there is no such event yet: a viewer that
+    /// names an id from nowhere must not keep from others what happens before it.
     pub fn start(shared: Arc<Shared>, stream: &str, after: u64) -> Arc<Self> {
         let (sender, first) = broadcast::channel(CHANNEL);
         let hub = Arc::new(Self {
@@ -113,6 +114,12 @@ impl Hub {
         let store = shared.base.store.as_ref();
         let mut running = Vec::new();
         let mut look = true;
+        loop {
+            match store.newest_event(stream).await {
+                Ok(newest) => break after = after.min(newest),
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
         loop {
             match store.events(stream, after, MAX_BATCH).await {
                 Ok(events) if !events.is_empty() => {
