@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
-use productforge::llm::{ModelProvider, simulated::SimulatedProvider};
+use productforge::{
+    llm::{ModelProvider, simulated::SimulatedProvider},
+    store::Change,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -19,6 +22,10 @@ on_both_engines!(
     wrong_ids_and_unknown_workflows_are_refused,
     a_deleted_workflow_ends_its_streams,
     a_stopping_server_ends_its_streams,
+    a_long_history_comes_whole,
+    a_viewer_with_an_id_from_nowhere_takes_nothing_from_others,
+    who_was_away_for_too_long_is_told_so,
+    orders_to_workers_are_told_to_nobody,
 );
 
 /// One frame of a stream.
@@ -259,4 +266,77 @@ async fn a_stopping_server_ends_its_streams(engine: Engine) {
     one.rest().await;
     all.rest().await;
     until("nobody is there any more", || async { (live.viewers() == 0).then_some(()) }).await;
+}
+
+/// Events of a workflow that are as large as messages get.
+async fn tell(app: &TestApp, id: &str, number: usize) {
+    for n in 0..number {
+        let body = json!({"kind": "step_retrying", "workflow_id": id, "message": format!("{n} {}", "x".repeat(2_000))});
+        let change = Change::new().event(id.to_owned(), body.to_string().into_bytes());
+        app.app.store.apply(change).await.unwrap().unwrap();
+    }
+}
+
+async fn a_long_history_comes_whole(engine: Engine) {
+    let app = engine.app().start().await;
+    let id = start(&app, json!({"job": "Plan"})).await;
+    // Several pieces of a stream, and more than one page of the store.
+    tell(&app, &id, 130).await;
+    app.post(&format!("/workflows/{id}/cancel"), &json!({})).await.ok();
+    let whole = events(&Stream::open(&app, &path(&id), None).await.rest().await);
+    let stored = app.app.store.events(&id, 0, 100).await.unwrap();
+    let more = app.app.store.events(&id, stored.last().unwrap().id, 100).await.unwrap();
+    let ids: Vec<u64> = stored.iter().chain(&more).map(|event| event.id).collect();
+    assert!(ids.len() > 130);
+    assert_eq!(whole.iter().map(|(id, _)| *id).collect::<Vec<_>>(), ids);
+}
+
+async fn a_viewer_with_an_id_from_nowhere_takes_nothing_from_others(engine: Engine) {
+    let app = engine.app().start().await;
+    let id = start(&app, json!({"job": "Plan"})).await;
+    let odd = Stream::open(&app, &path(&id), Some(i64::MAX as u64)).await;
+    until("it watches", || async { (app.app.services.live.viewers() == 1).then_some(()) }).await;
+    let mut other = Stream::open(&app, &path(&id), None).await;
+    for kind in ["workflow_created", "step_queued"] {
+        assert_eq!(other.next().await.unwrap().data["kind"], kind);
+    }
+    tell(&app, &id, 1).await;
+    let next = tokio::time::timeout(Duration::from_secs(20), other.next()).await;
+    assert_eq!(next.expect("the event is not told").unwrap().data["kind"], "step_retrying");
+    drop(odd);
+}
+
+async fn who_was_away_for_too_long_is_told_so(engine: Engine) {
+    let app = engine.app().start().await;
+    let id = start(&app, json!({"job": "Plan"})).await;
+    let first = app.app.store.events(&id, 0, 1).await.unwrap()[0].id;
+    // What stands before the first event that is kept is gone; a viewer that has seen it last has a gap behind it.
+    if first > 1 {
+        let mut away = Stream::open(&app, "/events", Some(first - 1)).await;
+        assert_eq!(
+            away.next().await.unwrap(),
+            Frame { id: None, event: "gap".to_owned(), data: json!({"before": first}) }
+        );
+        assert_eq!(away.next().await.unwrap().id, Some(first));
+    }
+    let mut there = Stream::open(&app, "/events", Some(first)).await;
+    assert_eq!(
+        there.next().await.unwrap().data["kind"],
+        "step_queued",
+        "nothing is missing, so no gap is told"
+    );
+}
+
+async fn orders_to_workers_are_told_to_nobody(engine: Engine) {
+    let app = engine.app().worker().start().await;
+    let worker = until("the worker is known", || async {
+        let workers = app.get("/workers").await.ok();
+        workers["workers"][0]["worker_id"].as_str().map(str::to_owned)
+    })
+    .await;
+    let mut stream = Stream::open(&app, "/events", None).await;
+    app.post(&format!("/workers/{worker}/drain"), &json!({})).await.ok();
+    let id = start(&app, json!({"job": "Plan"})).await;
+    let next = stream.next().await.unwrap();
+    assert_eq!((&next.data["kind"], &next.data["workflow_id"]), (&json!("workflow_created"), &json!(id)));
 }
