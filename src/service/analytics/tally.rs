@@ -10,7 +10,9 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    model::{JobResult, ResultStatus, ReviewOutcome, Step, TemplateRole, Timestamp, Workflow},
+    model::{
+        DecisionOutcome, JobResult, ResultStatus, ReviewOutcome, Step, TemplateRole, Timestamp, Workflow,
+    },
     service::usage,
     store::{Add, Change},
 };
@@ -172,7 +174,8 @@ pub fn count(mut change: Change, result: &JobResult, now: Timestamp) -> Change {
 }
 
 /// Adds to the write of a step what the review of a workflow came to, when this write has ended it: every
-/// specialist's work counts once, with the round that was judged last.
+/// specialist's work counts once, with the round that was judged last. Work that a person sent back has counted
+/// when QA was done with it first; what a person wrote, or another workflow did, is not this specialist's.
 pub fn count_review(
     mut change: Change,
     before: Option<ReviewOutcome>,
@@ -189,10 +192,17 @@ pub fn count_review(
         // Goes on, had ended before, or ended without a verdict.
         _ => return change,
     };
+    let sent_back = |step: &Step| {
+        step.decision.as_ref().is_some_and(|decision| decision.outcome == DecisionOutcome::SentBack)
+    };
+    if workflow.steps.iter().any(sent_back) {
+        return change;
+    }
     let work = |step: &&Step| step.role == TemplateRole::Specialist;
     let last = workflow.steps.iter().filter(work).map(|step| step.round).max().unwrap_or(1);
     let mut sums: BTreeMap<(String, &str), i64> = BTreeMap::new();
-    for step in workflow.steps.iter().filter(work).filter(|step| step.round == last) {
+    let own = |step: &&Step| step.round == last && !step.edited && step.from_workflow.is_none();
+    for step in workflow.steps.iter().filter(work).filter(own) {
         let score = step.confidence_score.filter(|score| score.is_finite());
         let figures = [
             ("reviewed", 1),

@@ -20,6 +20,8 @@ use crate::service::{ServiceError, dispatch, execution, records};
 pub const MAX_OUTPUT_CHARS: usize = 400_000;
 /// The most workflows that are forked from one.
 pub const MAX_FORKS: usize = 50;
+/// The most workflows that use outputs of one, those included that were forked from its forks.
+const MAX_USERS: usize = 500;
 /// What stands in the place of the model where a person wrote.
 const PERSON: &str = "a person";
 const TRIES: usize = 50;
@@ -94,6 +96,12 @@ impl Workflows {
             let key = records::workflow_key(source);
             let found = records::load::<Workflow>(self.base.store.as_ref(), key.clone()).await?;
             let Some((mut source, before)) = found else { continue };
+            if source.forks.len() >= MAX_USERS {
+                return Err(ServiceError::Conflict(format!(
+                    "{MAX_USERS} workflows use outputs of {}, which is the most; begin anew with its brief",
+                    source.workflow_id
+                )));
+            }
             source.forks.push(new_id.to_owned());
             change = change.expect(key, Some(before)).put(records::put_workflow(&source));
         }

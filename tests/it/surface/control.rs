@@ -25,6 +25,7 @@ on_both_engines!(
     what_cannot_be_done_says_why,
     many_are_done_at_once,
     lists_are_filtered_by_state_and_words,
+    the_leaderboard_counts_a_specialists_own_work_once,
 );
 
 async fn start(app: &TestApp, body: Value) -> String {
@@ -321,4 +322,33 @@ async fn lists_are_filtered_by_state_and_words(engine: Engine) {
     assert_eq!(ids(&app.get("/workflows?q=paint&status=running").await.ok()), Vec::<String>::new());
     assert_eq!(app.get("/workflows?status=lost").await.bad_fields()[0].1, "query.status");
     assert_eq!(app.get(&format!("/workflows?q={}", "x".repeat(201))).await.bad_fields()[0].1, "query.q");
+}
+
+async fn the_leaderboard_counts_a_specialists_own_work_once(engine: Engine) {
+    let app = engine.app().provider(chain(|_| "approve")).worker().start().await;
+    let body =
+        json!({"job": "Write a note", "requires_qa": true, "approval": true, "agent_name": "debugger_bot"});
+    let id = start(&app, body).await;
+    reaches(&app, &id, "paused").await;
+    let reviewed = async || {
+        let board = app.get("/analytics/agents?days=1").await.ok();
+        let agents = board["agents"].as_array().unwrap();
+        let own = agents.iter().find(|agent| agent["agent"] == "debugger_bot").unwrap();
+        (own["reviewed"].clone(), own["accepted_first_rate"].clone())
+    };
+    assert_eq!(reviewed().await, (json!(1), json!(1.0)));
+    order(&app, &id, "reject", json!({"send_back": true, "comment": "Shorter"})).await;
+    until("QA has judged it again", || async {
+        let now = workflow(&app, &id).await;
+        (now["status"] == "paused" && step(&now, "qa_validation")["round"] == 2).then_some(())
+    })
+    .await;
+    assert_eq!(reviewed().await, (json!(1), json!(1.0)), "it is the same work");
+    order(&app, &id, "approve", json!({})).await;
+    reaches(&app, &id, "completed").await;
+    // A person's text that QA approves is no merit of the agent's.
+    let fork = json!({"from": "specialist_execution:1", "output": "A person's words"});
+    let fork = order(&app, &id, "fork", fork).await["workflow_id"].as_str().unwrap().to_owned();
+    reaches(&app, &fork, "paused").await;
+    assert_eq!(reviewed().await, (json!(1), json!(1.0)));
 }
