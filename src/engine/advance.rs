@@ -15,20 +15,17 @@
 //!            anything else ──▶ the closing report
 //! ```
 //!
-//! What people do to a workflow is in [`intervene`](super::intervene), [`approval`](super::approval) and
-//! [`fork`](super::fork).
+//! How QA's verdict leads to another round is in `rounds`, what people do to a workflow in
+//! [`intervene`](super::intervene), [`approval`](super::approval) and [`fork`](super::fork).
 //!
 //! Every function may be called twice for the same happening; the second call changes nothing.
 
 use crate::model::{
     Pause, ReviewOutcome, RunEventKind, Spending, Step, StepStatus, TemplateRole, Timestamp, Verdict,
-    VerdictKind, Workflow, WorkflowStatus,
+    Workflow, WorkflowStatus,
 };
 
-use super::{
-    Effects, approval, intervene,
-    plan::{job_id, new_step},
-};
+use super::{Effects, approval, intervene, rounds};
 
 /// How many characters of an output a workflow document carries, as in the legacy system.
 const PREVIEW_CHARS: usize = 300;
@@ -179,10 +176,10 @@ pub fn completed(workflow: &mut Workflow, job: &str, output: StepOutput, now: Ti
     match role {
         TemplateRole::Qa => {
             if let Some(verdict) = verdict {
-                judge(workflow, job, round, &verdict, &mut effects, now);
+                rounds::judge(workflow, job, round, &verdict, &mut effects, now);
             }
         }
-        TemplateRole::Specialist => stop_without_progress(workflow, round, &mut effects, now),
+        TemplateRole::Specialist => rounds::stop_without_progress(workflow, round, &mut effects, now),
         TemplateRole::Admin | TemplateRole::Feedback | TemplateRole::Approval => {}
     }
     queue_ready(workflow, &mut effects, now);
@@ -246,111 +243,6 @@ pub fn ended_if_done(workflow: &mut Workflow, now: Timestamp) -> Effects {
 /// A step that has not ended: what has ended is not moved again.
 pub(super) fn open_step<'a>(workflow: &'a mut Workflow, job: &str) -> Option<&'a mut Step> {
     workflow.step_mut(job).filter(|step| !step.status.is_terminal())
-}
-
-/// QA has spoken: another round, or on to the closing report.
-fn judge(
-    workflow: &mut Workflow,
-    qa_job: &str,
-    round: u32,
-    verdict: &Verdict,
-    effects: &mut Effects,
-    now: Timestamp,
-) {
-    // The work that was judged carries the score.
-    for step in workflow.steps.iter_mut() {
-        if step.role == TemplateRole::Specialist && step.round == round {
-            step.confidence_score = verdict.score;
-        }
-    }
-    let outcome = match verdict.verdict {
-        VerdictKind::Approve => ReviewOutcome::Approved,
-        VerdictKind::Reject => ReviewOutcome::Rejected,
-        VerdictKind::Unstructured => ReviewOutcome::Unstructured,
-        VerdictKind::Revise if round > workflow.max_revisions => ReviewOutcome::RoundsUsedUp,
-        VerdictKind::Revise => {
-            add_round(workflow, qa_job, round + 1);
-            effects.tell(
-                RunEventKind::RevisionRequested,
-                &workflow.workflow_id,
-                format!("QA asks for revision {round} of at most {}.", workflow.max_revisions),
-                now,
-            );
-            return;
-        }
-    };
-    workflow.review = Some(outcome);
-}
-
-/// Adds specialists and QA once more, before the closing report, which then waits for the new QA.
-fn add_round(workflow: &mut Workflow, qa_job: &str, round: u32) {
-    let id = workflow.workflow_id.clone();
-    let previous: Vec<(String, String)> = workflow
-        .steps
-        .iter()
-        .filter(|s| s.role == TemplateRole::Specialist && s.round == round - 1)
-        .map(|s| (s.step.clone(), s.agent.clone()))
-        .collect();
-    let Some(qa) = workflow.step(qa_job).cloned() else { return };
-    let mut added: Vec<_> = previous
-        .iter()
-        .enumerate()
-        .map(|(place, (name, agent))| {
-            new_step(&id, name, TemplateRole::Specialist, agent, round, place, vec![qa.job_id.clone()])
-        })
-        .collect();
-    let work = added.iter().map(|s| s.job_id.clone()).collect();
-    added.push(new_step(&id, &qa.step, TemplateRole::Qa, &qa.agent, round, 0, work));
-    let new_qa = job_id(&id, &qa.step, round, 0);
-    for step in workflow.steps.iter_mut().filter(|s| s.status == StepStatus::Waiting) {
-        for needed in step.depends_on.iter_mut().filter(|n| *n == qa_job) {
-            needed.clone_from(&new_qa);
-        }
-    }
-    let after = workflow.steps.iter().position(|s| s.job_id == qa.job_id).map_or(0, |i| i + 1);
-    workflow.steps.splice(after..after, added);
-}
-
-/// Skips the review of a revision that changed nothing: QA would only repeat itself.
-fn stop_without_progress(workflow: &mut Workflow, round: u32, effects: &mut Effects, now: Timestamp) {
-    if round < 2 {
-        return;
-    }
-    let digests = |round: u32| -> Option<Vec<&String>> {
-        workflow
-            .steps
-            .iter()
-            .filter(|s| s.role == TemplateRole::Specialist && s.round == round)
-            .map(|s| s.output_digest.as_ref())
-            .collect()
-    };
-    let (Some(before), Some(after)) = (digests(round - 1), digests(round)) else { return };
-    if before != after {
-        return;
-    }
-    let id = workflow.workflow_id.clone();
-    let last_review = workflow
-        .steps
-        .iter()
-        .find(|s| s.role == TemplateRole::Qa && s.round == round - 1)
-        .map(|s| s.job_id.clone());
-    let Some(last_review) = last_review else { return };
-    let skipped = workflow
-        .steps
-        .iter_mut()
-        .find(|s| s.role == TemplateRole::Qa && s.round == round && s.status == StepStatus::Waiting);
-    let Some(qa) = skipped else { return };
-    qa.status = StepStatus::Skipped;
-    qa.reason = Some("The revision changed nothing, so there is nothing new to review.".to_owned());
-    qa.completed_at = Some(now);
-    let skipped_job = qa.job_id.clone();
-    effects.tell_step(RunEventKind::StepSkipped, &id, qa, "The revision changed nothing.", now);
-    workflow.review = Some(ReviewOutcome::NoProgress);
-    for step in workflow.steps.iter_mut().filter(|s| s.status == StepStatus::Waiting) {
-        for needed in step.depends_on.iter_mut().filter(|n| **n == skipped_job) {
-            needed.clone_from(&last_review);
-        }
-    }
 }
 
 /// Queues every step whose inputs are all there; tells the others what they wait for.

@@ -12,6 +12,7 @@ use super::{
     Effects,
     advance::{end_when_done, queue_ready},
     plan::{job_id, new_step},
+    rounds,
 };
 
 /// The reason of a pause that waits for a person's word.
@@ -146,20 +147,11 @@ fn send_back(workflow: &mut Workflow, gate: &Step, last: u32, effects: &mut Effe
         of_role().filter(|s| s.round == round).cloned().collect::<Vec<_>>()
     };
     let (work, review) = (latest(TemplateRole::Specialist), latest(TemplateRole::Qa));
-    let mut added: Vec<Step> = work
-        .iter()
-        .enumerate()
-        .map(|(place, s)| {
-            let needed = vec![gate.job_id.clone()];
-            new_step(&id, &s.step, s.role, &s.agent, round, place, needed)
-        })
-        .collect();
-    let mut last_of_round: Vec<String> = added.iter().map(|s| s.job_id.clone()).collect();
-    for qa in &review {
-        let step = new_step(&id, &qa.step, qa.role, &qa.agent, round, 0, last_of_round);
-        last_of_round = vec![step.job_id.clone()];
-        added.push(step);
-    }
+    let mut added = rounds::work_and_review(&id, &work, review.first(), round, &gate.job_id);
+    let last_of_round: Vec<String> = match review.is_empty() {
+        true => added.iter().map(|s| s.job_id.clone()).collect(),
+        false => added.last().map(|s| s.job_id.clone()).into_iter().collect(),
+    };
     let new_gate = job_id(&id, STEP, round, 0);
     for step in workflow.steps.iter_mut().filter(|s| s.status == StepStatus::Waiting) {
         step.depends_on.retain(|needed| !review.iter().any(|qa| &qa.job_id == needed));

@@ -28,6 +28,7 @@ pub mod plan;
 pub mod prices;
 pub mod prompt;
 pub mod retry;
+mod rounds;
 pub mod specialist;
 pub mod templates;
 pub mod tool_loop;

@@ -15,6 +15,7 @@
 
 pub mod auditor;
 mod converse;
+pub mod follow;
 mod held;
 pub mod janitor;
 pub mod lease_keeper;
@@ -138,8 +139,8 @@ pub fn start_with(
     roles.spawn(scheduler::run(shared.clone()));
     roles.spawn(janitor::run(shared.clone()));
     roles.spawn(presence::run(shared.clone()));
-    roles.spawn(revocations::run(shared.clone()));
-    roles.spawn(orders::run(shared.clone()));
+    roles.spawn(follow::run(shared.clone(), revocations::Revocations));
+    roles.spawn(follow::run(shared.clone(), orders::Orders));
     log::info!("worker {} runs {} slots", shared.worker_id, shared.options.slots);
     WorkerHandle { shared, pool, roles, jobs }
 }

@@ -174,8 +174,10 @@ pub fn count(mut change: Change, result: &JobResult, now: Timestamp) -> Change {
 }
 
 /// Adds to the write of a step what the review of a workflow came to, when this write has ended it: every
-/// specialist's work counts once, with the round that was judged last. Work that a person sent back has counted
-/// when QA was done with it first; what a person wrote, or another workflow did, is not this specialist's.
+/// specialist's work counts once, with the round that was judged last.
+///
+/// Work that a person sent back has counted when QA was done with it first; what a person wrote, or another
+/// workflow did, is not this specialist's.
 pub fn count_review(
     mut change: Change,
     before: Option<ReviewOutcome>,
