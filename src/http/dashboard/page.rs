@@ -191,19 +191,27 @@ impl PageError {
             }
             Self::Service(error) if self.status_code().is_server_error() => match self.status_code() {
                 StatusCode::SERVICE_UNAVAILABLE => {
-                    log::warn!("dashboard: {error}");
                     ("The store is away", "It is asked again when this page is loaded again.".to_owned())
                 }
-                _ => {
-                    log::error!("dashboard: {error}");
-                    ("Something went wrong", "The log of the server says what.".to_owned())
+                StatusCode::INSUFFICIENT_STORAGE => {
+                    ("The store is full", "Nothing was written. Make room, then try again.".to_owned())
                 }
+                _ => ("Something went wrong", "The log of the server says what.".to_owned()),
             },
             Self::Service(error) => ("That did not work", error.to_string()),
             Self::Render(_) | Self::Wiring => {
-                log::error!("dashboard: {self}");
                 ("Something went wrong", "The log of the server says what.".to_owned())
             }
+        }
+    }
+
+    /// Says in the log what is not the visitor's fault. An error is made into an answer more than once on its way
+    /// out, so this is not done there.
+    fn log(&self, path: &str) {
+        match self.status_code() {
+            StatusCode::SERVICE_UNAVAILABLE => log::warn!("dashboard: {path}: {self}"),
+            status if status.is_server_error() => log::error!("dashboard: {path}: {self}"),
+            _ => {}
         }
     }
 }
@@ -301,7 +309,10 @@ pub async fn errors_are_pages<B: MessageBody + 'static>(
     let response = next.call(request).await?;
     let Some(error) = response.response().error() else { return Ok(response.map_into_left_body()) };
     let page = match error.as_error::<PageError>() {
-        Some(error) => error.error_response(),
+        Some(error) => {
+            error.log(response.request().path());
+            error.error_response()
+        }
         None => {
             let status = error.as_response_error().status_code();
             PageError::BadRequest(status, error.to_string()).error_response()

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::support::{
     app::{Answer, TestApp, memory},
+    logs,
     sleepy_store::SleepyStore,
 };
 
@@ -29,6 +30,19 @@ async fn while_the_store_is_away_everything_that_needs_it_says_so() {
         (&get, "/workflows", None),
         (&get, "/workflows/x", None),
         (&get, "/workflows/x/calls", None),
+        (&get, "/workflows/x/events", None),
+        (&get, "/events", None),
+        (&post, "/workflows/x/pause", Some(json!({}))),
+        (&post, "/workflows/x/resume", Some(json!({}))),
+        (&post, "/workflows/x/cancel", Some(json!({}))),
+        (&post, "/workflows/x/retry", Some(json!({}))),
+        (&post, "/workflows/x/approve", Some(json!({}))),
+        (&post, "/workflows/x/reject", Some(json!({}))),
+        (&post, "/workflows/x/fork", Some(json!({"from": "x"}))),
+        (&post, "/workflows/bulk", Some(json!({"action": "cancel", "ids": ["x"]}))),
+        (&delete, "/workflows/x", None),
+        (&post, "/workers/x/drain", Some(json!({}))),
+        (&get, "/analytics/agents", None),
         (&get, "/results/", None),
         (&get, "/results/x", None),
         (&get, "/results/task/x", None),
@@ -48,6 +62,24 @@ async fn while_the_store_is_away_everything_that_needs_it_says_so() {
     assert_eq!(app.get("/workflows").await.ok()["total"], 0, "nothing was started");
     assert_eq!(app.get("/agents/").await.ok().as_array().unwrap().len(), 4);
     assert_eq!(app.get("/agents/a").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_page_says_so_and_so_does_the_log_once() {
+    logs::keep_all();
+    let store = SleepyStore::over(memory());
+    let app = TestApp::builder().store(store.clone()).start().await;
+    store.go_away();
+    let path = "/dashboard/results/asked-by-this-test-alone";
+    let page = app.get(path).await;
+    assert_eq!(page.status, 503);
+    assert!(page.text.contains("The store is away"), "{}", page.text);
+    assert!(!page.text.contains("redis://"), "{}", page.text);
+    let of_this = logs::all().into_iter().filter(|record| record.text.contains("asked-by-this-test-alone"));
+    let told: Vec<_> = of_this.filter(|record| record.level <= log::Level::Warn).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    store.come_back();
+    assert_eq!(app.get("/dashboard/").await.status, 200);
 }
 
 #[tokio::test]
