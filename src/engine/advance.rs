@@ -21,17 +21,14 @@
 //! Every function may be called twice for the same happening; the second call changes nothing.
 
 use crate::model::{
-    Pause, ReviewOutcome, RunEventKind, Spending, Step, StepStatus, TemplateRole, Timestamp, Verdict,
-    Workflow, WorkflowStatus,
+    Pause, PauseReason, ReviewOutcome, RunEventKind, Spending, Step, StepStatus, TemplateRole, Timestamp,
+    Verdict, Workflow, WorkflowStatus,
 };
 
 use super::{Effects, approval, intervene, rounds};
 
 /// How many characters of an output a workflow document carries, as in the legacy system.
 const PREVIEW_CHARS: usize = 300;
-
-/// The reason of a pause for which a budget is to be raised.
-pub const BUDGET_EXCEEDED: &str = "budget_exceeded";
 
 /// What a step produced.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,7 +100,7 @@ pub fn paused(workflow: &mut Workflow, job: &str, why: &str, now: Timestamp) -> 
     if workflow.status == WorkflowStatus::Running {
         workflow.status = WorkflowStatus::Paused;
         workflow.pause =
-            Some(Pause { reason: BUDGET_EXCEEDED.to_owned(), detail: why.to_owned(), since: now });
+            Some(Pause { reason: PauseReason::BudgetExceeded, detail: why.to_owned(), since: now });
         let step = workflow.step(job).cloned();
         if let Some(step) = step {
             effects.tell_step(RunEventKind::BudgetExceeded, &id, &step, why, now);

@@ -4,8 +4,8 @@
 //! person's word lets it go on, sends the work back for one more round, or ends the workflow.
 
 use crate::model::{
-    Decision, DecisionOutcome, Pause, RunEventKind, Step, StepStatus, TemplateRole, Timestamp, Workflow,
-    WorkflowStatus,
+    Decision, DecisionOutcome, Pause, PauseReason, RunEventKind, Step, StepStatus, TemplateRole, Timestamp,
+    Workflow, WorkflowStatus,
 };
 
 use super::{
@@ -15,8 +15,6 @@ use super::{
     rounds,
 };
 
-/// The reason of a pause that waits for a person's word.
-pub const APPROVAL: &str = "approval";
 /// The name of a gate, and who it waits for.
 pub const STEP: &str = "approval";
 pub const PERSON: &str = "person";
@@ -61,7 +59,7 @@ fn open_gate(workflow: &Workflow) -> Option<usize> {
 
 /// Pauses a workflow whose work is at its gate.
 pub(super) fn ask(workflow: &mut Workflow, effects: &mut Effects, now: Timestamp) {
-    let waits_already = workflow.pause.as_ref().is_some_and(|pause| pause.reason == APPROVAL);
+    let waits_already = workflow.waits_for(PauseReason::Approval);
     if workflow.is_over() || waits_already {
         return;
     }
@@ -69,7 +67,7 @@ pub(super) fn ask(workflow: &mut Workflow, effects: &mut Effects, now: Timestamp
     workflow.steps[place].queued_at = Some(now);
     let detail = "The work is done; it waits for somebody to approve it, send it back or reject it.";
     workflow.status = WorkflowStatus::Paused;
-    workflow.pause = Some(Pause { reason: APPROVAL.to_owned(), detail: detail.to_owned(), since: now });
+    workflow.pause = Some(Pause { reason: PauseReason::Approval, detail: detail.to_owned(), since: now });
     let (id, step) = (workflow.workflow_id.clone(), workflow.steps[place].clone());
     effects.tell_step(RunEventKind::ApprovalRequested, &id, &step, detail, now);
 }
@@ -81,7 +79,7 @@ pub fn decided(
     comment: Option<&str>,
     now: Timestamp,
 ) -> Result<Effects, Refused> {
-    let waits = workflow.pause.as_ref().is_some_and(|pause| pause.reason == APPROVAL);
+    let waits = workflow.waits_for(PauseReason::Approval);
     let Some(place) = open_gate(workflow).filter(|_| waits) else { return Err(Refused::NothingWaits) };
     let last = workflow.steps.iter().map(|s| s.round).max().unwrap_or(1);
     if outcome == DecisionOutcome::SentBack && last >= MOST_ROUNDS {

@@ -10,8 +10,8 @@ use super::{
     prompt, templates,
 };
 use crate::model::{
-    Agent, DecisionOutcome, Priority, ReviewOutcome, RunEventKind, Spending, StepStatus, TemplateRole,
-    Timestamp, Verdict, VerdictKind, Workflow, WorkflowStatus,
+    Agent, DecisionOutcome, PauseReason, Priority, ReviewOutcome, RunEventKind, Spending, StepStatus,
+    TemplateRole, Timestamp, Verdict, VerdictKind, Workflow, WorkflowStatus,
 };
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -76,7 +76,7 @@ fn names(w: &Workflow) -> Vec<(String, u32, &'static str)> {
 }
 
 fn waits_for_a_person(w: &Workflow) -> bool {
-    w.status == WorkflowStatus::Paused && w.pause.as_ref().is_some_and(|p| p.reason == approval::APPROVAL)
+    w.status == WorkflowStatus::Paused && w.waits_for(PauseReason::Approval)
 }
 
 #[test]

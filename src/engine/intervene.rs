@@ -1,21 +1,21 @@
 //! What people do to a workflow: cancel it, pause and resume it, retry what failed. The moves are in the diagram of
 //! [`advance`](super::advance); here, too, a second call changes nothing.
 
-use crate::model::{Pause, RunEventKind, StepStatus, TemplateRole, Timestamp, Workflow, WorkflowStatus};
+use crate::model::{
+    Pause, PauseReason, RunEventKind, StepStatus, TemplateRole, Timestamp, Workflow, WorkflowStatus,
+};
 
 use super::{
     Effects,
     advance::{end_when_done, open_step, queue_ready},
 };
 
-/// The reason of a pause that somebody asked for.
-pub const REQUESTED: &str = "requested";
 /// Why a step of such a workflow waits.
 pub const HELD: &str = "The workflow is paused: it waits for somebody to resume it.";
 
 /// Whether nothing new may begin.
 pub fn is_held(workflow: &Workflow) -> bool {
-    workflow.pause.as_ref().is_some_and(|pause| pause.reason == REQUESTED)
+    workflow.waits_for(PauseReason::Requested)
 }
 
 /// Somebody paused the workflow: what runs goes on to its end, nothing new begins.
@@ -29,7 +29,7 @@ pub fn held(workflow: &mut Workflow, why: Option<&str>, now: Timestamp) -> Effec
         None => "Somebody paused it; it waits for somebody to resume it.".to_owned(),
     };
     workflow.status = WorkflowStatus::Paused;
-    workflow.pause = Some(Pause { reason: REQUESTED.to_owned(), detail: detail.clone(), since: now });
+    workflow.pause = Some(Pause { reason: PauseReason::Requested, detail: detail.clone(), since: now });
     for step in workflow.steps.iter_mut().filter(|step| step.status == StepStatus::Queued) {
         step.reason = Some(HELD.to_owned());
     }

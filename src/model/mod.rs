@@ -42,5 +42,5 @@ pub use verdict::{Finding, Verdict, VerdictKind};
 pub use worker::WorkerInfo;
 pub use workflow::{
     DEFAULT_MAX_REVISIONS, Decision, DecisionOutcome, Fork, MAX_REVISIONS, MAX_SPECIALISTS, Pause,
-    ReviewOutcome, Step, StepName, StepStatus, Workflow, WorkflowStatus,
+    PauseReason, ReviewOutcome, Step, StepName, StepStatus, Workflow, WorkflowStatus,
 };

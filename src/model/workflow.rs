@@ -218,12 +218,25 @@ pub enum ReviewOutcome {
     Unstructured,
 }
 
+/// What a paused workflow waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PauseReason {
+    /// A budget is used up: it waits for it to be raised.
+    BudgetExceeded,
+    /// Somebody paused it: it waits for somebody to resume it.
+    Requested,
+    /// The work is at a gate: it waits for a person's word.
+    Approval,
+    /// What a later version writes.
+    #[serde(other)]
+    Unknown,
+}
+
 /// Why a workflow is paused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Pause {
-    /// `budget_exceeded`, `requested` (somebody paused it) or `approval` (it waits for a person's word).
-    #[schema(example = "budget_exceeded")]
-    pub reason: String,
+    pub reason: PauseReason,
     /// For a person: what it waits for, and what to do.
     pub detail: String,
     #[serde(with = "iso")]
@@ -328,6 +341,11 @@ impl Workflow {
 
     pub fn step_mut(&mut self, job_id: &str) -> Option<&mut Step> {
         self.steps.iter_mut().find(|s| s.job_id == job_id)
+    }
+
+    /// Whether it is paused for this.
+    pub fn waits_for(&self, reason: PauseReason) -> bool {
+        self.pause.as_ref().is_some_and(|pause| pause.reason == reason)
     }
 
     /// Whether it is over.

@@ -11,13 +11,12 @@ use super::{
     step_view::title_of,
 };
 use crate::{
-    engine::approval,
     http::{HttpState, error::Problem, render::segment, sse},
-    model::{Budget, DecisionOutcome, TemplateRole, Usd, Workflow, WorkflowStatus},
+    model::{Budget, DecisionOutcome, PauseReason, Step, TemplateRole, Usd, Workflow, WorkflowStatus},
     service::{
         ServiceError,
         live::Since,
-        workflows::{MAX_COMMENT_CHARS, MAX_OUTPUT_CHARS, MAX_TOKENS, MAX_USD, WorkflowAction},
+        workflows::{ForkPreview, MAX_COMMENT_CHARS, MAX_OUTPUT_CHARS, MAX_TOKENS, MAX_USD, WorkflowAction},
     },
 };
 
@@ -43,18 +42,16 @@ pub struct WorkflowActions {
 impl WorkflowActions {
     pub fn of(workflow: &Workflow) -> Self {
         let status = workflow.status;
-        let waits_for = |reason: &str| workflow.pause.as_ref().is_some_and(|p| p.reason == reason);
-        let budget_first = waits_for(crate::engine::advance::BUDGET_EXCEEDED);
         Self {
             id: workflow.workflow_id.clone(),
-            decide: waits_for(approval::APPROVAL),
+            decide: workflow.waits_for(PauseReason::Approval),
             pause: status == WorkflowStatus::Running,
-            resume: waits_for(crate::engine::intervene::REQUESTED),
+            resume: workflow.waits_for(PauseReason::Requested),
             cancel: !workflow.is_over(),
             retry: status == WorkflowStatus::Failed,
             delete: workflow.is_over(),
             budget: !workflow.is_over(),
-            budget_first,
+            budget_first: workflow.waits_for(PauseReason::BudgetExceeded),
             tokens: workflow.budget.and_then(|b| b.tokens),
             usd: workflow
                 .budget
@@ -199,24 +196,13 @@ async fn fork_page(
     status: StatusCode,
     problems: Vec<String>,
 ) -> Result<HttpResponse, PageError> {
-    let workflow = state.services.workflows.get(id).await?;
-    let Some(step) = crate::engine::fork::find(&workflow, from).cloned() else {
-        return Err(PageError::NotFound("The workflow has no such step.".to_owned()));
-    };
-    let output = match typed {
-        Some(typed) => typed,
-        None => state.services.workflows.output_of(&step).await?,
-    };
-    // What follows is what the engine says follows: planned, shown, and thrown away.
-    let now = super::access::now(state);
-    let (planned, _) = crate::engine::fork::create(&workflow, &step, None, "planned", now);
+    let ForkPreview { workflow, step, output, planned } =
+        state.services.workflows.preview_fork(id, from).await?;
+    let output = typed.unwrap_or(output);
     let (kept, again): (Vec<_>, Vec<_>) = planned.steps.iter().partition(|s| s.from_workflow.is_some());
-    let followers = |steps: Vec<&crate::model::Step>| {
-        let follower = |s: &crate::model::Step| Follower {
-            title: title_of(&s.step),
-            round: s.round,
-            agent: s.agent.clone(),
-        };
+    let followers = |steps: Vec<&Step>| {
+        let follower =
+            |s: &Step| Follower { title: title_of(&s.step), round: s.round, agent: s.agent.clone() };
         steps.into_iter().map(follower).collect::<Vec<_>>()
     };
     let page = ForkPage {

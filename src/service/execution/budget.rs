@@ -9,8 +9,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    engine::{advance, budget, intervene},
-    model::{Agent, Budget, Call, Price, Timestamp, Usd, Workflow},
+    engine::{budget, intervene},
+    model::{Agent, Budget, Call, PauseReason, Price, Timestamp, Usd, Workflow},
     store::{Add, Change, LeaseEnd, Refusal, Revision, Store},
 };
 
@@ -247,7 +247,7 @@ pub(in crate::service) async fn give_back(
 
 /// Lets a paused workflow go on, if it is one.
 fn goes_on(change: Change, workflow: &Workflow, before: &Revision, now: Timestamp) -> Change {
-    let waits_for_it = workflow.pause.as_ref().is_some_and(|p| p.reason == advance::BUDGET_EXCEEDED);
+    let waits_for_it = workflow.waits_for(PauseReason::BudgetExceeded);
     if !waits_for_it {
         return change;
     }

@@ -1,8 +1,8 @@
 //! The budget of a workflow: set, raised or lifted while it runs or is paused.
 
 use crate::{
-    engine::{advance, intervene},
-    model::{Budget, Job, JobState, StepStatus, Usd, Workflow},
+    engine::intervene,
+    model::{Budget, Job, JobState, PauseReason, StepStatus, Usd, Workflow},
     store::{Change, MAX_BATCH},
 };
 
@@ -64,7 +64,7 @@ impl Workflows {
         let mut change = Change::new().expect(records::workflow_key(id), Some(before));
         let now = self.base.clock.now();
         let mut effects = intervene::budget_set(&workflow, now);
-        let waits_for_it = workflow.pause.as_ref().is_some_and(|p| p.reason == advance::BUDGET_EXCEEDED);
+        let waits_for_it = workflow.waits_for(PauseReason::BudgetExceeded);
         if waits_for_it && self.has_room(&workflow).await? {
             let resumed = intervene::resumed(&mut workflow, "Its budget was raised.", now);
             effects.events.extend(resumed.events);

@@ -2,8 +2,8 @@
 //! failed: retry.
 
 use crate::{
-    engine::{Effects, advance, approval, intervene},
-    model::{DecisionOutcome, Job, StepStatus, TemplateRole, Workflow, WorkflowStatus},
+    engine::{Effects, approval, intervene},
+    model::{DecisionOutcome, Job, PauseReason, StepStatus, TemplateRole, Workflow, WorkflowStatus},
     store::{Change, Refusal},
 };
 
@@ -168,13 +168,13 @@ impl Workflows {
         let Some(pause) = &workflow.pause else {
             return Err(wrong_state(workflow, "only paused workflows are resumed"));
         };
-        if pause.reason == approval::APPROVAL {
+        if pause.reason == PauseReason::Approval {
             return Err(wrong_state(
                 workflow,
                 "it waits for a person's word: approve, send back or reject it",
             ));
         }
-        if pause.reason == advance::BUDGET_EXCEEDED && !self.has_room(workflow).await? {
+        if pause.reason == PauseReason::BudgetExceeded && !self.has_room(workflow).await? {
             return Err(wrong_state(workflow, "its budget is used up: raise it, and it goes on"));
         }
         Ok(intervene::resumed(workflow, "Somebody resumed it.", now))

@@ -26,6 +26,16 @@ const MAX_USERS: usize = 500;
 const PERSON: &str = "a person";
 const TRIES: usize = 50;
 
+/// What a fork would be.
+#[derive(Debug, Clone)]
+pub struct ForkPreview {
+    pub workflow: Workflow,
+    pub step: Step,
+    pub output: String,
+    /// The steps that it takes over, and those that run again.
+    pub planned: Workflow,
+}
+
 impl Workflows {
     /// Makes a workflow that goes on from a step of this one: a job's id, `name`, or `name:round`. Without an output
     /// the step runs again, with one it says that; what depends on it runs again in either case. The original
@@ -47,6 +57,18 @@ impl Workflows {
             }
         }
         Err(busy(id))
+    }
+
+    /// What a fork from a step would be: the step, what it says, and the workflow as it would begin if the step ran
+    /// again. Nothing is written.
+    pub async fn preview_fork(&self, id: &str, from: &str) -> Result<ForkPreview, ServiceError> {
+        let workflow = self.get(id).await?;
+        let Some(step) = fork::find(&workflow, from).cloned() else {
+            return Err(ServiceError::NotFound("The workflow has no such step".to_owned()));
+        };
+        let output = self.output_of(&step).await?;
+        let (planned, _) = fork::create(&workflow, &step, None, "planned", self.base.clock.now());
+        Ok(ForkPreview { workflow, step, output, planned })
     }
 
     /// One try; `None` when a document changed meanwhile.

@@ -12,7 +12,7 @@ mod start;
 pub use budget::{MAX_TOKENS, MAX_USD};
 pub use control::MAX_COMMENT_CHARS;
 pub(in crate::service) use delete::unfinished_fork;
-pub use fork::{MAX_FORKS, MAX_OUTPUT_CHARS};
+pub use fork::{ForkPreview, MAX_FORKS, MAX_OUTPUT_CHARS};
 pub use list::{
     MAX_BULK, MAX_SEARCH_CHARS, WorkflowAction, WorkflowBulkReport, WorkflowFilter, WorkflowList,
 };
@@ -205,7 +205,7 @@ impl Workflows {
     }
 
     /// What a step said, as a whole where it is kept, else its beginning.
-    pub async fn output_of(&self, step: &Step) -> Result<String, ServiceError> {
+    async fn output_of(&self, step: &Step) -> Result<String, ServiceError> {
         let keys = [records::call_key(&step.job_id, step.calls), records::result_key(&step.job_id)];
         let mut docs = self.base.store.get(&keys).await?.into_iter();
         let (call, result) = (docs.next().flatten(), docs.next().flatten());

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use productforge::{
     app::App,
     llm::openai::OpenAiProvider,
-    model::{Budget, JobState, ResultStatus, RunEventKind, StepStatus, Usd, WorkflowStatus},
+    model::{Budget, JobState, PauseReason, ResultStatus, RunEventKind, StepStatus, Usd, WorkflowStatus},
     service::{ServiceError, tasks::NewTask, workflows::NewWorkflow},
     store::Store,
 };
@@ -51,7 +51,7 @@ async fn a_workflow_whose_budget_is_used_up_is_paused_and_goes_on_when_it_is_rai
     let id = app.services.workflows.start(brief(Some(20), None)).await.unwrap().workflow_id;
     let workflow = paused(&app, &id).await;
     let pause = workflow.pause.unwrap();
-    assert_eq!(pause.reason, "budget_exceeded");
+    assert_eq!(pause.reason, PauseReason::BudgetExceeded);
     assert!(pause.detail.contains("30 of 20 tokens"), "{}", pause.detail);
     assert_eq!(provider.calls(), 2);
     let waiting = workflow.steps.iter().find(|s| s.status == StepStatus::Queued).unwrap();
