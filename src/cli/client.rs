@@ -35,6 +35,14 @@ pub(super) struct Page {
     pub(super) total: Option<u64>,
 }
 
+/// Why there is no stream of events.
+pub(super) enum NoStream {
+    /// The server does not answer, or not now.
+    Away(Failure),
+    /// It said no, and will say so again.
+    Refused(Failure),
+}
+
 /// A server that is talked to.
 pub(super) struct Client {
     http: reqwest::Client,
@@ -120,19 +128,21 @@ impl Client {
         &self,
         path: &[&str],
         last: Option<u64>,
-    ) -> Result<reqwest::Response, Failure> {
+    ) -> Result<reqwest::Response, NoStream> {
         let mut request = self.request(Method::GET, path, &[]).timeout(LONGEST_STREAM);
         if let Some(last) = last {
             request = request.header("last-event-id", last.to_string());
         }
-        let answer = request.send().await.map_err(|e| self.unreachable(&e))?;
+        let answer = request.send().await.map_err(|e| NoStream::Away(self.unreachable(&e)))?;
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);
         }
-        let text = answer.text().await.map_err(|e| self.unreachable(&e))?;
+        let text = answer.text().await.map_err(|e| NoStream::Away(self.unreachable(&e)))?;
         let json: Option<Value> = serde_json::from_str(&text).ok();
-        Err(refusal(status, json.as_ref().and_then(|json| json.get("detail"))))
+        let refusal = refusal(status, json.as_ref().and_then(|json| json.get("detail")));
+        // A server whose store is away, or that is stopping, may give it later.
+        Err(if status.is_server_error() { NoStream::Away(refusal) } else { NoStream::Refused(refusal) })
     }
 
     fn request(&self, method: Method, path: &[&str], query: &[(&str, Option<String>)]) -> RequestBuilder {

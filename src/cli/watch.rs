@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     Failure,
-    client::Client,
+    client::{Client, NoStream},
     note, say,
     table::{cell, printable, time},
 };
@@ -25,10 +25,10 @@ pub(super) async fn watch(client: &Client, id: &str, json: bool) -> Result<Strin
         match follow(client, id, &mut last, json).await {
             Ok(Some(status)) => return Ok(status),
             Ok(None) => failures = 0,
-            // What was refused is refused the next time, too; a server that is away may come back.
-            Err(error @ Failure::Usage(_)) => return Err(error),
-            Err(error) if last.is_none() || failures >= TRIES => return Err(error),
-            Err(_) => {
+            Err(NoStream::Refused(error)) => return Err(error),
+            // One that has answered once may come back.
+            Err(NoStream::Away(error)) if last.is_none() || failures >= TRIES => return Err(error),
+            Err(NoStream::Away(_)) => {
                 failures += 1;
                 note("the server does not answer; trying again");
             }
@@ -43,7 +43,7 @@ async fn follow(
     id: &str,
     last: &mut Option<u64>,
     json: bool,
-) -> Result<Option<String>, Failure> {
+) -> Result<Option<String>, NoStream> {
     let mut stream = client.events(&["workflows", id, "events"], *last).await?;
     let mut text = Vec::new();
     while let Ok(Ok(Some(piece))) = tokio::time::timeout(SILENCE, stream.chunk()).await {

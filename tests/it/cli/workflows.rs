@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     command::{Ended, Workspace},
-    process::Server,
+    process::{Process, Server, free_port},
     wait::until,
 };
 
@@ -92,4 +92,37 @@ async fn what_is_refused_is_told_with_its_exit_code() {
     assert!(refused.stderr.contains("only paused workflows are resumed"), "{refused:?}");
     let wrong = run(&server, &workspace, &["list", "--status", "lost"]).expect_code(2);
     assert!(wrong.stderr.contains("status: Input should be 'running'"), "{wrong:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_goes_on_over_a_restart_and_ends_when_the_workflow_is_gone() {
+    let workspace = Workspace::new();
+    let port = free_port().to_string();
+    let serve = || {
+        let args = ["serve", "--port", port.as_str(), "--workers", "2"];
+        Server::of(Process::start(workspace.path(), &args, &[("SIMULATED_LATENCY_MS", "400")]))
+    };
+    let mut first = serve().await;
+    let url = first.url.clone();
+    let id = start(&first, json!({"job": "Plan a move", "requires_qa": true})).await;
+    let env = [("PRODUCTFORGE_URL", url.as_str())];
+    let mut watch = workspace.start(&["workflows", "watch", &id], &env);
+    watch.line_with("general_assistant has begun.");
+    first.process.kill();
+    let second = serve().await;
+    let said = watch.ends_with_code(0);
+    assert!(said.trim_end().ends_with("completed"), "{said}");
+    let begun = said.lines().filter(|line| line.contains("The brief was accepted")).count();
+    assert_eq!(begun, 1, "what was seen is not told again:\n{said}");
+
+    // The end of a cancelled one is the end of its watch, and of one that is gone there is nothing to watch.
+    let id = start(&second, json!({"job": "Wait", "delay_seconds": 3600})).await;
+    let mut watch = workspace.start(&["workflows", "watch", &id], &env);
+    watch.line_with("The brief was accepted");
+    run(&second, &workspace, &["cancel", &id]).expect_code(0);
+    let said = watch.ends_with_code(1);
+    assert!(said.trim_end().ends_with("cancelled"), "{said}");
+    run(&second, &workspace, &["delete", &id]).expect_code(0);
+    let gone = run(&second, &workspace, &["watch", &id]).expect_code(1);
+    assert!(gone.stderr.contains("Workflow not found"), "{gone:?}");
 }
