@@ -6,6 +6,7 @@
 pub mod api;
 pub mod assets;
 mod briefs;
+pub mod caller;
 pub mod dashboard;
 mod disposition;
 mod docs;

@@ -5,7 +5,7 @@
 //! anything.
 
 use actix_web::{
-    Error,
+    Error, HttpMessage,
     body::{BoxBody, EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
@@ -20,7 +20,7 @@ use subtle::ConstantTimeEq;
 
 use crate::{
     config::Secret,
-    http::{HttpState, error::Problem},
+    http::{HttpState, caller::Caller, error::Problem},
 };
 
 /// The owner's header.
@@ -80,15 +80,18 @@ pub async fn auth<B: MessageBody + 'static>(
         return Ok(req.error_response(Problem::foreign_host()).map_into_right_body());
     }
     let allowed = match state.map(|s| s.api_key.as_ref()) {
-        Some(None) => true,
+        Some(None) => Some(Caller::default()),
         Some(Some(key)) => {
             let free = is_public(req.uri().path()) && is_free_method(req.method(), req.uri().path());
-            free || shown(req.headers()).any(|given| is_right(given, key))
+            let right = shown(req.headers()).any(|given| is_right(given, key));
+            let name = right.then(|| Caller::DEFAULT.to_owned());
+            (free || right).then_some(Caller { key: name, requests_per_minute: None })
         }
         // Without a state nobody can say who may enter.
-        None => false,
+        None => None,
     };
-    if allowed {
+    if let Some(caller) = allowed {
+        req.extensions_mut().insert(caller);
         return Ok(next.call(req).await?.map_into_left_body());
     }
     // `into_response` would lose the problem, which the middleware `errors` is to write out.
