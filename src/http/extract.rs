@@ -63,7 +63,8 @@ impl<T: RequestBody> FromRequest for Body<T> {
                 .await
                 .map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "slow-body", SLOW))??;
             let empty = T::MAY_BE_EMPTY && bytes.is_empty() && is_json(&req);
-            let value = if empty { json!({}) } else { parse_json(&req, &bytes)? };
+            let mut value = if empty { json!({}) } else { parse_json(&req, &bytes)? };
+            fields::make_whole(&mut value, T::FIELDS);
             let checked = fields::check(&value, T::FIELDS)
                 .and_then(|()| serde_path_to_error::deserialize(&value).map_err(|e| vec![unforeseen(&e)]));
             req.extensions_mut().insert(SentBody(value));
@@ -208,7 +209,8 @@ impl Paging {
             errors.push(*error);
             default
         });
-        let cursor = value("cursor").map(|text| open_cursor(&text, "query"));
+        // A form sends the fields that nobody filled in as well.
+        let cursor = value("cursor").filter(|text| !text.is_empty()).map(|text| open_cursor(&text, "query"));
         let cursor = cursor.transpose().unwrap_or_else(|error| {
             errors.push(*error);
             None

@@ -47,6 +47,11 @@ impl Field {
         Self { name, shape, required: false, nullable: true }
     }
 
+    /// Whether null stands for a missing one.
+    pub const fn may_be_null(&self) -> bool {
+        self.nullable
+    }
+
     /// May be missing, but not null.
     pub const fn defaulted(name: &'static str, shape: Shape) -> Self {
         Self { name, shape, required: false, nullable: false }
@@ -121,6 +126,26 @@ fn check_value(value: &Value, shape: Shape, loc: &dyn Fn() -> Vec<Value>, errors
     }
 }
 
+/// Numbers such as `3.0` are whole to JSON and to other languages; here they become so.
+pub fn make_whole(body: &mut Value, fields: &[Field]) {
+    for field in fields {
+        let Some(value) = body.get_mut(field.name) else { continue };
+        match field.shape {
+            Shape::Whole(_) | Shape::Range(..) => {
+                // Beyond 2^53 a fraction cannot be seen any more.
+                let whole = |n: &f64| n.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(n);
+                if value.is_f64()
+                    && let Some(number) = value.as_f64().filter(whole)
+                {
+                    *value = json!(number as u64);
+                }
+            }
+            Shape::Parts(parts) => make_whole(value, parts),
+            _ => {}
+        }
+    }
+}
+
 fn whole(value: &Value, min: u64, max: u64, complain: &mut impl FnMut(&'static str, &str)) {
     match value.as_u64() {
         Some(number) if (min..=max).contains(&number) => {}
@@ -176,6 +201,21 @@ mod tests {
         assert_eq!(found(json!({"usd": "1"})), [("float_type".to_owned(), json!(["budget", "usd"]))]);
         assert_eq!(found(json!({"usd": 10})), [("less_than_equal".to_owned(), json!(["budget", "usd"]))]);
         assert_eq!(found(json!(1)), [("dict_type".to_owned(), json!(["budget"]))]);
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_fraction_of_nothing() {
+        let made = |number: Value| {
+            let mut body = json!({"name": 2.0, "rounds": number, "budget": {"usd": 3.0}});
+            make_whole(&mut body, FIELDS);
+            assert_eq!(body["name"], json!(2.0), "no number was asked for");
+            body["rounds"].clone()
+        };
+        assert_eq!(made(json!(3.0)), json!(3));
+        assert_eq!(made(json!(3.5)), json!(3.5));
+        assert_eq!(made(json!(-1.0)), json!(-1.0));
+        assert_eq!(made(json!(1e300)), json!(1e300));
+        assert_eq!(complaints(json!({"name": "", "role": "", "rounds": 1e300}))[0].0, "int_type");
     }
 
     #[test]

@@ -53,13 +53,17 @@ const PIECE: usize = 32 << 10;
 pub fn since(req: &HttpRequest, otherwise: Since) -> Result<Since, Problem> {
     let header =
         req.headers().get("last-event-id").map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
-    let (place, name, text) = match (header.filter(|id| !id.is_empty()), query_value(req, "after")) {
-        (Some(id), _) => ("header", "Last-Event-ID", id),
-        (None, Some(after)) if !after.is_empty() => ("query", "after", after),
-        _ => return Ok(otherwise),
-    };
+    // Both are looked at: a wrong one is a mistake also where the other one counts.
+    let after = event_id("query", "after", query_value(req, "after"))?;
+    let last = event_id("header", "Last-Event-ID", header)?;
+    Ok(last.or(after).map_or(otherwise, Since::After))
+}
+
+/// The id of an event; nothing where none is given.
+fn event_id(place: &str, name: &str, given: Option<String>) -> Result<Option<u64>, Problem> {
+    let Some(text) = given.filter(|text| !text.is_empty()) else { return Ok(None) };
     match text.trim().parse::<u64>() {
-        Ok(id) if i64::try_from(id).is_ok() => Ok(Since::After(id)),
+        Ok(id) if i64::try_from(id).is_ok() => Ok(Some(id)),
         _ => {
             let msg = "Input should be the id of an event, a whole number";
             let error = FieldError::new("int_parsing", vec![json!(place), json!(name)], msg);

@@ -14,18 +14,28 @@ pub const DEFAULT_MODEL: &str = "gpt-4o-mini";
     "skills": ["openapi", "versioning"], "model": "gpt-4o-mini"}))]
 pub struct NewAgent {
     /// Unique; registering an existing name replaces that agent. 1 to 100 characters, no `/` and no control characters.
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^(?!(\.|\.\.|ping)$)(?!\s)[^/\x00-\x1f\x7f-\x9f]+(?<!\s)$"
+    )]
     pub name: String,
     /// What it does in a word: `Assistant`, `Analyze`, `QA`, `Debug`, `Research`, …
+    #[schema(max_length = 100)]
     pub role: String,
     #[serde(default)]
+    #[schema(max_length = 20_000)]
     pub description: Option<String>,
     #[serde(default)]
+    #[schema(max_items = 100)]
     pub skills: Vec<String>,
     /// The model to ask; `gpt-4o-mini` stands for the configured default model.
     #[serde(default = "default_model")]
+    #[schema(max_length = 200)]
     pub model: String,
     /// A system prompt of its own, put before the one that is made from role, description and skills.
     #[serde(default)]
+    #[schema(max_length = 20_000)]
     pub prompt: Option<String>,
     /// How many of its jobs may run at once, over all workers, 1 to 1,000; as many as there are slots
     /// when not given.
@@ -34,10 +44,12 @@ pub struct NewAgent {
     /// Models to ask, in this order, where the first one cannot answer; at most 5, as `provider/model` or
     /// `model`.
     #[serde(default)]
+    #[schema(max_items = 5)]
     pub fallback_models: Vec<String>,
     /// The tools that it may use, at most 16: `calculator`, `current_time`, `earlier_results`, all of a
     /// configured MCP server (`mcp:server`) or one of its tools (`mcp:server/tool`).
     #[serde(default)]
+    #[schema(max_items = 16)]
     pub tools: Vec<String>,
     /// What its jobs may use in a day, UTC; without a limit when not given.
     #[serde(default)]
@@ -55,6 +67,7 @@ pub struct AgentBudget {
     pub usd_per_day: Option<Usd>,
     /// Tokens of prompts and answers together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 1_000_000_000_000_u64)]
     pub tokens_per_day: Option<u64>,
 }
 

@@ -21,6 +21,7 @@ const REVIEWER: &str = "qa_bot";
 #[schema(example = json!({"job_id": "cf049ed7-6d0d-4b44-9d3c-0d9e2f0a6f11", "review_prompt": "Is anything missing?"}))]
 pub struct NewReview {
     /// The job whose result is to be reviewed. It may be one whose result is gone.
+    #[schema(min_length = 1, max_length = 200)]
     pub job_id: String,
     /// What to look at.
     #[serde(default = "default_prompt")]

@@ -26,6 +26,7 @@ pub const MAX_TASK_CHARS: usize = 100_000;
 #[schema(example = json!({"job": "Explain what a fencing token is", "priority": "high"}))]
 pub struct NewTask {
     /// What to do. 1 to 100,000 characters.
+    #[schema(min_length = 1, max_length = 100_000, pattern = r"\S")]
     pub job: String,
     /// Who is to do it; `general_assistant` when nobody is named.
     #[serde(default)]

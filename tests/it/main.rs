@@ -1,6 +1,10 @@
 //! All integration tests, linked once.
 #![allow(clippy::unwrap_used)]
 
+// First: its macros are for all.
+#[macro_use]
+mod support;
+
 mod analysis;
 mod api;
 mod architecture;
@@ -12,8 +16,6 @@ mod cli;
 mod llm;
 mod processes;
 mod store;
-#[macro_use]
-mod support;
 mod surface;
 mod tools;
 mod worker;

@@ -20,6 +20,7 @@ use super::{
     middleware::auth,
 };
 
+mod bounds;
 mod errors;
 
 #[derive(OpenApi)]
@@ -110,6 +111,7 @@ impl Modify for Common {
         id.description = Some("The request's name; send your own to find it again in the log".to_owned());
         components.headers.insert(REQUEST_ID.to_owned(), id.into());
         components.responses.extend(errors::answers());
+        bounds::add(components);
         for (path, item) in &mut document.paths.paths {
             let reads = item.get.as_mut().map(|operation| (operation, false));
             let writes = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];

@@ -11,7 +11,7 @@ use crate::{
     store::{Cursor, ListQuery, MAX_BATCH},
 };
 
-use super::{JobFilter, JobRow, Jobs, StateFilter, index_of};
+use super::{JobFilter, JobRow, Jobs, StateFilter, checked_reason, index_of};
 use crate::service::ServiceError;
 
 /// The most jobs that one call looks at.
@@ -87,6 +87,7 @@ impl Jobs {
     /// Does it to at most [`MAX_BULK`] jobs. What cannot be done to one job is no error of the call; a
     /// store that is away is.
     pub async fn bulk(&self, order: &BulkOrder) -> Result<BulkReport, ServiceError> {
+        checked_reason(order.reason.as_deref())?;
         let begun = Instant::now();
         let mut report = BulkReport::default();
         match &order.target {

@@ -8,7 +8,11 @@ use crate::{
 };
 
 use super::Workflows;
-use crate::service::{ServiceError, jobs::Skipped, records};
+use crate::service::{
+    ServiceError,
+    jobs::{Skipped, checked_reason},
+    records,
+};
 
 /// How many workflows one page looks at, however few of them fit.
 const MAX_LOOKED_AT: usize = 1_000;
@@ -140,6 +144,7 @@ impl Workflows {
             let message = format!("List should have at most {MAX_BULK} items");
             return Err(ServiceError::field("ids", "too_long", message));
         }
+        checked_reason(reason)?;
         let mut report = WorkflowBulkReport::default();
         let mut outcomes = stream::iter(ids)
             .map(|id| async move { (self.one(action, id, reason).await, id) })

@@ -44,6 +44,7 @@ const MAX_EVENTS: usize = 2_000;
 #[schema(example = json!({"job": "Fix the login bug", "requires_qa": true}))]
 pub struct NewWorkflow {
     /// The brief. 1 to 100,000 characters.
+    #[schema(min_length = 1, max_length = 100_000, pattern = r"\S")]
     pub job: String,
     /// The specialist, when a registered one is named; otherwise the brief decides.
     #[serde(default)]
@@ -59,6 +60,7 @@ pub struct NewWorkflow {
     pub template: Option<String>,
     /// Several specialists that work side by side, at most 8.
     #[serde(default)]
+    #[schema(max_items = 8)]
     pub specialists: Option<Vec<String>>,
     /// How often QA may send the work back, 0 to 10; 2 when not given.
     #[serde(default)]

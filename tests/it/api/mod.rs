@@ -10,3 +10,4 @@ mod openapi_tools;
 mod outage;
 mod queues;
 mod scheduled;
+mod schemathesis;

@@ -88,10 +88,10 @@ impl Drop for Schemas<'_> {
 }
 
 /// Things that exist, by the names that paths have for them.
-struct Things(Vec<(&'static str, String)>);
+pub struct Things(Vec<(&'static str, String)>);
 
 impl Things {
-    async fn make(app: &TestApp) -> Self {
+    pub async fn make(app: &TestApp) -> Self {
         let order = json!({"job": "Design a REST API for a library", "requires_qa": true});
         let workflow = app.post("/orchestrate", &order).await.ok();
         let task = app.post("/results/task", &json!({"job": "Name five risks"})).await.ok();
@@ -112,6 +112,11 @@ impl Things {
             ("{filename}", report["filename"].as_str().unwrap_or("none.md").to_owned()),
             ("{format}", "json".to_owned()),
         ])
+    }
+
+    /// What stands for this part of a path.
+    pub fn id(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| *known == name).map_or("", |(_, id)| id)
     }
 
     /// A path that leads to one of them.

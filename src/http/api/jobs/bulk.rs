@@ -39,7 +39,7 @@ pub struct BulkFilter {
     older_than_seconds: Option<u64>,
 }
 
-const FILTER_FIELDS: &[Field] = &[
+pub const FILTER_FIELDS: &[Field] = &[
     Field::optional("state", STATES),
     Field::optional("agent", Shape::Text),
     Field::optional("workflow_id", Shape::Text),
@@ -53,6 +53,7 @@ pub struct BulkRequest {
     action: BulkAction,
     /// These jobs, at most 1,000. Either this or `filter`.
     #[serde(default)]
+    #[schema(max_items = 1000)]
     ids: Option<Vec<String>>,
     /// All jobs that fit; at least one field. `retry` means dead jobs unless `state` says otherwise.
     #[serde(default)]
@@ -63,9 +64,11 @@ pub struct BulkRequest {
     limit: Option<usize>,
     /// `next_cursor` of the call before.
     #[serde(default)]
+    #[schema(pattern = "^[A-Za-z0-9_-]*$")]
     cursor: Option<String>,
     /// The reason of a cancellation.
     #[serde(default)]
+    #[schema(max_length = 1000)]
     reason: Option<String>,
 }
 

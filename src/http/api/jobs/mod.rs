@@ -132,6 +132,7 @@ pub async fn get(state: Data<HttpState>, id: Path<String>) -> Answer<JobStory> {
 pub struct Cancellation {
     /// Stands in the job, its result and its workflow; at most 1,000 characters.
     #[serde(default)]
+    #[schema(max_length = 1000)]
     reason: Option<String>,
 }
 

@@ -20,9 +20,11 @@ use crate::{
 pub struct WorkflowBulk {
     action: WorkflowAction,
     /// At most 100.
+    #[schema(max_items = 100)]
     ids: Vec<String>,
     /// The reason of a pause or a cancellation.
     #[serde(default)]
+    #[schema(max_length = 1000)]
     reason: Option<String>,
 }
 

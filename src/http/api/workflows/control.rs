@@ -21,6 +21,7 @@ use crate::{
 pub struct Reason {
     /// At most 1,000 characters; stands in the workflow and its history.
     #[serde(default)]
+    #[schema(max_length = 1000)]
     reason: Option<String>,
 }
 
@@ -35,6 +36,7 @@ impl RequestBody for Reason {
 pub struct Approval {
     /// At most 10,000 characters; the agents that go on see it.
     #[serde(default)]
+    #[schema(max_length = 10000)]
     comment: Option<String>,
 }
 
@@ -49,6 +51,7 @@ impl RequestBody for Approval {
 pub struct Rejection {
     /// At most 10,000 characters. With `send_back` it has to be there: the specialists work by it.
     #[serde(default)]
+    #[schema(max_length = 10000)]
     comment: Option<String>,
     /// True: the specialists work on it once more, QA reviews it, and the workflow waits for approval again. False:
     /// the workflow ends as failed.
@@ -68,9 +71,11 @@ impl RequestBody for Rejection {
 pub struct ForkRequest {
     /// A step: its job's id, its name (`qa_validation`: the last one of that name), or name and round
     /// (`qa_validation:1`).
+    #[schema(min_length = 1, max_length = 200)]
     from: String,
     /// What the step says instead, at most 400,000 characters; left out, the step runs again.
     #[serde(default)]
+    #[schema(max_length = 400000)]
     output: Option<String>,
 }
 
