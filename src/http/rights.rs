@@ -184,7 +184,8 @@ const TABLE: [(Needed, &[&str]); 4] = [
 
 /// What the table says of a route; `None` when it is not in it.
 pub fn listed(method: &str, path: &str) -> Option<Needed> {
-    let is = |row: &&str| row.split_once(' ').is_some_and(|(m, p)| m.eq_ignore_ascii_case(method) && p == path);
+    let is =
+        |row: &&str| row.split_once(' ').is_some_and(|(m, p)| m.eq_ignore_ascii_case(method) && p == path);
     TABLE.iter().find(|(_, rows)| rows.iter().any(|row| is(&row))).map(|(needed, _)| *needed)
 }
 

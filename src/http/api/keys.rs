@@ -27,10 +27,8 @@ use crate::{
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 500;
 
-const BUDGET: &[Field] = &[
-    Field::optional("tokens", Shape::Whole(MAX_TOKENS)),
-    Field::optional("usd", Shape::Dollars(MAX_USD)),
-];
+const BUDGET: &[Field] =
+    &[Field::optional("tokens", Shape::Whole(MAX_TOKENS)), Field::optional("usd", Shape::Dollars(MAX_USD))];
 
 impl RequestBody for NewKey {
     const FIELDS: &'static [Field] = &[

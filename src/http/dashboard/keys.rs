@@ -11,10 +11,7 @@ use super::{
     workflows::{Listed, PAGE},
 };
 use crate::{
-    http::{
-        HttpState,
-        api::keys::OPEN_SERVER,
-    },
+    http::{HttpState, api::keys::OPEN_SERVER},
     model::{Budget, Scope, Usd, iso},
     service::{
         ServiceError,
@@ -192,7 +189,8 @@ pub async fn create(state: web::Data<HttpState>, posted: Posted) -> Result<HttpR
                 let key = made.answer.key;
                 let secret = made.answer.secret.map(|secret| secret.expose().to_owned()).unwrap_or_default();
                 let made = Made { name: key.name, scope: key.scope.as_str(), secret };
-                return page(StatusCode::CREATED, &state, visitor, KeyForm::default(), Some(made), None).await;
+                return page(StatusCode::CREATED, &state, visitor, KeyForm::default(), Some(made), None)
+                    .await;
             }
             Err(error) if service_status(&error).is_client_error() => problems_of(&error),
             Err(error) => return Err(error.into()),

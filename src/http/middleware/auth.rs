@@ -118,7 +118,8 @@ async fn caller(state: &HttpState, req: &ServiceRequest) -> Result<Caller, Probl
             Recognised::Key(key) => return Ok(Caller::of(&key)),
             Recognised::Unknown => {}
             Recognised::Over(why) => {
-                refusal = Problem::no_such_key(format!("This key opens nothing any more: it is {}", why.as_str()));
+                refusal =
+                    Problem::no_such_key(format!("This key opens nothing any more: it is {}", why.as_str()));
             }
         }
     }

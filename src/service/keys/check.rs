@@ -128,7 +128,11 @@ mod tests {
         let days = |days| check(&NewKey { expires_in_days: Some(days), ..new("ci") }, now());
         assert_eq!(days(30).unwrap(), iso::parse("2026-12-22T10:00:00Z"));
         assert!(days(0).is_err() && days(MAX_DAYS + 1).is_err());
-        let both = NewKey { expires_at: Some("2027-01-01T00:00:00Z".to_owned()), expires_in_days: Some(1), ..new("ci") };
+        let both = NewKey {
+            expires_at: Some("2027-01-01T00:00:00Z".to_owned()),
+            expires_in_days: Some(1),
+            ..new("ci")
+        };
         assert_eq!(kinds(&both), ["not_both"]);
     }
 

@@ -38,8 +38,8 @@ use crate::{
 };
 
 pub use check::{DEFAULT_NAME, MAX_DAYS, MAX_NAME_CHARS, MAX_REQUESTS_PER_MINUTE};
-pub use spend::{KeySpend, Spent};
 pub(super) use spend::adds as spend_adds;
+pub use spend::{KeySpend, Spent};
 
 /// The most keys that are kept, revoked ones included.
 pub const MAX_KEYS: u64 = 1_000;
@@ -142,7 +142,10 @@ impl Keys {
         if let Some(once) = &once
             && let Some(key) = self.earlier(once).await?
         {
-            return Ok(Answered { answer: MadeKey { key: self.info(key).await?, secret: None }, replayed: true });
+            return Ok(Answered {
+                answer: MadeKey { key: self.info(key).await?, secret: None },
+                replayed: true,
+            });
         }
         let now = self.base.clock.now();
         let expires_at = check::check(&new, now).map_err(ServiceError::Invalid)?;
@@ -208,7 +211,8 @@ impl Keys {
     /// Who had this name before, if it is free now: the revision of that note.
     async fn free_name(&self, name: &str) -> Result<Option<Revision>, ServiceError> {
         let store = self.base.store.as_ref();
-        let Some((holder, before)) = records::load::<Holder>(store, records::key_name_key(name)).await? else {
+        let Some((holder, before)) = records::load::<Holder>(store, records::key_name_key(name)).await?
+        else {
             return Ok(None);
         };
         match records::load::<Key>(store, records::key_key(&holder.id)).await? {

@@ -64,7 +64,8 @@ impl Keys {
             let tallies = store.tallies(&names).await?;
             for ((key, used), tallies) in keys.iter().zip(uses).zip(tallies.chunks(2)) {
                 let spent = |n: usize| {
-                    let get = |field: &str| tallies.get(n).and_then(|tally| tally.get(field)).copied().unwrap_or(0);
+                    let get =
+                        |field: &str| tallies.get(n).and_then(|tally| tally.get(field)).copied().unwrap_or(0);
                     let whole = |number: i64| u64::try_from(number).unwrap_or(0);
                     Spent {
                         tokens: whole(get(USED_TOKENS) - get(HELD_TOKENS)),

@@ -164,11 +164,7 @@ pub struct BulkAnswer {
             "why": "job cf049ed7-6d0d-4b44-9d3c-0d9e2f0a6f11 is queued; only failed jobs are retried"}],
         "skipped_in_all": 1, "next_cursor": "MTc2Mzg…"})))
 )]
-pub async fn bulk(
-    state: Data<HttpState>,
-    caller: Caller,
-    body: Body<BulkRequest>,
-) -> Answer<BulkAnswer> {
+pub async fn bulk(state: Data<HttpState>, caller: Caller, body: Body<BulkRequest>) -> Answer<BulkAnswer> {
     if body.0.action == BulkAction::Delete {
         caller.require(Scope::Admin)?;
     }
