@@ -367,5 +367,5 @@ struct Holder {
 
 fn taken(name: &str) -> ServiceError {
     let message = format!("There is a key '{name}' already; choose another name, or revoke that key first");
-    ServiceError::Invalid(vec![FieldProblem::body("name", "name_taken", message)])
+    ServiceError::Invalid(vec![FieldProblem::body("name", "not_unique", message)])
 }

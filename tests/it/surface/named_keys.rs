@@ -186,7 +186,7 @@ async fn a_name_is_free_again_when_its_key_is_revoked(engine: Engine) {
     let again = json!({"name": "ci", "scope": "run"});
     assert_eq!(
         app.post("/keys", &again).await.bad_fields(),
-        [("name_taken".to_owned(), "body.name".to_owned())]
+        [("not_unique".to_owned(), "body.name".to_owned())]
     );
     app.delete("/keys/ci").await.ok();
     let second = made(&app, "ci", "run").await;
