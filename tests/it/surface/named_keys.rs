@@ -22,6 +22,7 @@ on_both_engines!(
     work_and_spending_are_those_of_the_key_that_asked,
     a_key_with_a_budget_spends_no_more,
     what_clients_call_their_requests_is_their_own_matter,
+    a_stream_ends_with_the_key_that_opened_it,
 );
 
 /// A key that was just made, and a client that shows it.
@@ -325,6 +326,24 @@ async fn what_clients_call_their_requests_is_their_own_matter(engine: Engine) {
     assert_ne!(other, first);
     assert_ne!(send(KEY, "a").await.ok()["job_id"], first);
     assert_eq!(send(&one.secret, "b").await.bad_fields()[0].0, "idempotency_mismatch");
+}
+
+async fn a_stream_ends_with_the_key_that_opened_it(engine: Engine) {
+    let app = engine.app().locked().start().await;
+    let key = made(&app, "viewer", "read").await;
+    let mut stream = app.bare(Method::GET, "/events").header("x-api-key", &key.secret).send().await.unwrap();
+    let mut said = String::new();
+    while !said.contains("workflow_created") {
+        app.post("/orchestrate", &json!({"job": "seen"})).await.ok();
+        said.push_str(&String::from_utf8(stream.chunk().await.unwrap().unwrap().to_vec()).unwrap());
+    }
+    app.delete("/keys/viewer").await.ok();
+    let unseen = app.post("/orchestrate", &json!({"job": "x"})).await.ok()["workflow_id"].clone();
+    let mut rest = Vec::new();
+    while let Some(piece) = stream.chunk().await.unwrap() {
+        rest.extend_from_slice(&piece);
+    }
+    assert!(!String::from_utf8(rest).unwrap().contains(unseen.as_str().unwrap()));
 }
 
 #[tokio::test]
