@@ -303,11 +303,8 @@ async fn a_session_shows_no_form_that_its_key_may_not_send(engine: Engine) {
             }
             let batch = page.text.contains("value=\"delete\"");
             assert!(!batch || scope == Scope::Admin, "{filled} of a {} session", scope.as_str());
-            for link in ["/dashboard/keys", "/dashboard/agents/new", "/edit\""] {
-                assert!(
-                    scope == Scope::Admin || !page.text.contains(&format!("href=\"{link}")),
-                    "{filled}: {link}"
-                );
+            for link in ["/dashboard/keys\"", "/dashboard/agents/new\"", "/edit\""] {
+                assert!(scope == Scope::Admin || !page.text.contains(link), "{filled}: {link}");
             }
         }
         seen.insert(scope, forms);
@@ -369,7 +366,7 @@ async fn the_secret_of_a_new_key_stands_in_one_answer_alone(engine: Engine) {
     // What is wrong is said, and what was typed stays.
     let wrong = send("name=c%22i&scope=run&usd=much&expires_in_days=1").await;
     assert_eq!(wrong.status, 422);
-    assert!(wrong.text.contains("US dollars a day") && wrong.text.contains("c&quot;i"), "{}", wrong.text);
+    assert!(wrong.text.contains("a number, or nothing") && wrong.text.contains("c&quot;i"), "{}", wrong.text);
     let taken = send("name=ci&scope=run").await;
     assert!(taken.status == 422 && taken.text.contains("already"), "{}", taken.text);
     assert_eq!(app.get("/keys").await.ok()["total"], 1);
