@@ -35,9 +35,6 @@ use crate::{
     worker::{self, WorkerHandle, WorkerOptions},
 };
 
-/// What the key of `API_KEY` is called in records.
-const DEFAULT_KEY: &str = "default";
-
 /// A process's parts, put together.
 pub struct App {
     pub config: Arc<Config>,
@@ -79,7 +76,6 @@ impl App {
             max_tokens: config.llm.max_tokens.filter(|_| config.llm.providers.is_empty()),
             uploads: UploadSettings { blobs, max_size: config.upload.max_size, ttl: config.upload.ttl },
             log_folder: log_folder(&config),
-            api_key: config.http.api_key.is_some().then(|| DEFAULT_KEY.to_owned()),
             key_configured: config.llm.providers.iter().any(|provider| provider.key.is_some()),
             environment: LEGACY_SETTINGS.map(|name| (name, config.is_given(name))).into(),
             providers: providers_shown(&config),

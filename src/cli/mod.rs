@@ -10,6 +10,7 @@ mod copy;
 mod export;
 mod healthcheck;
 mod jobs;
+mod keys;
 mod migrate;
 mod process;
 mod progress;
@@ -61,6 +62,7 @@ enum Command {
     Worker(worker::Args),
     Run(run::Args),
     Jobs(jobs::Args),
+    Keys(keys::Args),
     Queues(queues::Args),
     Workers(workers::Args),
     Workflows(workflows::Args),
@@ -109,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Worker(args) => worker::run(args),
         Command::Run(args) => run::run(args),
         Command::Jobs(args) => jobs::run(args),
+        Command::Keys(args) => keys::run(args),
         Command::Queues(args) => queues::run(args),
         Command::Workers(args) => workers::run(args),
         Command::Workflows(args) => workflows::run(args),

@@ -157,9 +157,25 @@ impl Problem {
         )
     }
 
+    /// No key came.
     pub fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized")
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"ProductForge\""))
+    }
+
+    /// A key came that opens nothing. Why is told to who has the whole of it and to nobody else.
+    pub fn no_such_key(why: impl Into<Cow<'static, str>>) -> Self {
+        let challenge = HeaderValue::from_static("Bearer realm=\"ProductForge\", error=\"invalid_token\"");
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", why).header(header::WWW_AUTHENTICATE, challenge)
+    }
+
+    /// A key came whose scope is too small; `challenge` is what `WWW-Authenticate` says.
+    pub(super) fn forbidden_scope(detail: String, challenge: String) -> Self {
+        let problem = Self::new(StatusCode::FORBIDDEN, "insufficient-scope", detail);
+        match HeaderValue::from_str(&challenge) {
+            Ok(challenge) => problem.header(header::WWW_AUTHENTICATE, challenge),
+            Err(_) => problem,
+        }
     }
 
     /// Bad fields, each with its place.

@@ -20,6 +20,7 @@ pub mod middleware;
 pub mod openapi;
 pub mod redoc;
 pub mod render;
+pub mod rights;
 pub mod routes;
 pub mod session;
 pub mod sse;

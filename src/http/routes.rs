@@ -6,17 +6,19 @@
 use actix_web::{
     Route, guard,
     http::Method,
+    middleware::from_fn,
     web::{self, ServiceConfig},
 };
 
 use super::{
     api::{
-        agents, analytics, events, exports, jobs, metrics, providers, queues, reports, results, reviews,
-        root, system, tasks, uploads, usage, workers, workflows,
+        agents, analytics, events, exports, jobs, keys, metrics, providers, queues, reports, results,
+        reviews, root, system, tasks, uploads, usage, workers, workflows,
     },
     assets, dashboard, docs,
     error::Problem,
     redoc,
+    rights::{self, Rights},
 };
 
 /// A path and its methods.
@@ -33,6 +35,10 @@ macro_rules! table {
         fn $configure(cfg: &mut ServiceConfig) {
             $(cfg.service(
                 web::resource(spellings($path))
+                    .wrap(from_fn({
+                        let rights = Rights::of($path, &[$(stringify!($method)),+]);
+                        move |req, next| rights::enforce(rights.clone(), req, next)
+                    }))
                     $(.route(on(stringify!($method)).to($handler)))+
                     .default_service(web::to(|| async {
                         Err::<web::Bytes, _>(Problem::method_not_allowed(allow(&[$(stringify!($method)),+])))
@@ -61,6 +67,9 @@ table! { API, configure_api:
     "/providers/{name}/reset"         => post providers::reset;
     "/workers"                        => get workers::list;
     "/workers/{worker_id}/drain"      => post workers::drain;
+    "/keys"                           => get keys::list, post keys::create;
+    "/keys/me"                        => get keys::me;
+    "/keys/{key_id}"                  => get keys::get, delete keys::revoke;
     "/queues"                         => get queues::list;
     "/queues/{name}/pause"            => post queues::pause;
     "/queues/{name}/resume"           => post queues::resume;

@@ -14,36 +14,55 @@ pub const COOKIE: &str = "pf_session";
 /// How long a session lasts, in seconds.
 pub const LIFETIME_SECONDS: i64 = 12 * 3600;
 
+/// Of who showed the key of `API_KEY`, and of who showed a named key.
 const VERSION: &str = "v1";
+const VERSION_NAMED: &str = "v2";
 const NONCE_BYTES: usize = 16;
+
+/// Whose session it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder<'a> {
+    /// Of who showed the key of `API_KEY`.
+    Owner,
+    /// Of who showed the named key with this id. Whether that still opens anything has to be looked up.
+    Key(&'a str),
+}
 
 /// A fresh cookie value, `v1.<expiry>.<nonce>.<signature>`; `now` is in seconds since 1970.
 ///
 /// `None` when the system has no randomness to give.
 pub fn issue(api_key: &str, now: i64) -> Option<String> {
+    issue_to(Holder::Owner, api_key, now)
+}
+
+/// The same for whoever it is; of a named key it is `v2.<expiry>.<nonce>.<id of the key>.<signature>`.
+pub fn issue_to(holder: Holder<'_>, api_key: &str, now: i64) -> Option<String> {
     let mut nonce = [0_u8; NONCE_BYTES];
     getrandom::fill(&mut nonce).ok()?;
-    let claim =
-        format!("{VERSION}.{}.{}", now.saturating_add(LIFETIME_SECONDS), URL_SAFE_NO_PAD.encode(nonce));
+    let (expiry, nonce) = (now.saturating_add(LIFETIME_SECONDS), URL_SAFE_NO_PAD.encode(nonce));
+    let claim = match holder {
+        Holder::Owner => format!("{VERSION}.{expiry}.{nonce}"),
+        Holder::Key(id) => format!("{VERSION_NAMED}.{expiry}.{nonce}.{id}"),
+    };
     let signature = sign(api_key, "session", &claim)?;
     Some(format!("{claim}.{signature}"))
 }
 
-/// Whether a cookie value was issued under this key and has not expired.
-pub fn verify(api_key: &str, cookie: &str, now: i64) -> bool {
-    let Some((claim, signature)) = cookie.rsplit_once('.') else { return false };
-    let Some(expected) = sign(api_key, "session", claim) else { return false };
-    if !equal(signature, &expected) {
-        return false;
+/// Whose session it is, if a cookie value was issued under this key and has not expired.
+pub fn verify<'a>(api_key: &str, cookie: &'a str, now: i64) -> Option<Holder<'a>> {
+    let (claim, signature) = cookie.rsplit_once('.')?;
+    if !equal(signature, &sign(api_key, "session", claim)?) {
+        return None;
     }
-    let mut parts = claim.split('.');
-    let (Some(VERSION), Some(expiry), Some(_nonce), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return false;
+    let parts: Vec<&str> = claim.split('.').collect();
+    let (expiry, holder) = match parts.as_slice() {
+        [VERSION, expiry, _nonce] => (expiry, Holder::Owner),
+        [VERSION_NAMED, expiry, _nonce, id] => (expiry, Holder::Key(id)),
+        _ => return None,
     };
     // An expiry further away than a session lasts means that the clock was put back.
-    expiry.parse::<i64>().is_ok_and(|expiry| now < expiry && expiry - now <= LIFETIME_SECONDS)
+    let valid = expiry.parse::<i64>().is_ok_and(|expiry| now < expiry && expiry - now <= LIFETIME_SECONDS);
+    valid.then_some(holder)
 }
 
 /// What a valid cookie names its session by, and how long that lasts still, in seconds.
@@ -104,16 +123,16 @@ mod tests {
     #[test]
     fn a_session_is_valid_until_it_expires() {
         let cookie = issue(KEY, NOW).unwrap();
-        assert!(verify(KEY, &cookie, NOW));
-        assert!(verify(KEY, &cookie, NOW + LIFETIME_SECONDS - 1));
-        assert!(!verify(KEY, &cookie, NOW + LIFETIME_SECONDS));
-        assert!(!verify(KEY, &cookie, NOW - 1), "the clock was put back");
+        assert_eq!(verify(KEY, &cookie, NOW), Some(Holder::Owner));
+        assert!(verify(KEY, &cookie, NOW + LIFETIME_SECONDS - 1).is_some());
+        assert!(verify(KEY, &cookie, NOW + LIFETIME_SECONDS).is_none());
+        assert!(verify(KEY, &cookie, NOW - 1).is_none(), "the clock was put back");
     }
 
     #[test]
     fn a_session_dies_with_its_key() {
         let cookie = issue(KEY, NOW).unwrap();
-        assert!(!verify("another-key", &cookie, NOW));
+        assert!(verify("another-key", &cookie, NOW).is_none());
     }
 
     #[test]
@@ -122,11 +141,22 @@ mod tests {
         for at in 0..cookie.len() {
             let mut forged = cookie.clone().into_bytes();
             forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
-            assert!(!verify(KEY, &String::from_utf8(forged).unwrap(), NOW), "byte {at}");
+            assert!(verify(KEY, &String::from_utf8(forged).unwrap(), NOW).is_none(), "byte {at}");
         }
         for junk in ["", ".", "v1", "v1...", "....", "v1.9999999999.x.", &cookie[..cookie.len() - 1]] {
-            assert!(!verify(KEY, junk, NOW), "{junk}");
+            assert!(verify(KEY, junk, NOW).is_none(), "{junk}");
         }
+    }
+
+    #[test]
+    fn a_session_of_a_named_key_says_whose_it_is() {
+        let cookie = issue_to(Holder::Key("pf_abcdEF12"), KEY, NOW).unwrap();
+        assert_eq!(verify(KEY, &cookie, NOW), Some(Holder::Key("pf_abcdEF12")));
+        assert!(verify(KEY, &cookie.replace("pf_abcdEF12", "pf_abcdEF13"), NOW).is_none());
+        assert!(verify(KEY, &cookie.replace(".pf_abcdEF12", ""), NOW).is_none());
+        assert!(verify("another-key", &cookie, NOW).is_none());
+        assert!(verify(KEY, &cookie, NOW + LIFETIME_SECONDS).is_none());
+        assert_eq!(id(&cookie, NOW).unwrap().1, LIFETIME_SECONDS as u64);
     }
 
     #[test]

@@ -16,7 +16,8 @@
 //! Only events have ids, so that `Last-Event-ID` names the last one that was seen. `at` of a partial says where its
 //! text belongs: at 0 the answer begins anew. A stream that says nothing for 15 seconds sends a comment, for
 //! proxies that cut what is silent; one that is an hour old is ended, and the client comes again and shows that
-//! it still may.
+//! it still may. A stream that was opened with a named key ends when that key opens nothing any more: it is looked
+//! at before anything is sent (and read at most every three seconds, as for requests).
 
 use std::{
     convert::Infallible,
@@ -29,16 +30,23 @@ use actix_web::{
         Method, StatusCode,
         header::{self, HeaderName, HeaderValue},
     },
+    web::Data,
 };
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use serde_json::json;
 
 use super::{
+    HttpState,
+    caller::Caller,
     error::{FieldError, Problem},
     extract::query_value,
 };
-use crate::service::live::{Frame, Since, Viewer};
+use crate::service::{
+    Keys,
+    keys::Recognised,
+    live::{Frame, Since, Viewer},
+};
 
 /// After this silence a comment is sent.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -87,15 +95,36 @@ pub fn answer(req: &HttpRequest, viewer: Option<Viewer>) -> Result<HttpResponse,
         .insert_header((HeaderName::from_static("x-accel-buffering"), "no"));
     Ok(match *req.method() {
         Method::HEAD => response.finish(),
-        _ => response.streaming(pieces(viewer)),
+        _ => response.streaming(pieces(viewer, Right::of(req))),
     })
 }
 
-fn pieces(viewer: Viewer) -> impl Stream<Item = Result<Bytes, Infallible>> {
+/// By what right a stream goes on.
+struct Right {
+    /// The named key that it was opened with.
+    key: Option<(Keys, String)>,
+}
+
+impl Right {
+    fn of(req: &HttpRequest) -> Self {
+        let state = req.app_data::<Data<HttpState>>();
+        let key =
+            state.zip(Caller::of_request(req).key_id).map(|(state, id)| (state.services.keys.clone(), id));
+        Self { key }
+    }
+
+    /// Whether it goes on. A store that is away has nothing to say, and no events either.
+    async fn holds(&self) -> bool {
+        let Some((keys, id)) = &self.key else { return true };
+        !matches!(keys.by_id(id).await, Ok(Recognised::Unknown | Recognised::Over(_)))
+    }
+}
+
+fn pieces(viewer: Viewer, right: Right) -> impl Stream<Item = Result<Bytes, Infallible>> {
     let ends_at = Instant::now() + LONGEST;
     let hello = stream::once(async { Ok(Bytes::from(format!("retry: {RETRY_MS}\n\n"))) });
-    let rest = stream::unfold(Some(viewer), move |viewer| async move {
-        let mut viewer = viewer?;
+    let rest = stream::unfold(Some((viewer, right)), move |stream| async move {
+        let (mut viewer, right) = stream?;
         let left = ends_at.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return None;
@@ -117,7 +146,10 @@ fn pieces(viewer: Viewer) -> impl Stream<Item = Result<Bytes, Infallible>> {
                 over
             }
         };
-        Some((Ok(Bytes::from(piece)), (!over).then_some(viewer)))
+        if !right.holds().await {
+            return None;
+        }
+        Some((Ok(Bytes::from(piece)), (!over).then_some((viewer, right))))
     });
     futures_util::StreamExt::chain(hello, rest)
 }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::model::derived_id;
 
-use super::{FieldProblem, ServiceError};
+use super::{FieldProblem, ServiceError, keys::DEFAULT_NAME};
 
 /// The longest key.
 pub const MAX_KEY_CHARS: usize = 255;
@@ -44,10 +44,16 @@ pub(super) struct Once {
 }
 
 impl Once {
-    pub fn new(path: &str, key: &IdempotencyKey, request: &impl Serialize) -> Self {
+    /// `by` is the name of the API key that asks. What one key of its clients made is of no concern to another's: each
+    /// has names of its own, those that came before there were named keys as they were.
+    pub fn new(path: &str, key: &IdempotencyKey, by: Option<&str>, request: &impl Serialize) -> Self {
         let request = serde_json::to_value(request).expect("a request is plain JSON");
+        let root = match by.filter(|by| *by != DEFAULT_NAME) {
+            Some(by) => format!("idempotency:{path}:{by}"),
+            None => format!("idempotency:{path}"),
+        };
         Self {
-            id: derived_id(&format!("idempotency:{path}"), &key.0),
+            id: derived_id(&root, &key.0),
             digest: Sha256::digest(canonical(request).to_string())
                 .iter()
                 .map(|b| format!("{b:02x}"))
@@ -91,7 +97,7 @@ mod tests {
     #[test]
     fn requests_that_say_the_same_have_one_digest() {
         let key = IdempotencyKey::parse("k").unwrap();
-        let digest = |request: Value| Once::new("/p", &key, &request).digest;
+        let digest = |request: Value| Once::new("/p", &key, None, &request).digest;
         assert_eq!(digest(json!({"a": 1, "b": null})), digest(json!({"a": 1})));
         assert_eq!(
             digest(json!({"a": {"y": [1, {"d": 1, "c": 2}], "x": 1}})),
@@ -101,10 +107,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_its_own_on_every_path() {
+    fn a_key_is_its_own_on_every_path_and_for_every_client() {
         let key = IdempotencyKey::parse("k").unwrap();
-        assert_ne!(Once::new("/a", &key, &1).id, Once::new("/b", &key, &1).id);
-        assert_eq!(Once::new("/a", &key, &1).id, Once::new("/a", &key, &2).id);
+        let id = |path, by, request: i32| Once::new(path, &key, by, &request).id;
+        assert_ne!(id("/a", None, 1), id("/b", None, 1));
+        assert_eq!(id("/a", None, 1), id("/a", None, 2));
+        assert_eq!(id("/a", None, 1), id("/a", Some("default"), 1));
+        assert_ne!(id("/a", None, 1), id("/a", Some("ci"), 1));
+        assert_ne!(id("/a", Some("ci"), 1), id("/a", Some("cd"), 1));
     }
 
     #[test]

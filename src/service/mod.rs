@@ -9,6 +9,7 @@ pub mod execution;
 pub mod exports;
 pub mod idempotency;
 pub mod jobs;
+pub mod keys;
 mod listing;
 pub mod live;
 pub mod metrics;
@@ -38,6 +39,7 @@ pub use execution::Execution;
 pub use exports::Exports;
 pub use idempotency::IdempotencyKey;
 pub use jobs::Jobs;
+pub use keys::Keys;
 pub use listing::Listing;
 pub use live::Live;
 pub use metrics::Metrics;
@@ -98,8 +100,6 @@ pub struct Foundation {
     pub uploads: UploadSettings,
     /// The folder of the log file, for the status page.
     pub log_folder: PathBuf,
-    /// What the configured `API_KEY` is called in records; `None` when none is set.
-    pub api_key: Option<String>,
     /// Whether a provider has a key (never the key itself).
     pub key_configured: bool,
     /// The settings that the legacy system knew, and whether somebody gave them.
@@ -131,6 +131,7 @@ pub struct Services {
     pub results: Results,
     pub system: System,
     pub jobs: Jobs,
+    pub keys: Keys,
     pub queues: Queues,
     pub workers: Workers,
     pub providers: Providers,
@@ -151,6 +152,7 @@ impl Services {
         let agents = Agents::new(base.clone());
         let jobs = Jobs::new(base.clone());
         let uploads = Uploads::new(base.clone(), jobs.clone());
+        let keys = Keys::new(base.clone());
         let (results, system) = (Results::new(base.clone()), System::new(base.clone()));
         let (analytics, usage) = (Analytics::new(base.clone()), UsageReports::new(base.clone()));
         Self {
@@ -169,8 +171,9 @@ impl Services {
             system,
             analytics,
             usage,
-            execution: Execution::new(base, agents.clone(), uploads.clone()),
+            execution: Execution::new(base, agents.clone(), uploads.clone(), keys.clone()),
             jobs,
+            keys,
             uploads,
             agents,
         }

@@ -16,6 +16,9 @@
 //! | contents of an upload | `upload_contents:{id}` | none | as its upload |
 //! | analysis of an upload | `upload_analysis:{id}` | none | as its upload |
 //! | tombstone | `tombstone:{job_id}` | none | 30 days, or so long after its job's due time |
+//! | key | `key:{id}` | `keys_index` | for ever; 180 days after it was revoked |
+//! | name of a key | `key_name:{name}` | none | as the newest key of that name |
+//! | use of a key | `key_use:{id}` | none | 400 days after the last use |
 //! | ended session | `ended_session:{id}` | none | until the session would have ended by itself |
 //! | worker | `worker:{id}` | `workers_index` | 60 s after it was last heard of |
 //! | heartbeat | `worker:heartbeat` | none | 60 s |
@@ -25,7 +28,7 @@ use std::time::Duration;
 use crate::{
     archive::Contents,
     model::{
-        Agent, Call, DeadJob, Job, JobResult, JobState, PartialAnswer, ResultStatus, Timestamp, Upload,
+        Agent, Call, DeadJob, Job, JobResult, JobState, Key, PartialAnswer, ResultStatus, Timestamp, Upload,
         WorkerInfo, Workflow, WorkflowStatus,
     },
     store::{AuditPart, DocKey, IndexName, Kind, Put, Revision, Store, StoreError, UnixMs},
@@ -53,6 +56,12 @@ pub const TOMBSTONE: Kind = Kind("tombstone");
 
 /// A session of the dashboard that somebody ended.
 pub const ENDED_SESSION: Kind = Kind("ended_session");
+/// A named API key.
+pub const KEY: Kind = Kind("key");
+/// Which key has a name.
+pub const KEY_NAME: Kind = Kind("key_name");
+/// When a key was last used.
+pub const KEY_USE: Kind = Kind("key_use");
 /// What a running model call has said so far.
 pub const PARTIAL: Kind = Kind("partial");
 /// What is reserved of budgets for a job's next call.
@@ -69,12 +78,14 @@ const TOMBSTONE_TTL_MS: u64 = 30 * DAY_MS;
 const PARTIAL_TTL_MS: u64 = 60_000;
 const RESERVATION_TTL_MS: u64 = 30 * DAY_MS;
 const LANE_TTL_MS: u64 = 7 * DAY_MS;
+const REVOKED_KEY_TTL_MS: u64 = 180 * DAY_MS;
+const KEY_USE_TTL_MS: u64 = 400 * DAY_MS;
 /// How long a worker that is not heard of counts as alive.
 pub const WORKER_TTL_MS: u64 = 60_000;
 
 /// What the auditor walks through: leases, and every index whose name does not depend on the data.
 pub fn audit_parts() -> Vec<AuditPart> {
-    let main = [AGENT, WORKFLOW, JOB, RESULT, DEAD_JOB, WORKER, RESERVATION, LANE, REPORT, UPLOAD]
+    let main = [AGENT, WORKFLOW, JOB, RESULT, DEAD_JOB, WORKER, RESERVATION, LANE, REPORT, UPLOAD, KEY]
         .map(|kind| (kind, IndexName::all(kind)));
     let jobs = JobState::ALL.map(|state| (JOB, jobs_by_state(state)));
     let workflows = WorkflowStatus::ALL.map(|status| (WORKFLOW, workflows_by_status(status)));
@@ -312,6 +323,33 @@ pub fn ended_session_key(id: &str) -> DocKey {
 
 pub fn put_ended_session(id: &str, left: Duration) -> Put {
     Put::raw(ended_session_key(id), "{}").ttl_ms(millis(left))
+}
+
+pub fn key_key(id: &str) -> DocKey {
+    DocKey::new(KEY, id)
+}
+
+pub fn key_name_key(name: &str) -> DocKey {
+    DocKey::new(KEY_NAME, name)
+}
+
+pub fn key_use_key(id: &str) -> DocKey {
+    DocKey::new(KEY_USE, id)
+}
+
+/// A key, and who has its name: both live as long.
+pub fn put_key(key: &Key) -> [Put; 2] {
+    let at = key.created_at.timestamp_millis();
+    let puts = [
+        Put::json(key_key(&key.id), key).indexed(at),
+        Put::json(key_name_key(&key.name), &serde_json::json!({"id": key.id})),
+    ];
+    if key.revoked_at.is_some() { puts.map(|put| put.ttl_ms(REVOKED_KEY_TTL_MS)) } else { puts }
+}
+
+/// When a key was used: milliseconds since the epoch.
+pub fn put_key_use(id: &str, at: UnixMs) -> Put {
+    Put::json(key_use_key(id), &serde_json::json!({"last_used": at})).ttl_ms(KEY_USE_TTL_MS)
 }
 
 pub fn put_worker(worker: &WorkerInfo) -> Put {

@@ -67,16 +67,17 @@ impl Reviews {
 
     /// Queues a review.
     pub async fn ask(&self, new: NewReview) -> Result<ReviewReceipt, ServiceError> {
-        Ok(self.ask_once(new, None).await?.answer)
+        Ok(self.ask_once(new, None, None).await?.answer)
     }
 
-    /// Queues a review, with a key only once.
+    /// Queues a review, with a key only once. `by` is the name of the API key that asks.
     pub async fn ask_once(
         &self,
         new: NewReview,
         key: Option<&IdempotencyKey>,
+        by: Option<&str>,
     ) -> Result<Answered<ReviewReceipt>, ServiceError> {
-        let once = key.map(|key| Once::new("/admin_review", key, &new));
+        let once = key.map(|key| Once::new("/admin_review", key, by, &new));
         if let Some(once) = &once
             && let Some(job) = earlier(&self.base, once).await?
         {
@@ -95,6 +96,7 @@ impl Reviews {
         let mut job =
             dispatch::new_job(&id, JobMode::Review, REVIEWER, &new.review_prompt, Priority::Normal, now);
         job.parent_job_id = Some(new.job_id.clone());
+        job.api_key = by.map(str::to_owned);
         let payload = JobPayload {
             job_id: Some(job.job_id.clone()),
             job: Some(format!("{}\n\nOriginal Job ID: {}", new.review_prompt, new.job_id)),

@@ -90,16 +90,17 @@ impl Tasks {
 
     /// Queues a task.
     pub async fn submit(&self, new: NewTask) -> Result<TaskReceipt, ServiceError> {
-        Ok(self.submit_once(new, None).await?.answer)
+        Ok(self.submit_once(new, None, None).await?.answer)
     }
 
-    /// Queues a task, with a key only once.
+    /// Queues a task, with a key only once. `by` is the name of the API key that asks.
     pub async fn submit_once(
         &self,
         new: NewTask,
         key: Option<&IdempotencyKey>,
+        by: Option<&str>,
     ) -> Result<Answered<TaskReceipt>, ServiceError> {
-        let once = key.map(|key| Once::new("/results/task", key, &new));
+        let once = key.map(|key| Once::new("/results/task", key, by, &new));
         if let Some(once) = &once
             && let Some(job) = earlier(&self.base, once).await?
         {
@@ -120,6 +121,7 @@ impl Tasks {
         let id = once.as_ref().map_or_else(new_id, |once| once.id.clone());
         let mut job = dispatch::new_job(&id, JobMode::Task, &agent, &new.job, priority, now);
         job.timeout_seconds = new.timeout_seconds;
+        job.api_key = by.map(str::to_owned);
         dispatch::plan_for(&mut job, run_at);
         let payload = JobPayload {
             job_id: Some(job.job_id.clone()),

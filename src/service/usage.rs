@@ -18,7 +18,7 @@ use super::{
 };
 
 /// How long the figures of a day are kept.
-const USAGE_KEPT_MS: u64 = 400 * 24 * 3_600 * 1_000;
+pub(super) const USAGE_KEPT_MS: u64 = 400 * 24 * 3_600 * 1_000;
 /// How long a budget of a day is kept: longer than its day, whatever a slow worker still settles.
 pub(super) const BUDGET_DAY_KEPT_MS: u64 = 3 * 24 * 3_600 * 1_000;
 /// The longest name of a tally or of one of its fields.

@@ -5,6 +5,7 @@ pub mod analytics;
 pub mod events;
 pub mod exports;
 pub mod jobs;
+pub mod keys;
 pub mod metrics;
 pub mod providers;
 pub mod queues;

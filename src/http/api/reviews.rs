@@ -6,6 +6,7 @@ use super::answered;
 use crate::{
     http::{
         HttpState,
+        caller::Caller,
         error::Problem,
         extract::{Body, Idempotency, RequestBody},
         fields::{Field, Shape},
@@ -39,8 +40,9 @@ impl RequestBody for NewReview {
 )]
 pub async fn ask(
     state: Data<HttpState>,
+    caller: Caller,
     key: Idempotency,
     body: Body<NewReview>,
 ) -> Result<HttpResponse, Problem> {
-    Ok(answered(&state.services.reviews.ask_once(body.0, key.0.as_ref()).await?))
+    Ok(answered(&state.services.reviews.ask_once(body.0, key.0.as_ref(), caller.name()).await?))
 }

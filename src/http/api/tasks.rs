@@ -6,6 +6,7 @@ use super::answered;
 use crate::{
     http::{
         HttpState,
+        caller::Caller,
         error::Problem,
         extract::{Body, Idempotency, RequestBody},
         fields::{Field, PRIORITIES, Shape},
@@ -49,8 +50,9 @@ impl RequestBody for NewTask {
 )]
 pub async fn submit(
     state: Data<HttpState>,
+    caller: Caller,
     key: Idempotency,
     body: Body<NewTask>,
 ) -> Result<HttpResponse, Problem> {
-    Ok(answered(&state.services.tasks.submit_once(body.0, key.0.as_ref()).await?))
+    Ok(answered(&state.services.tasks.submit_once(body.0, key.0.as_ref(), caller.name()).await?))
 }

@@ -24,6 +24,7 @@ use super::{Answer, Pong};
 use crate::{
     http::{
         HttpState,
+        caller::Caller,
         error::{FieldError, Problem},
         extract::{Paging, known_form, seal_cursor},
     },
@@ -195,7 +196,7 @@ async fn read(
         let place = vec![json!("body"), json!("file")];
         return Err(Problem::field(FieldError::new("missing", place, "Field required")));
     };
-    Ok(uploads.accept(incoming, &name, &project).await?)
+    Ok(uploads.accept(incoming, &name, &project, Caller::of_request(req).name()).await?)
 }
 
 /// A short text field.

@@ -1,6 +1,6 @@
 //! Who may see a page and who may post a form.
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header, web};
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
 use super::{
@@ -9,17 +9,25 @@ use super::{
     page::PageError,
 };
 use crate::{
-    http::{HttpState, session},
-    model::Timestamp,
+    http::{
+        HttpState,
+        caller::Caller,
+        rights::{self, Needed},
+        session::{self, Holder},
+    },
+    model::{Scope, Timestamp},
+    service::keys::Recognised,
 };
 
 /// A visitor who may see data. As an argument of a handler it is the lock on the door: with an API
-/// key set, a request without a session is sent to the login.
+/// key set, a request without a session is sent to the login, and one whose key may not is refused.
 pub struct Visitor {
     /// The CSRF token of the session; `None` when there is no key and so no session.
     pub csrf: Option<String>,
     /// What the form that led here has done.
     pub notice: Option<String>,
+    /// Whose session it is, and what it may do.
+    pub caller: Caller,
 }
 
 /// A form that a visitor sent. As an argument of a handler it is the lock on what a page can do: the form
@@ -73,20 +81,39 @@ impl FromRequest for Visitor {
 }
 
 async fn admit(request: HttpRequest) -> Result<Visitor, PageError> {
-    let request = &request;
+    let needed = rights::announced(&request);
+    admit_for(&request, needed).await
+}
+
+/// Who visits, if that visitor may do what is needed. Puts the caller into the request's extensions.
+pub async fn admit_for(request: &HttpRequest, needed: Needed) -> Result<Visitor, PageError> {
     let Some(state) = request.app_data::<web::Data<HttpState>>() else { return Err(PageError::no_state()) };
     let notice = notice::read(request);
-    let Some(key) = &state.api_key else { return Ok(Visitor { csrf: None, notice }) };
-    let now = now(state).timestamp();
-    let valid = session_cookie(request).filter(|cookie| session::verify(key.expose(), cookie, now));
-    let ended = match valid.as_deref().and_then(|cookie| session::id(cookie, now)) {
-        Some((id, _)) => state.services.sessions.has_ended(id).await?,
-        None => true,
+    let Some(key) = &state.api_key else {
+        return Ok(Visitor { csrf: None, notice, caller: Caller::anybody() });
     };
-    match valid {
-        Some(cookie) if !ended => Ok(Visitor { csrf: Some(session::csrf(key.expose(), &cookie)), notice }),
-        _ => Err(PageError::LoginNeeded { next: way_back(request) }),
+    let login = || PageError::LoginNeeded { next: way_back(request) };
+    let now = now(state).timestamp();
+    let cookie = session_cookie(request).ok_or_else(login)?;
+    let holder = session::verify(key.expose(), &cookie, now).ok_or_else(login)?;
+    let (id, _) = session::id(&cookie, now).ok_or_else(login)?;
+    if state.services.sessions.has_ended(id).await? {
+        return Err(login());
     }
+    let caller = match holder {
+        Holder::Owner => Caller::owner(),
+        // What a session may do is what its key may do now.
+        Holder::Key(id) => match state.services.keys.by_id(id).await? {
+            Recognised::Key(key) => Caller::of(&key),
+            Recognised::Unknown | Recognised::Over(_) => return Err(login()),
+        },
+    };
+    request.extensions_mut().insert(caller.clone());
+    let visitor = Visitor { csrf: Some(session::csrf(key.expose(), &cookie)), notice, caller };
+    if let Needed::Scope(needed) = needed {
+        visitor.require(needed)?;
+    }
+    Ok(visitor)
 }
 
 /// The cookie, if one came.
@@ -128,6 +155,22 @@ pub fn require_same_origin(request: &HttpRequest) -> Result<(), PageError> {
 }
 
 impl Visitor {
+    pub fn may(&self, needed: Scope) -> bool {
+        self.caller.may(needed)
+    }
+
+    /// Refuses what the key of the session may not do.
+    pub fn require(&self, needed: Scope) -> Result<(), PageError> {
+        if self.may(needed) {
+            return Ok(());
+        }
+        let has = self.caller.scope.map_or("none", Scope::as_str);
+        Err(PageError::Forbidden(format!(
+            "This takes a key of scope '{}'. You are logged in with one of scope '{has}'.",
+            needed.as_str()
+        )))
+    }
+
     /// Refuses a form without the token of its session.
     pub fn require_token(&self, shown: &str) -> Result<(), PageError> {
         match &self.csrf {

@@ -97,7 +97,7 @@ pub async fn submit(state: web::Data<HttpState>, posted: Posted) -> Result<HttpR
     let problems = match form.order() {
         Ok(order) => {
             let key = form.idempotency_key(&order);
-            match state.services.workflows.start_once(order, key.as_ref()).await {
+            match state.services.workflows.start_once(order, key.as_ref(), visitor.caller.name()).await {
                 Ok(started) => {
                     let path = format!("/dashboard/workflows/{}", segment(&started.answer.workflow_id));
                     return Ok(match started.replayed {

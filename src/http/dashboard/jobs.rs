@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     http::{HttpState, render::segment},
-    model::is_valid_id,
+    model::{Scope, is_valid_id},
     service::{
         ServiceError,
         jobs::{BulkAction, BulkOrder, JobFilter, StateFilter, Target},
@@ -153,6 +153,9 @@ pub async fn bulk(state: web::Data<HttpState>, posted: Posted) -> Result<HttpRes
             return Err(PageError::BadRequest(StatusCode::UNPROCESSABLE_ENTITY, why));
         }
     };
+    if action == BulkAction::Delete {
+        posted.visitor.require(Scope::Admin)?;
+    }
     let here = way_back(posted.field("here"));
     let mut ids = posted.all(if posted.field("all") == "true" { "listed" } else { "id" });
     ids.retain(|id| is_valid_id(id));

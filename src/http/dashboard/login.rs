@@ -15,7 +15,14 @@ use super::{
     form::{Fields, field, fields},
     page::{PageError, Shell, answer, see_other},
 };
-use crate::http::{HttpState, session};
+use crate::{
+    http::{
+        HttpState,
+        session::{self, Holder},
+    },
+    model::KeyState,
+    service::keys::Recognised,
+};
 
 #[derive(Deserialize)]
 pub struct Next {
@@ -52,13 +59,27 @@ pub async fn submit(
     if wait > 0 {
         return Err(PageError::TooManyTries { seconds: wait });
     }
-    if !session::equal(field(&form, "key").trim(), key.expose()) {
-        state.login_throttle.failed(caller, now);
-        log::warn!("dashboard: login with a wrong key from {caller}");
-        return page(StatusCode::UNAUTHORIZED, next, Some("That is not the key."));
-    }
+    let shown = field(&form, "key").trim();
+    let named = if session::equal(shown, key.expose()) {
+        None
+    } else {
+        match state.services.keys.recognise(shown).await? {
+            Recognised::Key(named) => Some(named),
+            no => {
+                state.login_throttle.failed(caller, now);
+                log::warn!("dashboard: login with a wrong key from {caller}");
+                let problem = match no {
+                    Recognised::Over(KeyState::Expired) => "The time of this key is over.",
+                    Recognised::Over(_) => "This key was revoked.",
+                    _ => "That is not a key.",
+                };
+                return page(StatusCode::UNAUTHORIZED, next, Some(problem));
+            }
+        }
+    };
     state.login_throttle.succeeded(caller);
-    let Some(value) = session::issue(key.expose(), now) else { return Err(PageError::Wiring) };
+    let holder = named.as_ref().map_or(Holder::Owner, |named| Holder::Key(&named.id));
+    let Some(value) = session::issue_to(holder, key.expose(), now) else { return Err(PageError::Wiring) };
     let mut response = see_other(next);
     let cookie = cookie(&request, value, Duration::seconds(session::LIFETIME_SECONDS));
     response.add_cookie(&cookie).map_err(|_| PageError::Wiring)?;

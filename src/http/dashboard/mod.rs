@@ -19,6 +19,7 @@ mod help_search;
 mod job;
 mod job_line;
 mod jobs;
+mod keys;
 mod list_page;
 mod login;
 mod notice;

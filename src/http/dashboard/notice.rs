@@ -34,6 +34,7 @@ const NOTICES: &[(&str, &str, &str)] = &[
     ("queue-resumed", "The queue goes on.", ""),
     ("worker-drained", "The worker drains: it finishes what it has and takes nothing new.", ""),
     ("provider-reset", "The provider is asked again; what waited for it is called back.", ""),
+    ("key-revoked", "The key is revoked: it opens nothing any more.", ""),
     ("nothing-chosen", "Nothing was ticked, so nothing was done.", ""),
     ("nothing-done", "None of them was in a state for that, so nothing was done.", ""),
 ];

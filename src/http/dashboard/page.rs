@@ -8,16 +8,17 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::{StatusCode, header},
     middleware::Next,
-    web,
 };
 use serde::Serialize;
 
-use super::access::Visitor;
+use super::access::{Visitor, admit_for};
 use crate::{
     http::{
         HttpState,
         render::{self, RenderError},
+        rights::Needed,
     },
+    model::Scope,
     service::ServiceError,
     store::StoreError,
     telemetry::counters,
@@ -40,7 +41,10 @@ pub const SECURITY_HEADERS: [(&str, &str); 4] = [
 pub const LIVE: u32 = 2;
 pub const IDLE: u32 = 10;
 
-const NAV: [(&str, &str); 10] = [
+/// What the navigation shows to those who may see it alone.
+const KEYS: &str = "/dashboard/keys";
+
+const NAV: [(&str, &str); 11] = [
     ("/dashboard/", "Overview"),
     ("/dashboard/workflows", "Workflows"),
     ("/dashboard/results", "Results"),
@@ -50,6 +54,7 @@ const NAV: [(&str, &str); 10] = [
     ("/dashboard/queues", "Queues"),
     ("/dashboard/analytics", "Analytics"),
     ("/dashboard/system", "System"),
+    (KEYS, "Keys"),
     ("/help", "Help"),
 ];
 
@@ -69,6 +74,12 @@ pub struct Shell {
     csrf: Option<String>,
     /// What the form that led here has done.
     notice: Option<String>,
+    /// Whether the visitor may give work and steer it.
+    may_run: bool,
+    /// Whether the visitor may delete, and change what all work depends on.
+    may_admin: bool,
+    /// The name of the session's key, where it is not that of `API_KEY`, and what it may do.
+    key: Option<(String, &'static str)>,
     /// Answers come from the simulation.
     simulated: bool,
     /// Seconds until the page is to be fetched again; 0: never.
@@ -81,12 +92,19 @@ pub struct Shell {
 impl Shell {
     /// `section` is the label of the navigation link that leads here.
     pub fn new(state: &HttpState, visitor: &Visitor, section: &str, title: impl Into<String>) -> Self {
-        let nav = NAV.map(|(href, label)| NavLink { href, label, current: label == section });
+        let mut nav = links(section);
+        nav.retain(|link| link.href != KEYS || visitor.may(Scope::Admin));
         Self {
             title: title.into(),
-            nav: nav.into(),
+            nav,
             csrf: visitor.csrf.clone(),
             notice: visitor.notice.clone(),
+            may_run: visitor.may(Scope::Run),
+            may_admin: visitor.may(Scope::Admin),
+            key: visitor.caller.key_id.as_ref().and_then(|_| {
+                let scope = visitor.caller.scope?;
+                Some((visitor.caller.key.clone()?, scope.as_str()))
+            }),
             simulated: state.services.system.is_simulated(),
             live: 0,
             events: None,
@@ -96,12 +114,16 @@ impl Shell {
 
     /// The frame of a page that anybody may see: it says nothing about this server.
     pub fn public(section: &str, title: impl Into<String>) -> Self {
-        let nav = NAV.map(|(href, label)| NavLink { href, label, current: label == section });
+        let mut nav = links(section);
+        nav.retain(|link| link.href != KEYS);
         Self {
             title: title.into(),
-            nav: nav.into(),
+            nav,
             csrf: None,
             notice: None,
+            may_run: false,
+            may_admin: false,
+            key: None,
             simulated: false,
             live: 0,
             events: None,
@@ -120,6 +142,10 @@ impl Shell {
         self.live = seconds;
         self
     }
+}
+
+fn links(section: &str) -> Vec<NavLink> {
+    NAV.map(|(href, label)| NavLink { href, label, current: label == section }).into()
 }
 
 /// What a template gets: `shell` for the frame, `page` for what is in it.
@@ -333,6 +359,7 @@ pub fn form_error(error: actix_web::error::UrlencodedError, _: &HttpRequest) -> 
 }
 
 /// Whatever else is asked for below `/dashboard`; with a key set it takes a session to learn that.
-pub async fn not_found(_visitor: Visitor, _state: web::Data<HttpState>) -> Result<HttpResponse, PageError> {
+pub async fn not_found(request: HttpRequest) -> Result<HttpResponse, PageError> {
+    admit_for(&request, Needed::Scope(Scope::Read)).await?;
     Err(PageError::NotFound("There is no such page.".to_owned()))
 }

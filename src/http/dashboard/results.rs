@@ -19,7 +19,7 @@ use crate::{
         render::{first_line, segment},
         session,
     },
-    model::{Attempt, JobResult, Usage, iso},
+    model::{Attempt, JobResult, Scope, Usage, iso},
     service::{ResultFilter, ServiceError, exports::Format},
     store::Cursor,
 };
@@ -297,6 +297,9 @@ pub async fn change(
     posted: Posted,
 ) -> Result<HttpResponse, PageError> {
     let (job_id, verb) = path.into_inner();
+    if verb == "delete" {
+        posted.visitor.require(Scope::Admin)?;
+    }
     let results = &state.services.results;
     let own = format!("{LIST}/{}", segment(&job_id));
     // Back to the list that the form was in, with its filters.

@@ -2,14 +2,18 @@
 
 use actix_web::{
     http::StatusCode,
+    middleware::from_fn,
     web::{self, ServiceConfig},
 };
 
 use super::{
-    agents, analytics, brief, exports, help, job, jobs, login, overview, page::PageError, ping, queues,
+    agents, analytics, brief, exports, help, job, jobs, keys, login, overview, page::PageError, ping, queues,
     reports, results, run, system, uploads, workflow_actions, workflows,
 };
-use crate::http::routes::{Entry, on, spellings};
+use crate::http::{
+    rights::{self, Rights},
+    routes::{Entry, on, spellings},
+};
 
 macro_rules! table {
     ($($path:literal => $($method:ident $handler:path),+;)+) => {
@@ -20,6 +24,10 @@ macro_rules! table {
         pub fn configure(cfg: &mut ServiceConfig) {
             cfg$(.service(
                 web::resource(spellings($path))
+                    .wrap(from_fn({
+                        let rights = Rights::of(concat!("/dashboard", $path), &[$(stringify!($method)),+]);
+                        move |req, next| rights::announce(rights.clone(), req, next)
+                    }))
                     $(.route(on(stringify!($method)).to($handler)))+
                     .default_service(web::to(method_not_allowed)),
             ))+;
@@ -71,6 +79,8 @@ table! {
     "/queues/{name}/resume"             => post queues::resume;
     "/workers/{id}/drain"               => post queues::drain;
     "/system"                           => get system::show;
+    "/keys"                             => get keys::show, post keys::create;
+    "/keys/{id}/revoke"                 => post keys::revoke;
     "/providers/{name}/reset"           => post system::reset_provider;
 }
 

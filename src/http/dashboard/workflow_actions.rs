@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     http::{HttpState, error::Problem, render::segment, sse},
-    model::{Budget, DecisionOutcome, PauseReason, Step, TemplateRole, Usd, Workflow, WorkflowStatus},
+    model::{Budget, DecisionOutcome, PauseReason, Scope, Step, TemplateRole, Usd, Workflow, WorkflowStatus},
     service::{
         ServiceError,
         live::Since,
@@ -73,6 +73,9 @@ pub async fn act(
     posted: Posted,
 ) -> Result<HttpResponse, PageError> {
     let (id, action) = path.into_inner();
+    if matches!(action.as_str(), "budget" | "delete") {
+        posted.visitor.require(Scope::Admin)?;
+    }
     let workflows = &state.services.workflows;
     let given = |name: &str| Some(posted.field(name).replace("\r\n", "\n")).filter(|t| !t.trim().is_empty());
     let said = match action.as_str() {
@@ -134,6 +137,9 @@ pub async fn bulk(state: web::Data<HttpState>, posted: Posted) -> Result<HttpRes
         "delete" => (WorkflowAction::Delete, "workflow-deleted"),
         _ => return Err(unreadable("Say pause, resume, cancel, retry or delete.")),
     };
+    if action == WorkflowAction::Delete {
+        posted.visitor.require(Scope::Admin)?;
+    }
     let back = super::workflows::list_path(posted.field("status"), posted.field("q"));
     if ids.is_empty() {
         return Ok(see_other_saying(&back, "nothing-chosen", None));
@@ -233,7 +239,7 @@ pub async fn fork(
     let from = posted.field("from").to_owned();
     let typed = posted.field("output").replace("\r\n", "\n");
     let edited = (field(&posted.fields, "how") == "edit").then_some(typed.as_str());
-    match state.services.workflows.fork(&id, &from, edited).await {
+    match state.services.workflows.fork(&id, &from, edited, posted.visitor.caller.name()).await {
         Ok(fork) => Ok(see_other(&page_of(&fork.workflow_id))),
         Err(error @ ServiceError::Invalid(_)) => {
             let status = service_status(&error);

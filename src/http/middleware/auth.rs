@@ -1,4 +1,4 @@
-//! The API key. Denies by default.
+//! Who sends a request, by the key that it shows. Denies by default.
 //!
 //! What is not listed here as public needs the key, whatever its method, whether or not anything
 //! answers there. The path is looked at as it was sent, so no other spelling of a public path opens
@@ -21,6 +21,7 @@ use subtle::ConstantTimeEq;
 use crate::{
     config::Secret,
     http::{HttpState, caller::Caller, error::Problem},
+    service::keys::Recognised,
 };
 
 /// The owner's header.
@@ -70,32 +71,59 @@ fn shown(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     headers.get(X_API_KEY).map(|value| value.as_bytes()).into_iter().chain(bearer)
 }
 
-/// The middleware. It answers before the body is read and before a route is looked for.
+/// The middleware. It answers before the body is read and before a route is looked for. Whether what is asked for is
+/// in the scope of the key is looked at by the route (`rights.rs`).
 pub async fn auth<B: MessageBody + 'static>(
     req: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
-    let state = req.app_data::<Data<HttpState>>();
-    if state.is_some_and(|s| s.local_only) && !names_this_machine(&req) {
+    let state = req.app_data::<Data<HttpState>>().cloned();
+    if state.as_ref().is_some_and(|s| s.local_only) && !names_this_machine(&req) {
         return Ok(req.error_response(Problem::foreign_host()).map_into_right_body());
     }
-    let allowed = match state.map(|s| s.api_key.as_ref()) {
-        Some(None) => Some(Caller::default()),
-        Some(Some(key)) => {
-            let free = is_public(req.uri().path()) && is_free_method(req.method(), req.uri().path());
-            let right = shown(req.headers()).any(|given| is_right(given, key));
-            let name = right.then(|| Caller::DEFAULT.to_owned());
-            (free || right).then_some(Caller { key: name, requests_per_minute: None })
-        }
+    let caller = match &state {
+        Some(state) => caller(state, &req).await,
         // Without a state nobody can say who may enter.
-        None => None,
+        None => Err(Problem::unauthorized()),
     };
-    if let Some(caller) = allowed {
-        req.extensions_mut().insert(caller);
-        return Ok(next.call(req).await?.map_into_left_body());
+    match caller {
+        Ok(caller) => {
+            req.extensions_mut().insert(caller);
+            Ok(next.call(req).await?.map_into_left_body())
+        }
+        // `into_response` would lose the problem, which the middleware `errors` is to write out.
+        Err(problem) => Ok(req.error_response(problem).map_into_right_body()),
     }
-    // `into_response` would lose the problem, which the middleware `errors` is to write out.
-    Ok(req.error_response(Problem::unauthorized()).map_into_right_body())
+}
+
+/// Whose right a request uses, or why it gets no further.
+///
+/// The key of `API_KEY` is compared first and works without the store. A named key is looked up only where something
+/// is to be opened by it: what is public answers whatever key is sent and however the store is.
+async fn caller(state: &HttpState, req: &ServiceRequest) -> Result<Caller, Problem> {
+    let Some(key) = &state.api_key else { return Ok(Caller::anybody()) };
+    let shown: Vec<&[u8]> = shown(req.headers()).collect();
+    if shown.iter().any(|given| is_right(given, key)) {
+        return Ok(Caller::owner());
+    }
+    if is_public(req.uri().path()) && is_free_method(req.method(), req.uri().path()) {
+        return Ok(Caller::default());
+    }
+    let mut refusal = match shown.as_slice() {
+        [] => Problem::unauthorized(),
+        _ => Problem::no_such_key("Unauthorized"),
+    };
+    for text in shown.into_iter().filter_map(|given| std::str::from_utf8(given).ok()) {
+        match state.services.keys.recognise(text).await? {
+            Recognised::Key(key) => return Ok(Caller::of(&key)),
+            Recognised::Unknown => {}
+            Recognised::Over(why) => {
+                refusal =
+                    Problem::no_such_key(format!("This key opens nothing any more: it is {}", why.as_str()));
+            }
+        }
+    }
+    Err(refusal)
 }
 
 /// Whether a request is for this machine by one of its own names. Probes may call it what they like.

@@ -9,7 +9,10 @@ use utoipa::openapi::{
 };
 
 use super::request_id;
-use crate::http::error::{FieldError, PROBLEM_JSON};
+use crate::{
+    http::error::{FieldError, PROBLEM_JSON, Problem},
+    model::Scope,
+};
 
 /// What the errors of an operation follow from.
 pub struct Traits {
@@ -56,17 +59,18 @@ const SHARED: [Shared; 11] = [
         name: "Unauthorized",
         kind: "unauthorized",
         title: "Unauthorized",
-        when: "The server has a key, and this one is missing or wrong",
+        when: "The server has a key, and this one is missing, wrong, revoked or expired",
         detail: "Unauthorized",
         header: Some(("WWW-Authenticate", "How a key is sent")),
         can_come: |of| !of.public,
     },
     Shared {
         status: 403,
-        name: "ForeignHost",
+        name: "Forbidden",
         kind: "foreign-host",
         title: "Forbidden",
-        when: "The server has no key, listens on this machine only, and was asked under another name",
+        when: "The key's scope is too small; or the server has no key, listens on this machine only, and was asked under \
+            another name",
         detail: "Without an API key this server answers only to localhost. Set API_KEY, or start it with --open",
         header: None,
         can_come: |of| !of.probe,
@@ -168,6 +172,19 @@ impl Shared {
     fn answer(&self) -> Response {
         let mut content = Content::new(Some(Ref::from_schema_name("Problem")));
         match self.status {
+            403 => {
+                let scope = Problem::insufficient_scope(Scope::Admin, Some(Scope::Read));
+                let (kind, words) = scope.told();
+                let scope = self.example_of(kind, words.concat().into());
+                let host = self.example(self.detail.into());
+                for (name, summary, value) in [
+                    ("scope", "The key may not do this", scope),
+                    ("host", "A server without a key was asked under a foreign name", host),
+                ] {
+                    let example = ExampleBuilder::new().summary(summary).value(Some(value));
+                    content.examples.insert(name.to_owned(), example.build().into());
+                }
+            }
             422 => {
                 for (name, summary, error) in bad_fields() {
                     let example =
@@ -190,8 +207,12 @@ impl Shared {
     }
 
     fn example(&self, detail: Value) -> Value {
+        self.example_of(self.kind, detail)
+    }
+
+    fn example_of(&self, kind: &str, detail: Value) -> Value {
         json!({
-            "type": format!("urn:productforge:problem:{}", self.kind), "title": self.title, "status": self.status,
+            "type": format!("urn:productforge:problem:{kind}"), "title": self.title, "status": self.status,
             "detail": detail, "instance": "/workflows/nothing",
             "request_id": "7b0c9f0e-8a55-4f43-9a3b-7d0a64a1a9d3",
         })

@@ -13,12 +13,14 @@ use utoipa::{
 
 use super::{
     api::{
-        agents, analytics, events, exports, jobs, metrics, providers, queues, reports, results, reviews,
-        root, system, tasks, uploads, usage, workers, workflows,
+        agents, analytics, events, exports, jobs, keys, metrics, providers, queues, reports, results,
+        reviews, root, system, tasks, uploads, usage, workers, workflows,
     },
     error::{FieldError, ProblemBody},
     middleware::auth,
+    rights::{self, Needed},
 };
+use crate::model::Scope;
 
 mod bounds;
 mod errors;
@@ -28,8 +30,9 @@ mod errors;
     info(
         title = "ProductForge",
         description = "A brief becomes reviewed work: agents, workflows, tasks and their results.\n\n\
-            With an API key set, every operation but those marked as public needs it, in `X-API-Key` or as \
-            `Authorization: Bearer`. Errors are `application/problem+json`; `detail` is a sentence, and for 422 \
+            With an API key set, every operation but those marked as public needs a key, in `X-API-Key` or as \
+            `Authorization: Bearer`: that of `API_KEY`, or a named one of the scope that the operation asks for, `read`, \
+            `run` or `admin`, each of which may do what those before it may. Errors are `application/problem+json`; `detail` is a sentence, and for 422 \
             the list of all bad fields. Every path works with and without a slash at its end.",
     ),
     paths(
@@ -38,6 +41,7 @@ mod errors;
         usage::get, providers::list, providers::reset,
         workers::list, workers::drain, queues::list, queues::pause, queues::resume,
         jobs::list, jobs::get, jobs::partial, jobs::cancel, jobs::retry, jobs::delete, jobs::bulk::bulk,
+        keys::create, keys::list, keys::me, keys::get, keys::revoke,
         agents::ping, agents::list, agents::register, agents::get, agents::delete,
         workflows::start, workflows::list, workflows::get, workflows::calls, workflows::set_budget,
         workflows::control::pause, workflows::control::resume, workflows::control::cancel,
@@ -63,6 +67,7 @@ mod errors;
         (name = "jobs", description = "Queued units of work: watch, cancel, retry, delete"),
         (name = "queues", description = "What waits, and since when"),
         (name = "workers", description = "Who runs what"),
+        (name = "keys", description = "Who may do what"),
         (name = "uploads", description = "Archives of code: sent, inspected, analysed"),
         (name = "exports", description = "Results as files"),
         (name = "analytics", description = "How much was done, how fast and by whom"),
@@ -100,7 +105,7 @@ impl Modify for Common {
         // What an absent list means as well, but tools ask for one.
         document.servers = Some(vec![Server::new("/")]);
         let components = document.components.get_or_insert_default();
-        let about = "The key that the server was started with (`API_KEY`)";
+        let about = "The key that the server was started with (`API_KEY`), or a named one (`POST /keys`)";
         components.add_security_scheme(
             "api_key",
             SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description("X-API-Key", about))),
@@ -113,11 +118,17 @@ impl Modify for Common {
         components.responses.extend(errors::answers());
         bounds::add(components);
         for (path, item) in &mut document.paths.paths {
-            let reads = item.get.as_mut().map(|operation| (operation, false));
-            let writes = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
-            let writes = writes.into_iter().flatten().map(|operation| (operation, true));
-            for (operation, writes) in reads.into_iter().chain(writes) {
-                complete(operation, path, writes);
+            let operations = [
+                ("get", &mut item.get),
+                ("post", &mut item.post),
+                ("put", &mut item.put),
+                ("patch", &mut item.patch),
+                ("delete", &mut item.delete),
+            ];
+            for (method, operation) in operations {
+                if let Some(operation) = operation {
+                    complete(operation, path, method);
+                }
             }
         }
     }
@@ -130,8 +141,9 @@ fn request_id() -> openapi::RefOr<Header> {
     openapi::RefOr::Ref(Ref::new(format!("#/components/headers/{REQUEST_ID}")))
 }
 
-fn complete(operation: &mut Operation, path: &str, writes: bool) {
+fn complete(operation: &mut Operation, path: &str, method: &str) {
     let public = auth::is_public(path);
+    let writes = method != "get";
     let has_query =
         operation.parameters.iter().flatten().any(
             |p| matches!(p, openapi::RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query),
@@ -150,7 +162,7 @@ fn complete(operation: &mut Operation, path: &str, writes: bool) {
     let errors = errors::of(errors::Traits {
         public,
         probe: matches!(path, "/system/ping" | "/system/health"),
-        from_memory: public || path.ends_with("/ping"),
+        from_memory: public,
         has_id: path.contains('{'),
         has_query,
         has_body,
@@ -159,7 +171,15 @@ fn complete(operation: &mut Operation, path: &str, writes: bool) {
     for (status, answer) in errors {
         operation.responses.responses.entry(status.to_owned()).or_insert(answer);
     }
-    let no_scopes: [&str; 0] = [];
-    let keys = ["api_key", "bearer"].map(|scheme| SecurityRequirement::new(scheme, no_scopes));
-    operation.security = Some(if public { Vec::new() } else { keys.into() });
+    let scope = match rights::listed(method, path) {
+        Some(Needed::Nothing) => None,
+        Some(Needed::Scope(scope)) => Some(scope),
+        None => Some(Scope::Admin),
+    };
+    operation.security = Some(match scope {
+        Some(scope) => {
+            ["api_key", "bearer"].map(|scheme| SecurityRequirement::new(scheme, [scope.as_str()])).into()
+        }
+        None => Vec::new(),
+    });
 }

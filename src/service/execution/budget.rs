@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{Execution, Question, Running};
-use crate::service::{ServiceError, dispatch, records, usage};
+use crate::service::{ServiceError, dispatch, keys, records, usage};
 
 /// The most tokens of an answer under a budget where nobody says how long it may be: without a limit
 /// nothing could be reserved.
@@ -96,7 +96,7 @@ impl Execution {
             scopes.push(Scope {
                 name: "api_key",
                 of: format!("API key '{key}' for today"),
-                tally: usage::short(format!("budget:key:{day}:{key}")),
+                tally: key_tally(&day, key),
                 limit: self.base.budgets.key,
                 daily: true,
             });
@@ -125,6 +125,11 @@ impl Execution {
                 (&workflow, scopes.iter_mut().find(|scope| scope.name == "workflow"))
             {
                 scope.limit = workflow.budget.unwrap_or_default();
+            }
+            if let (Some(key), Some(scope)) =
+                (&running.job.api_key, scopes.iter_mut().find(|scope| scope.name == "api_key"))
+            {
+                scope.limit = self.keys.daily_budget(key).await?;
             }
             scopes.retain(|scope| scope.limit != Budget::default());
             if scopes.is_empty() {
@@ -222,6 +227,9 @@ impl Execution {
         for scope in self.scopes(running, now) {
             change.add.extend(used(&scope, call.usage.total_tokens, cost));
         }
+        if let Some(key) = &running.job.api_key {
+            change.add.extend(keys::spend_adds(key, call.usage.total_tokens, cost));
+        }
         self.give_back(change, &call.job_id).await
     }
 
@@ -265,6 +273,11 @@ pub(in crate::service) fn workflow_tally(workflow_id: &str) -> String {
     usage::short(format!("budget:workflow:{workflow_id}"))
 }
 
+/// The tally of a day's budget of an API key.
+pub(in crate::service) fn key_tally(day: &str, key: &str) -> String {
+    usage::short(format!("budget:key:{day}:{key}"))
+}
+
 fn agent_budget(agent: &Agent) -> Budget {
     agent
         .budget
@@ -272,9 +285,9 @@ fn agent_budget(agent: &Agent) -> Budget {
 }
 
 pub(in crate::service) const USED_TOKENS: &str = "used_tokens";
-const HELD_TOKENS: &str = "held_tokens";
+pub(in crate::service) const HELD_TOKENS: &str = "held_tokens";
 pub(in crate::service) const USED_NANOS: &str = "used_nanos";
-const HELD_NANOS: &str = "held_nanos";
+pub(in crate::service) const HELD_NANOS: &str = "held_nanos";
 
 /// What a reservation does to a budget.
 fn taken(scope: &Scope, reservation: &Reservation) -> [Add; 4] {
@@ -328,6 +341,9 @@ fn used_up(scope: &Scope, figures: &str, now: Timestamp) -> UsedUp {
     let then = match (scope.name, renews_at) {
         ("workflow", _) => "raise it with POST /workflows/{id}/budget",
         ("agent", _) => "raise the agent's budget, or wait for tomorrow (UTC)",
+        ("api_key", _) => {
+            "wait for tomorrow (UTC), raise KEY_BUDGET_*, or replace the key by one with a larger budget"
+        }
         _ => "raise it in the configuration, or wait for tomorrow (UTC)",
     };
     UsedUp {

@@ -39,7 +39,7 @@ use crate::{
     store::{Change, LeaseEnd, Revision, Token},
 };
 
-use super::{Agents, Foundation, ServiceError, Uploads, records};
+use super::{Agents, Foundation, Keys, ServiceError, Uploads, records};
 
 pub use answer::{Answer, AnswerError};
 pub use budget::{Reservation, Reserved};
@@ -91,6 +91,7 @@ pub struct Execution {
     base: Arc<Foundation>,
     agents: Agents,
     uploads: Uploads,
+    keys: Keys,
     /// How many model calls stream in this process.
     streams: Arc<AtomicUsize>,
     /// How many tokens models can read, as far as their providers have told.
@@ -98,8 +99,8 @@ pub struct Execution {
 }
 
 impl Execution {
-    pub(super) fn new(base: Arc<Foundation>, agents: Agents, uploads: Uploads) -> Self {
-        Self { base, agents, uploads, streams: Arc::default(), context_limits: Arc::default() }
+    pub(super) fn new(base: Arc<Foundation>, agents: Agents, uploads: Uploads, keys: Keys) -> Self {
+        Self { base, agents, uploads, keys, streams: Arc::default(), context_limits: Arc::default() }
     }
 
     /// The store and the clock, for the roles of a worker.

@@ -106,12 +106,14 @@ impl Uploads {
         Incoming::begin(self.blobs().staging(), self.max_size()).await
     }
 
-    /// Accepts a file that has come in whole: when this answers, file, document and job are durable.
+    /// Accepts a file that has come in whole: when this answers, file, document and job are durable. `by` is the name
+    /// of the API key that sent it.
     pub async fn accept(
         &self,
         incoming: Incoming,
         original_filename: &str,
         project: &str,
+        by: Option<&str>,
     ) -> Result<Upload, ServiceError> {
         let received = incoming.end().await?;
         let contents = self.inspected(received.path.to_path_buf()).await?;
@@ -129,7 +131,7 @@ impl Uploads {
             now,
         );
         job.upload_id = Some(id.clone());
-        job.api_key = self.base.api_key.clone();
+        job.api_key = by.map(str::to_owned);
         let upload = Upload {
             file_path: format!("workspace/uploads/{blob}"),
             upload_id: id,

@@ -39,8 +39,14 @@ pub struct ForkPreview {
 impl Workflows {
     /// Makes a workflow that goes on from a step of this one: a job's id, `name`, or `name:round`. Without an output
     /// the step runs again, with one it says that; what depends on it runs again in either case. The original
-    /// stays as it is.
-    pub async fn fork(&self, id: &str, from: &str, output: Option<&str>) -> Result<Workflow, ServiceError> {
+    /// stays as it is. `by` is the name of the API key that asks: what runs again is its work.
+    pub async fn fork(
+        &self,
+        id: &str,
+        from: &str,
+        output: Option<&str>,
+        by: Option<&str>,
+    ) -> Result<Workflow, ServiceError> {
         if output.is_some_and(|output| output.trim().is_empty()) {
             let message = "An empty output is of no use; leave it out to run the step again";
             return Err(ServiceError::field("output", "string_too_short", message));
@@ -51,7 +57,7 @@ impl Workflows {
         }
         let new_id = new_id();
         for _ in 0..TRIES {
-            if let Some(workflow) = self.try_fork(id, from, output, &new_id).await? {
+            if let Some(workflow) = self.try_fork(id, from, output, by, &new_id).await? {
                 log::info!(workflow_id = id, fork = new_id.as_str(); "a workflow was forked");
                 return Ok(workflow);
             }
@@ -77,6 +83,7 @@ impl Workflows {
         id: &str,
         from: &str,
         output: Option<&str>,
+        by: Option<&str>,
         new_id: &str,
     ) -> Result<Option<Workflow>, ServiceError> {
         let (original, before) = self.found(id).await?;
@@ -104,7 +111,7 @@ impl Workflows {
         let now = self.base.clock.now();
         let edited = output.map(|text| written(text, step, original.simulated));
         let (mut fork, effects) = fork::create(&original, step, edited, new_id, now);
-        fork.api_key.clone_from(&self.base.api_key);
+        fork.api_key = by.map(str::to_owned);
         let mut change = Change::new().expect(records::workflow_key(new_id), None);
         change = dispatch::add_effects(change, &fork, &effects, now);
         if let Some(text) = output

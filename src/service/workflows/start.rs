@@ -26,17 +26,18 @@ const MAX_METADATA_BYTES: usize = 16_384;
 impl Workflows {
     /// Accepts a brief: when this answers, the workflow and its first jobs are durable.
     pub async fn start(&self, new: NewWorkflow) -> Result<Workflow, ServiceError> {
-        Ok(self.start_once(new, None).await?.answer)
+        Ok(self.start_once(new, None, None).await?.answer)
     }
 
     /// The same, with a key only once. What comes back for a repeated request is the workflow as it was
-    /// accepted, whatever has become of it since.
+    /// accepted, whatever has become of it since. `by` is the name of the API key that asks.
     pub async fn start_once(
         &self,
         new: NewWorkflow,
         key: Option<&IdempotencyKey>,
+        by: Option<&str>,
     ) -> Result<Answered<Workflow>, ServiceError> {
-        let once = key.map(|key| Once::new("/orchestrate", key, &new));
+        let once = key.map(|key| Once::new("/orchestrate", key, by, &new));
         if let Some(once) = &once
             && let Some(workflow) = self.earlier(once).await?
         {
@@ -73,7 +74,7 @@ impl Workflows {
                 step_timeout_seconds: new.step_timeout_seconds,
                 budget: new.budget,
                 approval: new.approval.unwrap_or(false),
-                api_key: self.base.api_key.clone(),
+                api_key: by.map(str::to_owned),
                 upload_id: new.upload_id,
             },
             now,

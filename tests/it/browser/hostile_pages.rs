@@ -127,7 +127,7 @@ async fn fill(app: &TestApp) -> Vec<String> {
         let workflow = app.services.workflows.get(id).await.unwrap();
         paths.extend(workflow.steps.iter().map(|step| format!("/dashboard/jobs/{}", step.job_id)));
     }
-    let fork = app.services.workflows.fork(&done, "admin_feedback", Some(&hostile())).await.unwrap();
+    let fork = app.services.workflows.fork(&done, "admin_feedback", Some(&hostile()), None).await.unwrap();
     for page in [
         format!("{}/steps/specialist_execution-2", done),
         format!("{done}/fork?from=specialist_execution"),
@@ -140,7 +140,7 @@ async fn fill(app: &TestApp) -> Vec<String> {
     for page in ["results", "jobs"] {
         paths.push(format!("/dashboard/{page}/{task}"));
     }
-    for page in ["uploads", "jobs", "queues", "analytics", "system", "reports"] {
+    for page in ["uploads", "jobs", "queues", "analytics", "system", "keys", "reports"] {
         paths.push(format!("/dashboard/{page}"));
     }
     paths.push(format!("/dashboard/uploads/{upload}"));

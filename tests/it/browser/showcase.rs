@@ -161,6 +161,7 @@ impl Showcase {
             ("workflows-failed", "/dashboard/workflows?status=failed".to_owned()),
             ("results-found", "/dashboard/results?agent=qa_bot".to_owned()),
             ("brief-with-upload", format!("/dashboard/brief?upload_id={}", self.upload)),
+            ("keys", "/dashboard/keys".to_owned()),
             ("help-search", "/help?q=budget".to_owned()),
         ]
     }

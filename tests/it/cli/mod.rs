@@ -6,6 +6,7 @@ mod healthcheck;
 mod help;
 mod help_commands;
 mod jobs;
+mod keys;
 mod run;
 mod serve;
 mod worker;

@@ -1,14 +1,23 @@
 //! The locked dashboard: every route of its table, by everybody who may not.
 
 use actix_web::http::Method as Verb;
-use productforge::http::{dashboard::routes::PAGES, session};
+use productforge::{
+    http::{
+        dashboard::routes::PAGES,
+        rights::{self, Needed},
+        session,
+    },
+    model::Scope,
+};
 use reqwest::Method;
 use serde_json::json;
 
+use super::named_keys::made;
 use crate::support::{
     app::{Answer, KEY, TestApp},
     engines::Engine,
     scripted::chain,
+    wait::until,
 };
 
 on_both_engines!(
@@ -16,6 +25,10 @@ on_both_engines!(
     no_form_is_taken_without_the_token_of_its_session,
     no_form_of_another_site_is_taken,
     every_answer_forbids_frames_foreign_code_and_caches,
+    a_session_may_what_its_key_may_and_no_more,
+    a_session_shows_no_form_that_its_key_may_not_send,
+    a_session_ends_with_its_key,
+    the_secret_of_a_new_key_stands_in_one_answer_alone,
 );
 
 /// Open to everybody; they show no data.
@@ -35,6 +48,7 @@ async fn locked(engine: &Engine) -> (TestApp, Vec<(&'static str, Method, String)
     let fill = |path: &str| {
         let parts = path.split('/').map(|part| match part {
             "{id}" if path.starts_with("/jobs") => job,
+            "{id}" if path.starts_with("/keys") => "pf_00000000",
             "{id}" => id,
             "{job_id}" => job,
             "{name}" if path.starts_with("/agents") => "secret_agent",
@@ -77,7 +91,12 @@ async fn leads_to_the_login(what: &str, request: reqwest::RequestBuilder) {
 }
 
 async fn session_of(app: &TestApp) -> (String, String) {
-    let login = form(app, &Method::POST, "/dashboard/login", &format!("key={KEY}"));
+    session_with(app, KEY).await
+}
+
+/// The cookie and the token of a session that begins with this key.
+async fn session_with(app: &TestApp, key: &str) -> (String, String) {
+    let login = form(app, &Method::POST, "/dashboard/login", &format!("key={key}"));
     let answer = Answer::of(login.send().await.unwrap()).await;
     let cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();
     let csrf = session::csrf(KEY, cookie.split_once('=').unwrap().1);
@@ -190,4 +209,165 @@ async fn every_answer_forbids_frames_foreign_code_and_caches(engine: Engine) {
             }
         }
     }
+}
+
+/// What a route needs, by the one table.
+fn needed(method: &Method, path: &str) -> Option<Scope> {
+    match rights::listed(method.as_str(), &format!("/dashboard{path}")).unwrap() {
+        Needed::Nothing => None,
+        Needed::Scope(scope) => Some(scope),
+    }
+}
+
+async fn a_session_may_what_its_key_may_and_no_more(engine: Engine) {
+    let (app, routes) = locked(&engine).await;
+    for scope in [Scope::Read, Scope::Run, Scope::Admin] {
+        let key = made(&app, scope.as_str(), scope.as_str()).await;
+        let before = state(&app).await;
+        let (cookie, csrf) = session_with(&app, &key.secret).await;
+        let send = async |method: &Method, path: &str| {
+            let body = format!("csrf={csrf}&job=x&action=retry");
+            let request = form(&app, method, path, &body).header("cookie", &cookie);
+            Answer::of(request.send().await.unwrap()).await
+        };
+        let (may, may_not): (Vec<_>, Vec<_>) = routes
+            .iter()
+            .partition(|(path, method, _)| needed(method, path).is_none_or(|needed| needed <= scope));
+        for (path, method, filled) in may_not {
+            for spelling in [filled.clone(), format!("{filled}/")] {
+                let answer = send(method, &spelling).await;
+                let what = format!("{method} {spelling} as {}", scope.as_str());
+                assert_eq!(answer.status, 403, "{what}: {}", answer.text);
+                let word = needed(method, path).unwrap().as_str();
+                let says = ["This takes a key of scope", word].iter().all(|part| answer.text.contains(part));
+                assert!(says, "{what}: {}", answer.text);
+                assert!(!answer.text.contains(SECRET), "{what}");
+            }
+        }
+        assert_eq!(state(&app).await, before, "a session of scope {} changed something", scope.as_str());
+        // What may be done is done, the end of the session last and what deletes not at all.
+        for (path, method, filled) in may {
+            let is_done_elsewhere = ["/logout", "/login"].contains(path) || path.contains("delete");
+            if *method == Method::POST && (scope == Scope::Admin || is_done_elsewhere) {
+                continue;
+            }
+            let answer = send(method, filled).await;
+            let to_login = answer.header("location").starts_with("/dashboard/login");
+            let what = format!("{method} {filled} as {}", scope.as_str());
+            assert!(answer.status != 403 && !to_login, "{what}: {} {}", answer.status, answer.text);
+        }
+        assert_eq!(send(&Method::POST, "/dashboard/logout").await.header("location"), "/dashboard/login");
+        assert_eq!(send(&Method::GET, "/dashboard/agents").await.status, 303, "logged out");
+    }
+}
+
+/// Where the forms of a page lead that change something.
+fn targets(page: &str) -> Vec<String> {
+    let forms = page.split("<form").skip(1).map(|rest| rest.split('>').next().unwrap());
+    let posting = forms.filter(|form| form.contains("method=\"post\""));
+    posting
+        .map(|form| form.split("action=\"").nth(1).unwrap().split('"').next().unwrap().to_owned())
+        .collect()
+}
+
+async fn a_session_shows_no_form_that_its_key_may_not_send(engine: Engine) {
+    let (app, routes) = locked(&engine).await;
+    until("the workflow is over", || async {
+        (app.get("/workflows").await.ok()["completed"].as_array()?.len() == 1).then_some(())
+    })
+    .await;
+    // Something that waits, so that there is something to cancel.
+    app.post("/queues/low/pause", &json!({})).await.ok();
+    app.post("/results/task", &json!({"job": "waits", "priority": "low"})).await.ok();
+    let mut seen = std::collections::BTreeMap::new();
+    for scope in [Scope::Read, Scope::Run, Scope::Admin] {
+        let key = made(&app, &format!("of-{}", scope.as_str()), scope.as_str()).await;
+        let (cookie, _) = session_with(&app, &key.secret).await;
+        let mut forms = 0;
+        for (path, method, filled) in routes.iter().filter(|(_, method, _)| *method == Method::GET) {
+            let shows = needed(method, path).is_some_and(|needed| needed <= scope);
+            if !shows || path.contains("events") || path.contains("export") {
+                continue;
+            }
+            let page = form(&app, method, filled, "").header("cookie", &cookie);
+            let page = Answer::of(page.send().await.unwrap()).await;
+            for target in targets(&page.text).iter().filter(|target| !target.ends_with("/logout")) {
+                forms += 1;
+                // The table knows what the form needs: a POST without a token is refused for its scope first.
+                let refused = form(&app, &Method::POST, target, "csrf=x").header("cookie", &cookie);
+                let refused = Answer::of(refused.send().await.unwrap()).await;
+                let is_scope = refused.text.contains("This takes a key of scope");
+                assert!(!is_scope, "{filled} of a {} session has a form for {target}", scope.as_str());
+                let is_sometimes = ["/delete", "/budget"].iter().any(|end| target.ends_with(end));
+                assert!(!is_sometimes || scope == Scope::Admin, "{filled}: {target}");
+            }
+            let batch = page.text.contains("value=\"delete\"");
+            assert!(!batch || scope == Scope::Admin, "{filled} of a {} session", scope.as_str());
+            for link in ["/dashboard/keys\"", "/dashboard/agents/new\"", "/edit\""] {
+                assert!(scope == Scope::Admin || !page.text.contains(link), "{filled}: {link}");
+            }
+        }
+        seen.insert(scope, forms);
+    }
+    assert_eq!(seen[&Scope::Read], 0, "a reader has nothing to send but the end of the session");
+    assert!(seen[&Scope::Run] > 5 && seen[&Scope::Admin] > seen[&Scope::Run] + 5, "{seen:?}");
+}
+
+async fn a_session_ends_with_its_key(engine: Engine) {
+    let here = engine.app().locked().start().await;
+    let there = engine.app().locked().start().await;
+    let key = made(&here, "visitor", "admin").await;
+    let (cookie, csrf) = session_with(&here, &key.secret).await;
+    assert!(cookie.contains(&key.id) && !cookie.contains(&key.secret[12..]), "{cookie}");
+    let status = async |app: &TestApp| {
+        form(app, &Method::GET, "/dashboard/agents", "")
+            .header("cookie", &cookie)
+            .send()
+            .await
+            .unwrap()
+            .status()
+    };
+    assert_eq!((status(&here).await.as_u16(), status(&there).await.as_u16()), (200, 200));
+    // It may end itself.
+    let revoke =
+        form(&here, &Method::POST, &format!("/dashboard/keys/{}/revoke", key.id), &format!("csrf={csrf}"));
+    assert_eq!(revoke.header("cookie", &cookie).send().await.unwrap().status(), 303);
+    assert_eq!(status(&here).await, 303);
+    until("the other node knows", || async { (status(&there).await == 303).then_some(()) }).await;
+    let login = form(&here, &Method::POST, "/dashboard/login", &format!("key={}", key.secret));
+    let login = Answer::of(login.send().await.unwrap()).await;
+    assert!(login.status == 401 && login.text.contains("This key was revoked"), "{}", login.text);
+}
+
+async fn the_secret_of_a_new_key_stands_in_one_answer_alone(engine: Engine) {
+    let app = engine.app().locked().start().await;
+    let (cookie, csrf) = session_of(&app).await;
+    let send = async |body: &str| {
+        let request = form(&app, &Method::POST, "/dashboard/keys", &format!("csrf={csrf}&{body}"));
+        Answer::of(request.header("cookie", &cookie).send().await.unwrap()).await
+    };
+    let made = send("name=ci&scope=run&expires_in_days=30&usd=2.5&tokens=&requests_per_minute=60").await;
+    assert_eq!((made.status, made.header("cache-control")), (201, "no-store"), "{}", made.text);
+    let secret = made.text.split("value=\"pf_").nth(1).unwrap().split('"').next().unwrap();
+    let secret = format!("pf_{secret}");
+    assert_eq!(secret.len(), 52, "{secret}");
+    for header in made.headers.values() {
+        assert!(!header.to_str().unwrap().contains(&secret[12..]), "{header:?}");
+    }
+    let me = app.bare(Method::GET, "/keys/me").header("x-api-key", &secret).send().await.unwrap();
+    assert_eq!(Answer::of(me).await.ok()["scope"], "run");
+    let list =
+        form(&app, &Method::GET, "/dashboard/keys", "").header("cookie", &cookie).send().await.unwrap();
+    let list = Answer::of(list).await;
+    for text in ["ci", "60 requests a minute", "$2.50 a day", "active", "Revoke ci"] {
+        assert!(list.text.contains(text), "{text}: {}", list.text);
+    }
+    assert!(!list.text.contains(&secret[12..]));
+    // What is wrong is said, and what was typed stays.
+    let wrong = send("name=c%22i&scope=run&usd=much&expires_in_days=1").await;
+    assert_eq!(wrong.status, 422);
+    assert!(wrong.text.contains("a number, or nothing") && wrong.text.contains("c&quot;i"), "{}", wrong.text);
+    let taken = send("name=ci&scope=run").await;
+    assert!(taken.status == 422 && taken.text.contains("already"), "{}", taken.text);
+    assert_eq!(app.get("/keys").await.ok()["total"], 1);
 }

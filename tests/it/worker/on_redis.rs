@@ -88,7 +88,7 @@ async fn twenty_requests_at_once_with_one_key_make_one_job() {
     let server = RedisServer::start();
     let apps = [over(&server, &[], chain(|_| "approve")), over(&server, &[], chain(|_| "approve"))];
     let key = IdempotencyKey::parse("race").unwrap();
-    let submit = |n: usize| apps[n % 2].services.tasks.submit_once(task("x"), Some(&key));
+    let submit = |n: usize| apps[n % 2].services.tasks.submit_once(task("x"), Some(&key), None);
     let answers = futures_util::future::join_all((0..20).map(submit)).await;
     let ids: std::collections::BTreeSet<_> =
         answers.iter().map(|answer| answer.as_ref().unwrap().answer.job_id.clone()).collect();

@@ -70,7 +70,7 @@ async fn an_upload_is_analysed_with_a_real_model_and_every_place_it_names_exists
     let uploads = &app.services.uploads;
     let mut incoming = uploads.begin().await.unwrap();
     incoming.write(&real_archive("click-8.5.1-py3-none-any.whl")).await.unwrap();
-    let upload = uploads.accept(incoming, "click.zip", "click").await.unwrap();
+    let upload = uploads.accept(incoming, "click.zip", "click", None).await.unwrap();
     let worker = app.start_worker();
     let job_id = upload.job_id.as_ref().unwrap();
     let result = until_within(Duration::from_secs(240), "it is analysed", || async {

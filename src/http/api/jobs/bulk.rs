@@ -11,10 +11,12 @@ use crate::{
     http::{
         HttpState,
         api::Answer,
+        caller::Caller,
         error::{FieldError, Problem},
         extract::{Body, Paging, RequestBody, open_cursor, seal_cursor},
         fields::{self, Field, Shape},
     },
+    model::Scope,
     service::jobs::{BulkAction, BulkOrder, JobFilter, MAX_BULK, Skipped, StateFilter, Target},
 };
 
@@ -152,7 +154,7 @@ pub struct BulkAnswer {
 /// Retry, cancel or delete many jobs
 ///
 /// One call looks at a bounded number of jobs and says in `next_cursor` where the next call goes on. What
-/// cannot be done to one job does not hinder the others.
+/// cannot be done to one job does not hinder the others. To delete takes a key of scope `admin`.
 #[utoipa::path(
     post,
     path = "/jobs/bulk",
@@ -165,7 +167,10 @@ pub struct BulkAnswer {
             "why": "job cf049ed7-6d0d-4b44-9d3c-0d9e2f0a6f11 is queued; only failed jobs are retried"}],
         "skipped_in_all": 1, "next_cursor": "MTc2Mzg…"})))
 )]
-pub async fn bulk(state: Data<HttpState>, body: Body<BulkRequest>) -> Answer<BulkAnswer> {
+pub async fn bulk(state: Data<HttpState>, caller: Caller, body: Body<BulkRequest>) -> Answer<BulkAnswer> {
+    if body.0.action == BulkAction::Delete {
+        caller.require(Scope::Admin)?;
+    }
     let order = body.0.order()?;
     let cursor = match &order.target {
         Target::Filter { after, .. } => after.clone(),

@@ -8,9 +8,11 @@ use crate::{
     http::{
         HttpState,
         api::Answer,
+        caller::Caller,
         extract::{Body, RequestBody},
         fields::{Field, Shape},
     },
+    model::Scope,
     service::{jobs::Skipped, workflows::WorkflowAction},
 };
 
@@ -47,7 +49,7 @@ pub struct WorkflowBulkAnswer {
 
 /// Pause, resume, cancel, retry or delete many workflows
 ///
-/// What cannot be done to one workflow does not hinder the others.
+/// What cannot be done to one workflow does not hinder the others. To delete takes a key of scope `admin`.
 #[utoipa::path(
     post,
     path = "/workflows/bulk",
@@ -58,8 +60,15 @@ pub struct WorkflowBulkAnswer {
     responses((status = 200, description = "What was done", body = WorkflowBulkAnswer, example = json!({
         "done": 1, "skipped": [{"id": "0d6d2c1e-5a72-41a3-b5ca-ff78d91023ea", "why": "Workflow not found"}]})))
 )]
-pub async fn bulk(state: Data<HttpState>, body: Body<WorkflowBulk>) -> Answer<WorkflowBulkAnswer> {
+pub async fn bulk(
+    state: Data<HttpState>,
+    caller: Caller,
+    body: Body<WorkflowBulk>,
+) -> Answer<WorkflowBulkAnswer> {
     let WorkflowBulk { action, ids, reason } = body.0;
+    if action == WorkflowAction::Delete {
+        caller.require(Scope::Admin)?;
+    }
     let report = state.services.workflows.bulk(action, &ids, reason.as_deref()).await?;
     Ok(Json(WorkflowBulkAnswer { done: report.done, skipped: report.skipped }))
 }

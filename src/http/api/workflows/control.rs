@@ -9,6 +9,7 @@ use crate::{
     http::{
         HttpState,
         api::{Answer, queues::Nothing},
+        caller::Caller,
         extract::{Body, RequestBody, known_form},
         fields::{Field, Shape},
     },
@@ -246,10 +247,15 @@ pub async fn reject(state: Data<HttpState>, id: Path<String>, body: Body<Rejecti
             "forked_from": {"workflow_id": "76660f75-5a72-41a3-b5ca-ff78d91023ea",
                 "job_id": "cf049ed7-0a0c-5a0e-9d0e-0b1c7a3b7b1a", "step": "specialist_execution", "edited": true}}})))
 )]
-pub async fn fork(state: Data<HttpState>, id: Path<String>, body: Body<ForkRequest>) -> Answer<OneWorkflow> {
+pub async fn fork(
+    state: Data<HttpState>,
+    caller: Caller,
+    id: Path<String>,
+    body: Body<ForkRequest>,
+) -> Answer<OneWorkflow> {
     known_form(&id, unknown)?;
     let ForkRequest { from, output } = body.0;
-    let workflow = state.services.workflows.fork(&id, &from, output.as_deref()).await?;
+    let workflow = state.services.workflows.fork(&id, &from, output.as_deref(), caller.name()).await?;
     Ok(Json(OneWorkflow { workflow }))
 }
 

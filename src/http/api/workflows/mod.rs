@@ -15,6 +15,7 @@ use crate::http::api::{Answer, answered};
 use crate::{
     http::{
         HttpState,
+        caller::Caller,
         error::{FieldError, Problem},
         extract::{Body, Idempotency, Paging, RequestBody, known_form, query_value, seal_cursor},
         fields::{Field, PRIORITIES, Shape},
@@ -86,11 +87,12 @@ impl RequestBody for NewWorkflow {
 )]
 pub async fn start(
     state: Data<HttpState>,
+    caller: Caller,
     key: Idempotency,
     body: Body<NewWorkflow>,
 ) -> Result<HttpResponse, Problem> {
     let workflows = &state.services.workflows;
-    let Answered { answer, replayed } = workflows.start_once(body.0, key.0.as_ref()).await?;
+    let Answered { answer, replayed } = workflows.start_once(body.0, key.0.as_ref(), caller.name()).await?;
     Ok(answered(&Answered { answer: workflows.receipt(&answer), replayed }))
 }
 
