@@ -25,7 +25,7 @@ use crate::{
         start::Started,
     },
     model::{Budget, Price, Usd},
-    service::{Budgets, Foundation, ProviderInfo, Services, UploadSettings, pacing::StorePacer},
+    service::{Budgets, Foundation, ProviderInfo, Services, UploadSettings, pacing::StorePacer, webhooks},
     store::{
         MAX_BATCH, Store, StoreError,
         redis::{RedisOptions, RedisStore},
@@ -71,6 +71,7 @@ impl App {
             provider,
             clock: clock.clone(),
             result_ttl: config.store.result_ttl,
+            audit_ttl: config.store.audit_ttl,
             retry: RetryPolicy { max_attempts: config.worker.max_attempts, base: config.worker.retry_base },
             job_timeout: config.worker.job_timeout,
             model_concurrency: config.worker.model_concurrency.clone(),
@@ -78,6 +79,7 @@ impl App {
             // A provider knows its own limit, which may be another one than that of MODEL_MAX_TOKENS.
             max_tokens: config.llm.max_tokens.filter(|_| config.llm.providers.is_empty()),
             uploads: UploadSettings { blobs, max_size: config.upload.max_size, ttl: config.upload.ttl },
+            webhooks: Arc::new(webhooks::Sender::new(&config.webhook)),
             log_folder: log_folder(&config),
             api_key: config.http.api_key.is_some().then(|| DEFAULT_KEY.to_owned()),
             key_configured: config.llm.providers.iter().any(|provider| provider.key.is_some()),
@@ -97,8 +99,9 @@ impl App {
         }
     }
 
-    /// Lets go of what it holds: programs of MCP servers, files, connections.
+    /// Writes what is still to be written and lets go of what it holds: programs of MCP servers, files, connections.
     pub async fn close(&self) {
+        self.services.audit.flush().await;
         self.services.execution.foundation().tools.stop().await;
         self.store.close().await;
     }

@@ -17,6 +17,8 @@
 //! | analysis of an upload | `upload_analysis:{id}` | none | as its upload |
 //! | tombstone | `tombstone:{job_id}` | none | 30 days, or so long after its job's due time |
 //! | ended session | `ended_session:{id}` | none | until the session would have ended by itself |
+//! | entry of the audit log | `audit_entry:{id}` | `audit_entrys_index`, `audit_entrys_by_key:{name}` | `AUDIT_TTL`; 7 days at the most if it was refused |
+//! | delivery of a report | `delivery:{id}` | `deliverys_index`, `deliverys_by_due:next` | 7 days after it was last written |
 //! | worker | `worker:{id}` | `workers_index` | 60 s after it was last heard of |
 //! | heartbeat | `worker:heartbeat` | none | 60 s |
 
@@ -25,8 +27,8 @@ use std::time::Duration;
 use crate::{
     archive::Contents,
     model::{
-        Agent, Call, DeadJob, Job, JobResult, JobState, PartialAnswer, ResultStatus, Timestamp, Upload,
-        WorkerInfo, Workflow, WorkflowStatus,
+        Agent, AuditEntry, Call, DeadJob, Delivery, Job, JobResult, JobState, PartialAnswer, ResultStatus,
+        Timestamp, Upload, WorkerInfo, Workflow, WorkflowStatus,
     },
     store::{AuditPart, DocKey, IndexName, Kind, Put, Revision, Store, StoreError, UnixMs},
 };
@@ -60,6 +62,12 @@ pub const RESERVATION: Kind = Kind("reservation");
 /// What is known of a provider's limits and faults.
 pub const LANE: Kind = Kind("lane");
 
+/// Who has changed what.
+pub const AUDIT_ENTRY: Kind = Kind("audit_entry");
+
+/// A report of a workflow to the address that its brief named.
+pub const DELIVERY: Kind = Kind("delivery");
+
 const DAY_MS: u64 = 24 * 3600 * 1000;
 const JOB_TTL_MS: u64 = 7 * DAY_MS;
 const CALL_TTL_MS: u64 = 30 * DAY_MS;
@@ -68,17 +76,31 @@ const REPORT_TTL_MS: u64 = 180 * DAY_MS;
 const TOMBSTONE_TTL_MS: u64 = 30 * DAY_MS;
 const PARTIAL_TTL_MS: u64 = 60_000;
 const RESERVATION_TTL_MS: u64 = 30 * DAY_MS;
+const DELIVERY_TTL_MS: u64 = 7 * DAY_MS;
 const LANE_TTL_MS: u64 = 7 * DAY_MS;
 /// How long a worker that is not heard of counts as alive.
 pub const WORKER_TTL_MS: u64 = 60_000;
 
 /// What the auditor walks through: leases, and every index whose name does not depend on the data.
 pub fn audit_parts() -> Vec<AuditPart> {
-    let main = [AGENT, WORKFLOW, JOB, RESULT, DEAD_JOB, WORKER, RESERVATION, LANE, REPORT, UPLOAD]
-        .map(|kind| (kind, IndexName::all(kind)));
+    let main = [
+        AGENT,
+        WORKFLOW,
+        JOB,
+        RESULT,
+        DEAD_JOB,
+        WORKER,
+        RESERVATION,
+        LANE,
+        REPORT,
+        UPLOAD,
+        AUDIT_ENTRY,
+        DELIVERY,
+    ]
+    .map(|kind| (kind, IndexName::all(kind)));
     let jobs = JobState::ALL.map(|state| (JOB, jobs_by_state(state)));
     let workflows = WorkflowStatus::ALL.map(|status| (WORKFLOW, workflows_by_status(status)));
-    let dead = [(DEAD_JOB, dead_jobs_oldest()), (UPLOAD, uploads_by_end())];
+    let dead = [(DEAD_JOB, dead_jobs_oldest()), (UPLOAD, uploads_by_end()), (DELIVERY, deliveries_due())];
     let results = ResultStatus::ALL.map(|status| (RESULT, results_by_status(status)));
     let indexes = main.into_iter().chain(jobs).chain(workflows).chain(results).chain(dead);
     std::iter::once(AuditPart::Leases)
@@ -312,6 +334,40 @@ pub fn ended_session_key(id: &str) -> DocKey {
 
 pub fn put_ended_session(id: &str, left: Duration) -> Put {
     Put::raw(ended_session_key(id), "{}").ttl_ms(millis(left))
+}
+
+/// The deliveries that are to be tried, the next one in front: lists are read from the highest time on, so the times
+/// are turned round.
+pub fn deliveries_due() -> IndexName {
+    IndexName::by(DELIVERY, "due", "next")
+}
+
+pub fn put_delivery(delivery: &Delivery) -> Put {
+    let put = Put::json(DocKey::new(DELIVERY, &delivery.delivery_id), delivery)
+        .ttl_ms(DELIVERY_TTL_MS)
+        .indexed(delivery.at.timestamp_millis());
+    match delivery.due_at {
+        Some(due) => put.index(deliveries_due(), -due.timestamp_millis()),
+        None => put,
+    }
+}
+
+pub fn audit_entries() -> IndexName {
+    IndexName::all(AUDIT_ENTRY)
+}
+
+pub fn audit_entries_by_key(name: &str) -> IndexName {
+    IndexName::by(AUDIT_ENTRY, "key", name)
+}
+
+pub fn put_audit_entry(entry: &AuditEntry, kept_for: Duration) -> Put {
+    let at = entry.at.timestamp_millis();
+    let put =
+        Put::json(DocKey::new(AUDIT_ENTRY, &entry.audit_id), entry).ttl_ms(millis(kept_for)).indexed(at);
+    match &entry.key {
+        Some(key) => put.index(audit_entries_by_key(key), at),
+        None => put,
+    }
 }
 
 pub fn put_worker(worker: &WorkerInfo) -> Put {

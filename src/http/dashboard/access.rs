@@ -1,6 +1,6 @@
 //! Who may see a page and who may post a form.
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header, web};
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
 use super::{
@@ -9,7 +9,7 @@ use super::{
     page::PageError,
 };
 use crate::{
-    http::{HttpState, session},
+    http::{HttpState, caller::Caller, session},
     model::Timestamp,
 };
 
@@ -84,7 +84,11 @@ async fn admit(request: HttpRequest) -> Result<Visitor, PageError> {
         None => true,
     };
     match valid {
-        Some(cookie) if !ended => Ok(Visitor { csrf: Some(session::csrf(key.expose(), &cookie)), notice }),
+        Some(cookie) if !ended => {
+            let caller = Caller { key: Some(Caller::DEFAULT.to_owned()), requests_per_minute: None };
+            request.extensions_mut().insert(caller);
+            Ok(Visitor { csrf: Some(session::csrf(key.expose(), &cookie)), notice })
+        }
         _ => Err(PageError::LoginNeeded { next: way_back(request) }),
     }
 }

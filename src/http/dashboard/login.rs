@@ -15,7 +15,7 @@ use super::{
     form::{Fields, field, fields},
     page::{PageError, Shell, answer, see_other},
 };
-use crate::http::{HttpState, session};
+use crate::http::{HttpState, client_ip, session};
 
 #[derive(Deserialize)]
 pub struct Next {
@@ -46,18 +46,17 @@ pub async fn submit(
     let form = fields(form)?;
     let next = session::safe_next(field(&form, "next"));
     let Some(key) = &state.api_key else { return Ok(see_other(next)) };
-    let caller = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |a| a.ip());
+    let caller = client_ip::of(&request).ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let now = now(&state).timestamp();
-    let wait = state.login_throttle.wait_seconds(caller, now);
+    let wait = state.gate.guesses.wait_seconds(caller, now);
     if wait > 0 {
         return Err(PageError::TooManyTries { seconds: wait });
     }
     if !session::equal(field(&form, "key").trim(), key.expose()) {
-        state.login_throttle.failed(caller, now);
+        state.gate.guesses.failed(caller, field(&form, "key").trim().as_bytes(), now);
         log::warn!("dashboard: login with a wrong key from {caller}");
         return page(StatusCode::UNAUTHORIZED, next, Some("That is not the key."));
     }
-    state.login_throttle.succeeded(caller);
     let Some(value) = session::issue(key.expose(), now) else { return Err(PageError::Wiring) };
     let mut response = see_other(next);
     let cookie = cookie(&request, value, Duration::seconds(session::LIFETIME_SECONDS));

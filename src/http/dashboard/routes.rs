@@ -6,8 +6,8 @@ use actix_web::{
 };
 
 use super::{
-    agents, analytics, brief, exports, help, job, jobs, login, overview, page::PageError, ping, queues,
-    reports, results, run, system, uploads, workflow_actions, workflows,
+    agents, analytics, audit, brief, exports, help, job, jobs, login, overview, page::PageError, ping,
+    queues, reports, results, run, system, uploads, workflow_actions, workflows,
 };
 use crate::http::routes::{Entry, on, spellings};
 
@@ -71,6 +71,7 @@ table! {
     "/queues/{name}/resume"             => post queues::resume;
     "/workers/{id}/drain"               => post queues::drain;
     "/system"                           => get system::show;
+    "/audit"                            => get audit::show;
     "/providers/{name}/reset"           => post system::reset_provider;
 }
 

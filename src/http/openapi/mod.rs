@@ -13,8 +13,8 @@ use utoipa::{
 
 use super::{
     api::{
-        agents, analytics, events, exports, jobs, metrics, providers, queues, reports, results, reviews,
-        root, system, tasks, uploads, usage, workers, workflows,
+        agents, analytics, audit, events, exports, jobs, metrics, providers, queues, reports, results,
+        reviews, root, system, tasks, uploads, usage, workers, workflows,
     },
     error::{FieldError, ProblemBody},
     middleware::auth,
@@ -50,7 +50,7 @@ mod errors;
         uploads::ping, uploads::receive, uploads::list, uploads::get, uploads::report, uploads::delete,
         exports::results, exports::workflow, exports::performance,
         analytics::summary, analytics::trends, analytics::agents, reports::generate, reports::list, reports::get,
-        metrics::text, metrics::json,
+        metrics::text, metrics::json, audit::list,
     ),
     components(schemas(ProblemBody, FieldError, jobs::bulk::BulkFilter)),
     tags(
@@ -62,6 +62,7 @@ mod errors;
         (name = "jobs", description = "Queued units of work: watch, cancel, retry, delete"),
         (name = "queues", description = "What waits, and since when"),
         (name = "workers", description = "Who runs what"),
+        (name = "audit", description = "Who has changed what"),
         (name = "uploads", description = "Archives of code: sent, inspected, analysed"),
         (name = "exports", description = "Results as files"),
         (name = "analytics", description = "How much was done, how fast and by whom"),
