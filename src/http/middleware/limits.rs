@@ -88,7 +88,9 @@ pub async fn by_address<B: MessageBody + 'static>(req: ServiceRequest, next: Nex
     match quota {
         Some(quota) if is_right => gate.by_address.give_back(&client_ip::network(ip), quota.per_minute),
         // The outermost middleware says it: errors are written out between here and there.
-        Some(quota) => drop(res.request().extensions_mut().insert(quota)),
+        Some(quota) => {
+            res.request().extensions_mut().insert(quota);
+        }
         None => {}
     }
     Ok(res)
