@@ -25,7 +25,7 @@ use crate::{
         start::Started,
     },
     model::{Budget, Price, Usd},
-    service::{Budgets, Foundation, ProviderInfo, Services, UploadSettings, pacing::StorePacer},
+    service::{Budgets, Foundation, ProviderInfo, Services, UploadSettings, pacing::StorePacer, webhooks},
     store::{
         MAX_BATCH, Store, StoreError,
         redis::{RedisOptions, RedisStore},
@@ -68,6 +68,7 @@ impl App {
             provider,
             clock: clock.clone(),
             result_ttl: config.store.result_ttl,
+            audit_ttl: config.store.audit_ttl,
             retry: RetryPolicy { max_attempts: config.worker.max_attempts, base: config.worker.retry_base },
             job_timeout: config.worker.job_timeout,
             model_concurrency: config.worker.model_concurrency.clone(),
@@ -75,6 +76,7 @@ impl App {
             // A provider knows its own limit, which may be another one than that of MODEL_MAX_TOKENS.
             max_tokens: config.llm.max_tokens.filter(|_| config.llm.providers.is_empty()),
             uploads: UploadSettings { blobs, max_size: config.upload.max_size, ttl: config.upload.ttl },
+            webhooks: Arc::new(webhooks::Sender::new(&config.webhook)),
             log_folder: log_folder(&config),
             key_configured: config.llm.providers.iter().any(|provider| provider.key.is_some()),
             environment: LEGACY_SETTINGS.map(|name| (name, config.is_given(name))).into(),
@@ -93,8 +95,9 @@ impl App {
         }
     }
 
-    /// Lets go of what it holds: programs of MCP servers, files, connections.
+    /// Writes what is still to be written and lets go of what it holds: programs of MCP servers, files, connections.
     pub async fn close(&self) {
+        self.services.audit.flush().await;
         self.services.execution.foundation().tools.stop().await;
         self.store.close().await;
     }

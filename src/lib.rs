@@ -16,6 +16,7 @@
 //! - [`analysis`]: what can be said about a code archive without a model
 //! - [`blobs`]: where uploaded files are kept: a folder, or a bucket
 //! - [`tools`]: what agents may have done: built-in tools, MCP servers
+//! - [`outgoing`]: calls to addresses that somebody else names
 //! - [`service`]: the verbs of the product
 //! - [`migrate`]: how a Redis database comes to the newest version, and how a store is copied
 //! - [`worker`]: the roles of a worker process
@@ -34,6 +35,7 @@ pub mod http;
 pub mod llm;
 pub mod migrate;
 pub mod model;
+pub mod outgoing;
 pub mod service;
 pub mod store;
 pub mod telemetry;

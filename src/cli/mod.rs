@@ -4,6 +4,7 @@
 //! something to do, 130 interrupted.
 
 mod answers;
+mod audit;
 mod client;
 mod config;
 mod copy;
@@ -66,6 +67,7 @@ enum Command {
     Queues(queues::Args),
     Workers(workers::Args),
     Workflows(workflows::Args),
+    Audit(audit::Args),
     Export(export::Args),
     Healthcheck(healthcheck::Args),
     Migrate(migrate::Args),
@@ -115,6 +117,7 @@ pub fn main() -> ExitCode {
         Command::Queues(args) => queues::run(args),
         Command::Workers(args) => workers::run(args),
         Command::Workflows(args) => workflows::run(args),
+        Command::Audit(args) => audit::run(args),
         Command::Export(args) => export::run(args),
         Command::Healthcheck(args) => healthcheck::run(args),
         Command::Migrate(args) => migrate::run(args),

@@ -14,6 +14,7 @@ mod provider;
 mod providers;
 #[cfg(test)]
 mod providers_tests;
+mod proxies;
 mod reader;
 mod secret;
 mod section;
@@ -21,6 +22,7 @@ mod section;
 mod tests;
 mod upload;
 mod values;
+mod webhook;
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
@@ -30,9 +32,11 @@ pub use llm::LlmConfig;
 pub use mcp::{McpConfig, McpTransport, inherited_environment};
 pub use prices::PricesConfig;
 pub use provider::{ApiStyle, ModelTimeouts, PriceConfig, ProviderConfig};
+pub use proxies::TrustedProxies;
 pub use reader::{ConfigError, Flags, Setting, Source};
 pub use secret::Secret;
 pub use upload::UploadConfig;
+pub use webhook::WebhookConfig;
 
 use file::ConfigFile;
 use reader::Reader;
@@ -50,6 +54,14 @@ pub struct HttpConfig {
     pub open: bool,
     /// `CORS_ORIGINS`, comma-separated; `https://*.example.com` allows every sub-domain.
     pub cors_origins: Vec<String>,
+    /// `TRUSTED_PROXIES`: whose word about the client's address is taken; on Railway that of its edge.
+    pub trusted_proxies: TrustedProxies,
+    /// `RATE_LIMIT`: how many requests a minute an address may send without a right key.
+    pub rate_limit: Option<u32>,
+    /// `KEY_RATE_LIMIT`: how many requests a minute a key may send that has no limit of its own.
+    pub key_rate_limit: Option<u32>,
+    /// `MAX_CONNECTIONS`: how many connections a process answers at once.
+    pub max_connections: usize,
 }
 
 /// Where state lives.
@@ -63,6 +75,8 @@ pub struct StoreConfig {
     pub workspace: PathBuf,
     /// `RESULT_TTL` (seconds): how long results are kept.
     pub result_ttl: Duration,
+    /// `AUDIT_TTL` (seconds): how long it is kept who has changed what.
+    pub audit_ttl: Duration,
 }
 
 /// In which order a worker looks into the queues.
@@ -119,6 +133,7 @@ pub struct Config {
     pub worker: WorkerConfig,
     pub log: LogConfig,
     pub upload: UploadConfig,
+    pub webhook: WebhookConfig,
     /// Whether `RAILWAY_ENVIRONMENT` is set: the process runs on Railway.
     pub railway: bool,
     /// Every effective value with its source, for `productforge config`.
@@ -197,12 +212,21 @@ impl Config {
             }),
             open: r.value("OPEN", "false", values::boolean),
             cors_origins: r.value("CORS_ORIGINS", DEFAULT_CORS, values::origins),
+            trusted_proxies: r.value(
+                "TRUSTED_PROXIES",
+                if railway { "railway" } else { "none" },
+                TrustedProxies::parse,
+            ),
+            rate_limit: r.value("RATE_LIMIT", "0", values::limit),
+            key_rate_limit: r.value("KEY_RATE_LIMIT", "0", values::limit),
+            max_connections: r.value("MAX_CONNECTIONS", "4096", values::number(16, 100_000)),
         };
         let store = StoreConfig {
             redis_url: r.secret("REDIS_URL", values::redis_url),
             redis_prefix: r.value("REDIS_PREFIX", "", values::key_prefix),
             workspace: r.value("WORKSPACE_DIR", "workspace", |v| Ok(PathBuf::from(v))),
             result_ttl: r.value("RESULT_TTL", "3600", values::seconds(1, 10 * 365 * 86_400)),
+            audit_ttl: r.value("AUDIT_TTL", "7776000", values::seconds(60, 10 * 365 * 86_400)),
         };
         let llm = LlmConfig::read(&mut r);
         let prices = r.optional("PRICES_FILE", PricesConfig::read).unwrap_or_else(PricesConfig::built_in);
@@ -231,8 +255,9 @@ impl Config {
             }),
         };
         let upload = upload::read(&mut r);
+        let webhook = webhook::read(&mut r);
         let settings = r.finish()?;
-        Ok(Self { http, store, llm, prices, budget, mcp, worker, log, upload, railway, settings })
+        Ok(Self { http, store, llm, prices, budget, mcp, worker, log, upload, webhook, railway, settings })
     }
 
     /// Whether somebody gave this setting: by flag, in the environment or in the file.

@@ -14,6 +14,11 @@ pub(super) fn number<T: TryFrom<u64>>(min: u64, max: u64) -> impl Fn(String) -> 
     }
 }
 
+/// A number of requests a minute; 0 is no limit.
+pub(super) fn limit(text: String) -> Result<Option<u32>, String> {
+    number(0, 1_000_000)(text).map(|limit: u32| Some(limit).filter(|limit| *limit > 0))
+}
+
 /// A number of seconds; fractions are allowed.
 pub(super) fn seconds(min: u64, max: u64) -> impl Fn(String) -> Result<Duration, String> {
     move |text| {
@@ -83,14 +88,20 @@ pub(super) fn origins(text: String) -> Result<Vec<String>, String> {
         .map(|origin| {
             let rest = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
             match rest {
-                Some(host) if !host.is_empty() && !host.contains('/') => Ok(origin.to_lowercase()),
-                _ => {
-                    Err("must be a comma-separated list of origins such as https://app.example.com"
-                        .to_owned())
-                }
+                Some(host) if is_origin_host(host) => Ok(origin.to_lowercase()),
+                _ => Err("must be a comma-separated list of origins such as https://app.example.com or \
+                          https://*.example.com"
+                    .to_owned()),
             }
         })
         .collect()
+}
+
+/// `host` or `host:port`; a star may stand for its first labels, and nowhere else.
+fn is_origin_host(host: &str) -> bool {
+    let bare = host.strip_prefix("*.").unwrap_or(host);
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
+    !bare.is_empty() && !bare.starts_with(['.', ':']) && bare.bytes().all(fits)
 }
 
 /// A name in `[providers.<name>]` and the like.

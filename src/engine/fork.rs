@@ -95,6 +95,8 @@ pub fn create(
         pause: None,
         report_job_id: None,
         run_at: None,
+        // Whoever asked for the original was not asked about this one.
+        callback: None,
         request_digest: None,
         forked_from: Some(Fork {
             workflow_id: original.workflow_id.clone(),

@@ -93,6 +93,7 @@ pub fn create(plan: Plan<'_>, now: Timestamp) -> (Workflow, Effects) {
         report_job_id: None,
         run_at: plan.run_at,
         step_timeout_seconds: plan.step_timeout_seconds,
+        callback: None,
         request_digest: None,
         metadata: plan.metadata,
     };

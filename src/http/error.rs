@@ -224,6 +224,16 @@ impl Problem {
         self
     }
 
+    /// What the log says of it beside what the client is told.
+    pub fn because(self, cause: impl Into<String>) -> Self {
+        self.cause(cause.into())
+    }
+
+    /// The status, and the headers beside the text.
+    pub fn head(&self) -> (StatusCode, &[(HeaderName, HeaderValue)]) {
+        (self.status, &self.headers)
+    }
+
     /// What an error of actix itself or of one of our handlers is to be answered with.
     pub fn of(error: &actix_web::Error) -> Self {
         if let Some(problem) = error.as_error::<Self>() {

@@ -3,6 +3,7 @@
 
 use std::{
     future::{Ready, ready},
+    io::ErrorKind,
     pin::Pin,
     time::Duration,
 };
@@ -10,15 +11,17 @@ use std::{
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
+    error::PayloadError,
     http::{StatusCode, header},
-    web::{BytesMut, Query},
+    web::{BytesMut, Data, Query},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{
+    HttpState, Patience,
     error::{FieldError, Problem},
     fields::{self, Field},
 };
@@ -36,8 +39,6 @@ pub const MAX_JSON_BYTES: usize = 1 << 20;
 /// What is read and thrown away of a body that is too large, so that the client, which is still
 /// sending, gets to read the answer.
 const MAX_DRAINED_BYTES: usize = 16 << 20;
-/// How long a client may take to send a body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A type that a client sends, with the table its fields are checked against.
 pub trait RequestBody: DeserializeOwned + 'static {
@@ -59,7 +60,7 @@ impl<T: RequestBody> FromRequest for Body<T> {
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (req, mut payload) = (req.clone(), payload.take());
         Box::pin(async move {
-            let bytes = tokio::time::timeout(BODY_TIMEOUT, read(&req, &mut payload))
+            let bytes = tokio::time::timeout(patience(&req), read(&req, &mut payload))
                 .await
                 .map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "slow-body", SLOW))??;
             let empty = T::MAY_BE_EMPTY && bytes.is_empty() && is_json(&req);
@@ -74,6 +75,24 @@ impl<T: RequestBody> FromRequest for Body<T> {
 }
 
 const SLOW: &str = "The body did not arrive in time";
+
+/// How long a client may take to send a body.
+fn patience(req: &HttpRequest) -> Duration {
+    let state = req.app_data::<Data<HttpState>>();
+    state.map_or_else(Patience::default, |state| state.gate.patience).body
+}
+
+/// A body that must have come within `limit`; what is missing then is an error of the kind `TimedOut`.
+pub fn hurried(payload: Payload, limit: Duration) -> Payload {
+    let deadline = tokio::time::Instant::now() + limit;
+    let pieces = stream::unfold(payload, move |mut payload| async move {
+        match tokio::time::timeout_at(deadline, payload.next()).await {
+            Ok(piece) => piece.map(|piece| (piece, payload)),
+            Err(_) => Some((Err(PayloadError::Io(ErrorKind::TimedOut.into())), Payload::None)),
+        }
+    });
+    Payload::Stream { payload: Box::pin(pieces) }
+}
 
 async fn read(req: &HttpRequest, payload: &mut Payload) -> Result<BytesMut, Problem> {
     let announced = req

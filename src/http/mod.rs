@@ -7,6 +7,7 @@ pub mod api;
 pub mod assets;
 mod briefs;
 pub mod caller;
+pub mod client_ip;
 pub mod dashboard;
 mod disposition;
 mod docs;
@@ -14,10 +15,12 @@ mod draw;
 pub mod error;
 pub mod extract;
 pub mod fields;
-mod login_throttle;
+pub mod gate;
+mod guess_throttle;
 mod markdown;
 pub mod middleware;
 pub mod openapi;
+mod rate_limit;
 pub mod redoc;
 pub mod render;
 pub mod rights;
@@ -45,12 +48,11 @@ use crate::{
     service::{Live, Services},
 };
 
-pub use login_throttle::LoginThrottle;
+pub use gate::{Gate, Patience};
+pub use guess_throttle::GuessThrottle;
 
 /// Threads that answer requests.
 const WORKERS: usize = 2;
-/// How long a client may take for the head of a request. Bodies have a limit of their own.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an idle connection stays open: longer than the proxies in front of us keep theirs.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long requests under way may take when the server stops.
@@ -67,8 +69,8 @@ pub struct HttpState {
     /// Without a key and on loopback only: then only this machine's own names are answered to, so
     /// that a foreign page cannot reach in under a name of its own (DNS rebinding).
     pub local_only: bool,
-    /// Wrong keys at the dashboard's login, by caller.
-    pub login_throttle: Arc<LoginThrottle>,
+    /// Who is believed, counted and slowed down.
+    pub gate: Arc<Gate>,
 }
 
 impl HttpState {
@@ -78,7 +80,7 @@ impl HttpState {
             api_key: config.api_key.clone(),
             cors_origins: config.cors_origins.clone(),
             local_only: config.api_key.is_none() && !config.open && config.host.to_canonical().is_loopback(),
-            login_throttle: Arc::default(),
+            gate: Arc::new(Gate::new(config)),
         }
     }
 }
@@ -133,15 +135,20 @@ pub fn bind(config: &HttpConfig) -> io::Result<TcpListener> {
 /// Starts to answer requests. Must be called within a Tokio runtime; signals are the caller's matter.
 pub fn serve(state: HttpState, listener: TcpListener) -> io::Result<HttpServerHandle> {
     let addr = listener.local_addr()?;
-    let live = state.services.live.clone();
+    let (live, audit) = (state.services.live.clone(), state.services.audit.clone());
+    let gate = state.gate.clone();
+    let (patience, accepted) = (gate.patience, gate.accepted(WORKERS));
     let server = HttpServer::new(move || app(state.clone()))
         .workers(WORKERS)
-        .client_request_timeout(HEAD_TIMEOUT)
+        .client_request_timeout(patience.head)
+        .max_connections(accepted)
+        .on_connect(move |connection, data| gate.connected(connection, data))
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(STOP_SECONDS)
         .disable_signals()
         .listen(listener)?
         .run();
+    tokio::spawn(audit.run());
     let stopper = Stopper { handle: server.handle(), live };
     Ok(HttpServerHandle { addr, stopper, ended: tokio::spawn(server) })
 }
@@ -162,7 +169,10 @@ fn app(
     App::new()
         .app_data(Data::new(state.clone()))
         .configure(routes::configure)
+        .wrap(from_fn(middleware::limits::by_key))
         .wrap(from_fn(middleware::auth::auth))
+        .wrap(from_fn(middleware::limits::by_address))
+        .wrap(from_fn(middleware::audit::audit))
         .wrap(from_fn(middleware::access_log::access_log))
         .wrap(from_fn(middleware::errors::errors))
         .wrap(middleware::cors::cors(state.cors_origins))

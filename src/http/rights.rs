@@ -159,6 +159,7 @@ const ADMIN: &[&str] = &[
     "post /keys",
     "get /keys/{key_id}",
     "delete /keys/{key_id}",
+    "get /audit",
     "get /dashboard/agents/new",
     "post /dashboard/agents/new",
     "get /dashboard/agents/{name}/edit",
@@ -171,6 +172,7 @@ const ADMIN: &[&str] = &[
     "post /dashboard/workers/{id}/drain",
     "post /dashboard/providers/{name}/reset",
     "get /dashboard/keys",
+    "get /dashboard/audit",
     "post /dashboard/keys",
     "post /dashboard/keys/{id}/revoke",
 ];

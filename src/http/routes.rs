@@ -12,7 +12,7 @@ use actix_web::{
 
 use super::{
     api::{
-        agents, analytics, events, exports, jobs, keys, metrics, providers, queues, reports, results,
+        agents, analytics, audit, events, exports, jobs, keys, metrics, providers, queues, reports, results,
         reviews, root, system, tasks, uploads, usage, workers, workflows,
     },
     assets, dashboard, docs,
@@ -63,6 +63,7 @@ table! { API, configure_api:
     "/reports/generate"               => post reports::generate;
     "/reports/{filename}"             => get reports::get;
     "/usage"                          => get usage::get;
+    "/audit"                          => get audit::list;
     "/providers"                      => get providers::list;
     "/providers/{name}/reset"         => post providers::reset;
     "/workers"                        => get workers::list;

@@ -3,9 +3,11 @@
 //! A type that a legacy client or program reads keeps its legacy fields first and in order.
 
 mod agent;
+mod audit;
 mod budget;
 mod call;
 mod dead_job;
+mod delivery;
 mod event;
 mod failure;
 mod id;
@@ -24,9 +26,11 @@ mod worker;
 mod workflow;
 
 pub use agent::{Agent, AgentBudget, DEFAULT_MODEL, MAX_CONCURRENCY, NewAgent, default_agents};
+pub use audit::{AuditEntry, AuditOutcome};
 pub use budget::{Budget, Spending};
 pub use call::{Call, CallPurpose, ChatMessage, MessageRole, ToolCall, ToolOutput, Usage};
 pub use dead_job::{DeadJob, DeadReason};
+pub use delivery::{Callback, Delivery, DeliveryState};
 pub use event::{RunEvent, RunEventKind};
 pub use failure::FailureClass;
 pub use id::{MAX_ID_CHARS, derived_id, is_valid_id, new_id};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Budget, Priority, TemplateRole, Timestamp, Usage, Usd, Verdict, iso, iso_option};
+use super::{Budget, Callback, Priority, TemplateRole, Timestamp, Usage, Usd, Verdict, iso, iso_option};
 
 /// Revision rounds when the client names no number.
 pub const DEFAULT_MAX_REVISIONS: u32 = 2;
@@ -316,6 +316,9 @@ pub struct Workflow {
     /// How many seconds one attempt at a step may take; null: the template's word, or `JOB_TIMEOUT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_timeout_seconds: Option<u32>,
+    /// Where it reports to, and how its last report fared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<Callback>,
     /// A digest of the request that made it, where that carried an `Idempotency-Key`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_digest: Option<String>,

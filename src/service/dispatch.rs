@@ -8,7 +8,7 @@ use crate::{
     store::{Change, Enqueue, Queue, Revision, Store, StoreError},
 };
 
-use super::{ServiceError, execution, records};
+use super::{ServiceError, execution, records, webhooks};
 
 /// How long a write whose answer was lost waits before it is repeated.
 const UNSURE_WAIT: Duration = Duration::from_millis(150);
@@ -169,7 +169,7 @@ pub(super) fn step_job(workflow: &Workflow, step: &Step, now: Timestamp) -> (Job
 /// Adds what a decision of the engine asks for: the workflow itself, the jobs of steps that became
 /// ready, and the events.
 pub(super) fn add_effects(change: Change, workflow: &Workflow, effects: &Effects, now: Timestamp) -> Change {
-    let mut change = add_story(change, workflow, effects);
+    let mut change = add_story(change, workflow, effects, now);
     for step in effects.enqueue.iter().filter_map(|job| workflow.step(job)) {
         let (job, payload) = step_job(workflow, step, now);
         change = add_job(change, &job, &payload);
@@ -179,7 +179,7 @@ pub(super) fn add_effects(change: Change, workflow: &Workflow, effects: &Effects
 
 /// Adds a workflow that was just accepted: its first jobs wait for its time, if it has one.
 pub(super) fn add_workflow(change: Change, workflow: &Workflow, effects: &Effects, now: Timestamp) -> Change {
-    let mut change = add_story(change, workflow, effects);
+    let mut change = add_story(change, workflow, effects, now);
     for step in effects.enqueue.iter().filter_map(|job| workflow.step(job)) {
         let (mut job, payload) = step_job(workflow, step, now);
         plan_for(&mut job, workflow.run_at);
@@ -189,8 +189,21 @@ pub(super) fn add_workflow(change: Change, workflow: &Workflow, effects: &Effect
 }
 
 /// Adds the workflow as it now is and what is told of it.
-pub(super) fn add_story(mut change: Change, workflow: &Workflow, effects: &Effects) -> Change {
-    change = change.put(records::put_workflow(workflow));
+///
+/// Where it is to be reported that the workflow has ended or waits, the report is part of the same write.
+pub(super) fn add_story(
+    mut change: Change,
+    workflow: &Workflow,
+    effects: &Effects,
+    now: Timestamp,
+) -> Change {
+    change = match webhooks::announce(workflow, now) {
+        None => change.put(records::put_workflow(workflow)),
+        Some((workflow, delivery)) => {
+            let change = change.put(records::put_workflow(&workflow));
+            delivery.iter().fold(change, |change, delivery| change.put(records::put_delivery(delivery)))
+        }
+    };
     for event in &effects.events {
         let body = serde_json::to_vec(event).expect("an event has only plain fields");
         change = change.event(workflow.workflow_id.clone(), body);

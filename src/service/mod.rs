@@ -3,6 +3,7 @@
 pub mod adoption;
 pub mod agents;
 pub mod analytics;
+pub mod audit;
 mod dispatch;
 mod error;
 pub mod execution;
@@ -27,6 +28,7 @@ pub mod tasks;
 pub mod tools;
 pub mod uploads;
 pub mod usage;
+pub mod webhooks;
 pub mod workers;
 pub mod workflows;
 
@@ -34,6 +36,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use agents::Agents;
 pub use analytics::Analytics;
+pub use audit::Audit;
 pub use error::{FieldProblem, ServiceError};
 pub use execution::Execution;
 pub use exports::Exports;
@@ -53,6 +56,7 @@ pub use system::{ProviderInfo, System};
 pub use tasks::Tasks;
 pub use uploads::{UploadSettings, Uploads};
 pub use usage::UsageReports;
+pub use webhooks::Webhooks;
 pub use workers::Workers;
 pub use workflows::Workflows;
 
@@ -83,6 +87,8 @@ pub struct Foundation {
     pub clock: Arc<dyn Clock>,
     /// How long results are kept.
     pub result_ttl: Duration,
+    /// How long it is kept who has changed what.
+    pub audit_ttl: Duration,
     pub retry: RetryPolicy,
     /// How long one attempt may take where the job does not say.
     pub job_timeout: Duration,
@@ -98,6 +104,8 @@ pub struct Foundation {
     pub max_tokens: Option<u32>,
     /// How uploads are kept.
     pub uploads: UploadSettings,
+    /// How workflows report to addresses that their briefs name.
+    pub webhooks: Arc<webhooks::Sender>,
     /// The folder of the log file, for the status page.
     pub log_folder: PathBuf,
     /// Whether a provider has a key (never the key itself).
@@ -143,6 +151,8 @@ pub struct Services {
     pub metrics: Metrics,
     pub live: Live,
     pub sessions: Sessions,
+    pub audit: Audit,
+    pub webhooks: Webhooks,
     pub execution: Execution,
 }
 
@@ -167,6 +177,8 @@ impl Services {
             metrics: Metrics::new(base.clone(), system.clone()),
             live: Live::new(base.clone()),
             sessions: Sessions::new(base.clone()),
+            audit: Audit::new(base.clone()),
+            webhooks: Webhooks::new(base.clone()),
             results,
             system,
             analytics,

@@ -20,6 +20,8 @@
 //! | name of a key | `key_name:{name}` | none | as the newest key of that name |
 //! | use of a key | `key_use:{id}` | none | 400 days after the last use |
 //! | ended session | `ended_session:{id}` | none | until the session would have ended by itself |
+//! | entry of the audit log | `audit_entry:{id}` | `audit_entrys_index`, `audit_entrys_by_key:{name}` | `AUDIT_TTL`; 7 days at the most if it was refused |
+//! | delivery of a report | `delivery:{id}` | `deliverys_index`, `deliverys_by_due:next` | 7 days after it was last written |
 //! | worker | `worker:{id}` | `workers_index` | 60 s after it was last heard of |
 //! | heartbeat | `worker:heartbeat` | none | 60 s |
 
@@ -28,8 +30,8 @@ use std::time::Duration;
 use crate::{
     archive::Contents,
     model::{
-        Agent, Call, DeadJob, Job, JobResult, JobState, Key, PartialAnswer, ResultStatus, Timestamp, Upload,
-        WorkerInfo, Workflow, WorkflowStatus,
+        Agent, AuditEntry, Call, DeadJob, Delivery, Job, JobResult, JobState, Key, PartialAnswer,
+        ResultStatus, Timestamp, Upload, WorkerInfo, Workflow, WorkflowStatus,
     },
     store::{AuditPart, DocKey, IndexName, Kind, Put, Revision, Store, StoreError, UnixMs},
 };
@@ -69,6 +71,12 @@ pub const RESERVATION: Kind = Kind("reservation");
 /// What is known of a provider's limits and faults.
 pub const LANE: Kind = Kind("lane");
 
+/// Who has changed what.
+pub const AUDIT_ENTRY: Kind = Kind("audit_entry");
+
+/// A report of a workflow to the address that its brief named.
+pub const DELIVERY: Kind = Kind("delivery");
+
 const DAY_MS: u64 = 24 * 3600 * 1000;
 const JOB_TTL_MS: u64 = 7 * DAY_MS;
 const CALL_TTL_MS: u64 = 30 * DAY_MS;
@@ -77,6 +85,7 @@ const REPORT_TTL_MS: u64 = 180 * DAY_MS;
 const TOMBSTONE_TTL_MS: u64 = 30 * DAY_MS;
 const PARTIAL_TTL_MS: u64 = 60_000;
 const RESERVATION_TTL_MS: u64 = 30 * DAY_MS;
+const DELIVERY_TTL_MS: u64 = 7 * DAY_MS;
 const LANE_TTL_MS: u64 = 7 * DAY_MS;
 const REVOKED_KEY_TTL_MS: u64 = 180 * DAY_MS;
 const KEY_USE_TTL_MS: u64 = 400 * DAY_MS;
@@ -85,11 +94,25 @@ pub const WORKER_TTL_MS: u64 = 60_000;
 
 /// What the auditor walks through: leases, and every index whose name does not depend on the data.
 pub fn audit_parts() -> Vec<AuditPart> {
-    let main = [AGENT, WORKFLOW, JOB, RESULT, DEAD_JOB, WORKER, RESERVATION, LANE, REPORT, UPLOAD, KEY]
-        .map(|kind| (kind, IndexName::all(kind)));
+    let main = [
+        AGENT,
+        WORKFLOW,
+        JOB,
+        RESULT,
+        DEAD_JOB,
+        WORKER,
+        RESERVATION,
+        LANE,
+        REPORT,
+        UPLOAD,
+        KEY,
+        AUDIT_ENTRY,
+        DELIVERY,
+    ]
+    .map(|kind| (kind, IndexName::all(kind)));
     let jobs = JobState::ALL.map(|state| (JOB, jobs_by_state(state)));
     let workflows = WorkflowStatus::ALL.map(|status| (WORKFLOW, workflows_by_status(status)));
-    let dead = [(DEAD_JOB, dead_jobs_oldest()), (UPLOAD, uploads_by_end())];
+    let dead = [(DEAD_JOB, dead_jobs_oldest()), (UPLOAD, uploads_by_end()), (DELIVERY, deliveries_due())];
     let results = ResultStatus::ALL.map(|status| (RESULT, results_by_status(status)));
     let indexes = main.into_iter().chain(jobs).chain(workflows).chain(results).chain(dead);
     std::iter::once(AuditPart::Leases)
@@ -350,6 +373,40 @@ pub fn put_key(key: &Key) -> [Put; 2] {
 /// When a key was used: milliseconds since the epoch.
 pub fn put_key_use(id: &str, at: UnixMs) -> Put {
     Put::json(key_use_key(id), &serde_json::json!({"last_used": at})).ttl_ms(KEY_USE_TTL_MS)
+}
+
+/// The deliveries that are to be tried, the next one in front: lists are read from the highest time on, so the times
+/// are turned round.
+pub fn deliveries_due() -> IndexName {
+    IndexName::by(DELIVERY, "due", "next")
+}
+
+pub fn put_delivery(delivery: &Delivery) -> Put {
+    let put = Put::json(DocKey::new(DELIVERY, &delivery.delivery_id), delivery)
+        .ttl_ms(DELIVERY_TTL_MS)
+        .indexed(delivery.at.timestamp_millis());
+    match delivery.due_at {
+        Some(due) => put.index(deliveries_due(), -due.timestamp_millis()),
+        None => put,
+    }
+}
+
+pub fn audit_entries() -> IndexName {
+    IndexName::all(AUDIT_ENTRY)
+}
+
+pub fn audit_entries_by_key(name: &str) -> IndexName {
+    IndexName::by(AUDIT_ENTRY, "key", name)
+}
+
+pub fn put_audit_entry(entry: &AuditEntry, kept_for: Duration) -> Put {
+    let at = entry.at.timestamp_millis();
+    let put =
+        Put::json(DocKey::new(AUDIT_ENTRY, &entry.audit_id), entry).ttl_ms(millis(kept_for)).indexed(at);
+    match &entry.key {
+        Some(key) => put.index(audit_entries_by_key(key), at),
+        None => put,
+    }
 }
 
 pub fn put_worker(worker: &WorkerInfo) -> Put {

@@ -62,8 +62,12 @@ fn start(log: &LogConfig, tee: Tee) -> anyhow::Result<()> {
             // What MCP servers do is logged by `tools`, and without secrets that they may repeat.
             .filter_module("rmcp", LevelFilter::Off)
             .filter_module("productforge", level)
-            .filter_module(access::TARGET, level),
-        None => builder.filter_module(access::TARGET, LevelFilter::Info).parse_filters(&log.filter),
+            .filter_module(access::TARGET, level)
+            .filter_module("audit", level),
+        None => builder
+            .filter_module(access::TARGET, LevelFilter::Info)
+            .filter_module("audit", LevelFilter::Info)
+            .parse_filters(&log.filter),
     };
     builder.try_init()?;
     Ok(())

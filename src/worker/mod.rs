@@ -15,6 +15,7 @@
 
 pub mod auditor;
 mod converse;
+mod courier;
 pub mod follow;
 mod held;
 pub mod janitor;
@@ -106,6 +107,7 @@ pub fn start(services: Services, options: WorkerOptions) -> WorkerHandle {
     let handler = Arc::new(run_job::RunJob::new(services.execution.clone()));
     let worker = start_with(store, clock, handler, options);
     worker.roles.spawn(upload_janitor::run(worker.shared.clone(), services.clone()));
+    worker.roles.spawn(courier::run(worker.shared.clone(), services.clone()));
     worker.roles.spawn(auditor::run(worker.shared.clone(), services));
     worker
 }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     http::{
-        HttpState,
+        HttpState, client_ip,
         session::{self, Holder},
     },
     model::KeyState,
@@ -53,9 +53,9 @@ pub async fn submit(
     let form = fields(form)?;
     let next = session::safe_next(field(&form, "next"));
     let Some(key) = &state.api_key else { return Ok(see_other(next)) };
-    let caller = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |a| a.ip());
+    let caller = client_ip::of(&request).ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let now = now(&state).timestamp();
-    let wait = state.login_throttle.wait_seconds(caller, now);
+    let wait = state.gate.guesses.wait_seconds(caller, now);
     if wait > 0 {
         return Err(PageError::TooManyTries { seconds: wait });
     }
@@ -66,7 +66,7 @@ pub async fn submit(
         match state.services.keys.recognise(shown).await? {
             Recognised::Key(named) => Some(named),
             no => {
-                state.login_throttle.failed(caller, now);
+                state.gate.guesses.failed(caller, shown.as_bytes(), now);
                 log::warn!("dashboard: login with a wrong key from {caller}");
                 let problem = match no {
                     Recognised::Over(KeyState::Expired) => "The time of this key is over.",
@@ -77,7 +77,6 @@ pub async fn submit(
             }
         }
     };
-    state.login_throttle.succeeded(caller);
     let holder = named.as_ref().map_or(Holder::Owner, |named| Holder::Key(&named.id));
     let Some(value) = session::issue_to(holder, key.expose(), now) else { return Err(PageError::Wiring) };
     let mut response = see_other(next);

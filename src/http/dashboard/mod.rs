@@ -8,6 +8,7 @@ mod agent_form;
 mod agents;
 mod analytics;
 mod attempts;
+mod audit;
 mod brief;
 mod call_view;
 mod diff;
@@ -28,6 +29,7 @@ mod page;
 mod period;
 mod provider_line;
 mod queues;
+mod refused;
 mod reports;
 mod results;
 pub mod routes;
@@ -45,6 +47,7 @@ mod workflows;
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, middleware::from_fn, web};
 
 pub use page::SECURITY_HEADERS;
+pub use refused::{has_pages, refusal};
 
 /// The longest form that is read. A brief may be long.
 const MAX_FORM_BYTES: usize = 1 << 20;

@@ -1,17 +1,21 @@
 //! What all pages share: the frame around them, their headers, and pages for what went wrong.
 
-use std::fmt;
+use std::{fmt, io::ErrorKind};
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError,
     body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
+    error::{PayloadError, UrlencodedError},
     http::{StatusCode, header},
     middleware::Next,
 };
 use serde::Serialize;
 
-use super::access::{Visitor, admit_for};
+use super::{
+    access::{Visitor, admit_for},
+    refused,
+};
 use crate::{
     http::{
         HttpState,
@@ -211,6 +215,8 @@ impl PageError {
             Self::LoginNeeded { .. } => ("Log in", String::new()),
             Self::Forbidden(why) => ("Refused", why.clone()),
             Self::NotFound(what) => ("Not found", what.clone()),
+            Self::BadRequest(StatusCode::TOO_MANY_REQUESTS, why) => ("Too many requests", why.clone()),
+            Self::BadRequest(StatusCode::SERVICE_UNAVAILABLE, why) => ("Too many visitors", why.clone()),
             Self::BadRequest(_, why) => ("The request cannot be read", why.clone()),
             Self::TooManyTries { seconds } => {
                 ("Too many wrong keys", format!("Wait {seconds} seconds, then try again."))
@@ -328,10 +334,11 @@ pub fn problems_of(error: &ServiceError) -> Vec<String> {
 /// Middleware: every error below becomes a page here, so that the one of the API, which would make
 /// `application/problem+json` of it, has nothing left to do.
 pub async fn errors_are_pages<B: MessageBody + 'static>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     count(&request);
+    refused::hurry(&mut request);
     let response = next.call(request).await?;
     let Some(error) = response.response().error() else { return Ok(response.map_into_left_body()) };
     let page = match error.as_error::<PageError>() {
@@ -354,8 +361,16 @@ fn count(request: &ServiceRequest) {
 }
 
 /// For forms that cannot be read at all.
-pub fn form_error(error: actix_web::error::UrlencodedError, _: &HttpRequest) -> actix_web::Error {
-    PageError::BadRequest(error.status_code(), error.to_string()).into()
+pub fn form_error(error: UrlencodedError, _: &HttpRequest) -> actix_web::Error {
+    let is_slow =
+        matches!(&error, UrlencodedError::Payload(PayloadError::Io(e)) if e.kind() == ErrorKind::TimedOut);
+    match is_slow {
+        true => {
+            let why = "The form did not arrive in time.".to_owned();
+            PageError::BadRequest(StatusCode::REQUEST_TIMEOUT, why).into()
+        }
+        false => PageError::BadRequest(error.status_code(), error.to_string()).into(),
+    }
 }
 
 /// Whatever else is asked for below `/dashboard`; with a key set it takes a session to learn that.

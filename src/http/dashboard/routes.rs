@@ -7,8 +7,8 @@ use actix_web::{
 };
 
 use super::{
-    agents, analytics, brief, exports, help, job, jobs, keys, login, overview, page::PageError, ping, queues,
-    reports, results, run, system, uploads, workflow_actions, workflows,
+    agents, analytics, audit, brief, exports, help, job, jobs, keys, login, overview, page::PageError, ping,
+    queues, reports, results, run, system, uploads, workflow_actions, workflows,
 };
 use crate::http::{
     rights::{self, Rights},
@@ -81,6 +81,7 @@ table! {
     "/system"                           => get system::show;
     "/keys"                             => get keys::show, post keys::create;
     "/keys/{id}/revoke"                 => post keys::revoke;
+    "/audit"                            => get audit::show;
     "/providers/{name}/reset"           => post system::reset_provider;
 }
 

@@ -1,6 +1,6 @@
 //! One line a request in the access log, also for one that is refused, abandoned or fails.
 
-use std::{net::SocketAddr, rc::Rc, time::Instant};
+use std::{net::IpAddr, rc::Rc, time::Instant};
 
 use actix_web::{
     Error,
@@ -11,7 +11,10 @@ use actix_web::{
 };
 
 use super::request_id::RequestId;
-use crate::telemetry::{access::AccessLine, counters};
+use crate::{
+    http::client_ip,
+    telemetry::{access::AccessLine, counters},
+};
 
 /// What the log says of a request whose client went away before the answer (nginx's number).
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -24,7 +27,7 @@ pub async fn access_log(
     let mut line = Line {
         method: req.method().clone(),
         uri: req.uri().clone(),
-        peer: req.peer_addr(),
+        ip: client_ip::of(&req).ip,
         request_id: RequestId::given(&req).0,
         begun: Instant::now(),
         status: None,
@@ -41,7 +44,7 @@ pub async fn access_log(
 struct Line {
     method: Method,
     uri: Uri,
-    peer: Option<SocketAddr>,
+    ip: Option<IpAddr>,
     request_id: Rc<str>,
     begun: Instant,
     status: Option<u16>,
@@ -60,7 +63,7 @@ impl Drop for Line {
             path: self.uri.path(),
             status,
             duration_ms: self.begun.elapsed().as_secs_f64() * 1_000.0,
-            ip: &self.peer.map_or_else(|| "-".to_owned(), |peer| peer.ip().to_string()),
+            ip: &self.ip.map_or_else(|| "-".to_owned(), |ip| ip.to_string()),
             request_id: &self.request_id,
         }
         .log();

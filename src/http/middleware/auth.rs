@@ -63,7 +63,7 @@ pub fn is_right(given: &[u8], key: &Secret) -> bool {
 }
 
 /// The keys a request shows: `X-API-Key`, or `Authorization: Bearer`.
-fn shown(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+pub(super) fn shown(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
         let (scheme, token) = value.as_bytes().split_at_checked(7)?;
         scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())

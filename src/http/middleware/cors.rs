@@ -16,6 +16,7 @@ use super::request_id::{RequestId, X_REQUEST_ID};
 use crate::http::{
     api::{IDEMPOTENCY_REPLAYED, X_NEXT_CURSOR, X_TOTAL_COUNT},
     error::Problem,
+    rate_limit,
 };
 
 const METHODS: [Method; 7] =
@@ -54,6 +55,8 @@ pub fn cors(origins: Vec<String>) -> Cors {
             IDEMPOTENCY_REPLAYED,
             header::LINK,
             header::RETRY_AFTER,
+            rate_limit::HEADERS[0].clone(),
+            rate_limit::HEADERS[1].clone(),
         ])
         .supports_credentials()
         .max_age(MAX_AGE)
@@ -104,6 +107,17 @@ mod tests {
             "https://a.netlify.app:444",
             "https://evil.com#.netlify.app",
             "null",
+            "NULL",
+            "https://evil.com?.netlify.app",
+            "https://evil.com@.netlify.app",
+            "https://a.netlify.app.",
+            "https://a.netlify.app/",
+            "https://a..netlify.app",
+            "https://a.b.netlify.app.evil",
+            "https://xn--a.netlify.app:443",
+            "https://a.netlify.app\u{0}",
+            " https://a.netlify.app",
+            "file://a.netlify.app",
             "",
         ] {
             assert!(!is_allowed(origin, &allowed), "{origin}");

@@ -1,8 +1,11 @@
 //! What every request passes through, outermost first:
-//! request id → CORS → errors → access log → API key → routes.
+//! request id and client → CORS → errors → access log → audit → limits by address → API key →
+//! limits by key → routes.
 
 pub mod access_log;
+pub mod audit;
 pub mod auth;
 pub mod cors;
 pub mod errors;
+pub mod limits;
 pub mod request_id;

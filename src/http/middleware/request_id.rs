@@ -1,4 +1,4 @@
-//! Gives every request a name and every answer its name and the headers that belong on all of them.
+//! Gives every request a name and its client, and every answer its name and the headers that belong on all of them.
 
 use std::rc::Rc;
 
@@ -8,7 +8,10 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::header::{self, HeaderMap, HeaderName, HeaderValue},
     middleware::Next,
+    web::Data,
 };
+
+use crate::http::{HttpState, client_ip::Client, gate::Connection, rate_limit::Quota};
 
 /// The header that carries the name, in both directions.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -46,14 +49,20 @@ pub async fn request_id(
     let id = RequestId::of(&req);
     let value = HeaderValue::from_str(&id.0).unwrap_or(HeaderValue::from_static("-"));
     req.extensions_mut().insert(id);
+    let client = find_client(&req);
+    req.extensions_mut().insert(client);
     match next.call(req).await {
         Ok(mut res) => {
-            put_headers(res.headers_mut(), value);
+            let quota = res.request().extensions().get::<Quota>().copied();
+            if let Some(quota) = quota {
+                quota.put(res.headers_mut());
+            }
+            put_headers(res.headers_mut(), value, client.https);
             Ok(res)
         }
         Err(mut error) => {
             error.add_response_mapper(move |mut res| {
-                put_headers(res.headers_mut(), value.clone());
+                put_headers(res.headers_mut(), value.clone(), client.https);
                 res
             });
             Err(error)
@@ -61,7 +70,20 @@ pub async fn request_id(
     }
 }
 
-fn put_headers(headers: &mut HeaderMap, id: HeaderValue) {
+/// Where the request comes from; its connection has now asked something.
+fn find_client(req: &ServiceRequest) -> Client {
+    if let Some(connection) = req.conn_data::<Connection>() {
+        connection.asked();
+    }
+    let Some(state) = req.app_data::<Data<HttpState>>() else { return Client::default() };
+    let client = Client::find(req.peer_addr(), req.headers(), &state.gate.proxies);
+    if client.unknown_proxy {
+        state.gate.warn_of_proxy(client.ip);
+    }
+    client
+}
+
+fn put_headers(headers: &mut HeaderMap, id: HeaderValue, https: bool) {
     headers.insert(X_REQUEST_ID, id);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     for (name, value) in [
@@ -69,9 +91,15 @@ fn put_headers(headers: &mut HeaderMap, id: HeaderValue) {
         (header::X_FRAME_OPTIONS, "DENY"),
         // Answers hold private data; pages and assets that may be kept say so themselves.
         (header::CACHE_CONTROL, "no-store"),
+        // An answer for programs is no page, whatever stands in it. Pages say what they need.
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     ] {
         if !headers.contains_key(&name) {
             headers.insert(name, HeaderValue::from_static(value));
         }
+    }
+    // Only who came by HTTPS is told to stay with it, and for this host alone.
+    if https {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
 }

@@ -43,7 +43,7 @@ struct Shared {
     can_come: fn(&Traits) -> bool,
 }
 
-const SHARED: [Shared; 11] = [
+const SHARED: [Shared; 12] = [
     Shared {
         status: 400,
         name: "BadRequest",
@@ -124,6 +124,17 @@ const SHARED: [Shared; 11] = [
         detail: "",
         header: None,
         can_come: |of| of.has_body || of.has_query,
+    },
+    Shared {
+        status: 429,
+        name: "TooManyRequests",
+        kind: "rate-limited",
+        title: "Too Many Requests",
+        when: "The limit of this address or key is reached (`rate-limited`), or too many wrong keys came from this address \
+            (`too-many-wrong-keys`)",
+        detail: "This key may send 60 requests a minute; the next one is accepted in 1 s",
+        header: Some(("Retry-After", "Seconds to wait")),
+        can_come: |of| !of.probe,
     },
     Shared {
         status: 500,

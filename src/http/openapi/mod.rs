@@ -13,7 +13,7 @@ use utoipa::{
 
 use super::{
     api::{
-        agents, analytics, events, exports, jobs, keys, metrics, providers, queues, reports, results,
+        agents, analytics, audit, events, exports, jobs, keys, metrics, providers, queues, reports, results,
         reviews, root, system, tasks, uploads, usage, workers, workflows,
     },
     error::{FieldError, ProblemBody},
@@ -55,7 +55,7 @@ mod errors;
         uploads::ping, uploads::receive, uploads::list, uploads::get, uploads::report, uploads::delete,
         exports::results, exports::workflow, exports::performance,
         analytics::summary, analytics::trends, analytics::agents, reports::generate, reports::list, reports::get,
-        metrics::text, metrics::json,
+        metrics::text, metrics::json, audit::list,
     ),
     components(schemas(ProblemBody, FieldError, jobs::bulk::BulkFilter)),
     tags(
@@ -68,6 +68,7 @@ mod errors;
         (name = "queues", description = "What waits, and since when"),
         (name = "workers", description = "Who runs what"),
         (name = "keys", description = "Who may do what"),
+        (name = "audit", description = "Who has changed what"),
         (name = "uploads", description = "Archives of code: sent, inspected, analysed"),
         (name = "exports", description = "Results as files"),
         (name = "analytics", description = "How much was done, how fast and by whom"),

@@ -69,7 +69,7 @@ impl Jobs {
             let key = records::workflow_key(&workflow.workflow_id);
             change = change.expect(key, Some(workflow_before));
             if !effects.events.is_empty() {
-                change = dispatch::add_story(change, &workflow, &effects);
+                change = dispatch::add_story(change, &workflow, &effects, now);
                 let ids = workflow.steps.iter().map(|s| s.job_id.as_str()).filter(|other| *other != id);
                 others = self.documents(ids).await?;
                 others.retain(|(job, _)| !job.state.is_terminal());

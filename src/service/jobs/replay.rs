@@ -89,7 +89,7 @@ impl Jobs {
         let effects = intervene::reopened(&mut workflow, is_open, now);
         let mut change =
             Change::new().expect(records::workflow_key(&workflow.workflow_id), Some(workflow_before));
-        change = dispatch::add_story(change, &workflow, &effects);
+        change = dispatch::add_story(change, &workflow, &effects, now);
         for (other, before) in &known {
             let key = records::job_key(&other.job_id);
             let waits = workflow.step(&other.job_id).is_some_and(|step| step.status == StepStatus::Waiting);

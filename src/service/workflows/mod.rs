@@ -86,6 +86,11 @@ pub struct NewWorkflow {
     /// the workflow then waits for `POST /workflows/{id}/approve` or `reject`.
     #[serde(default)]
     pub approval: Option<bool>,
+    /// Where it is reported that the workflow has ended, or waits for a person: an address on the internet, which gets a
+    /// small signed POST. The server must have a `WEBHOOK_SECRET`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "https://example.com/hooks/productforge")]
+    pub callback_url: Option<String>,
     /// Anything you want to find again; at most 16 kB.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]

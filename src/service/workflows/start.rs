@@ -7,7 +7,9 @@ use crate::{
         plan::{self, Plan},
         specialist, templates,
     },
-    model::{DEFAULT_MAX_REVISIONS, MAX_REVISIONS, MAX_SPECIALISTS, Step, TemplateRole, Workflow, new_id},
+    model::{
+        Callback, DEFAULT_MAX_REVISIONS, MAX_REVISIONS, MAX_SPECIALISTS, Step, TemplateRole, Workflow, new_id,
+    },
     store::Change,
 };
 
@@ -18,6 +20,7 @@ use crate::service::{
     idempotency::{Answered, IdempotencyKey, Once},
     records, schedule,
     tasks::{known_agent, task_problem},
+    webhooks,
 };
 
 /// The largest `metadata`, as JSON.
@@ -44,6 +47,10 @@ impl Workflows {
             return Ok(Answered { answer: workflow, replayed: true });
         }
         check(&new)?;
+        if let Some(url) = &new.callback_url {
+            webhooks::check(&self.base.webhooks, url)?;
+        }
+        let callback = new.callback_url.clone().map(Callback::new);
         let store = self.base.store.as_ref();
         let run_at = schedule::begin(store, new.run_at.as_deref(), new.delay_seconds).await?;
         let template_name = new.template.as_deref().unwrap_or(templates::REVIEW_CHAIN);
@@ -79,6 +86,7 @@ impl Workflows {
             },
             now,
         );
+        workflow.callback = callback;
         workflow.request_digest = once.as_ref().map(|once| once.digest.clone());
         let change = Change::new().expect(records::workflow_key(&workflow.workflow_id), None);
         let change = dispatch::add_workflow(change, &workflow, &effects, now);

@@ -98,6 +98,7 @@ async fn every_operation_has_words_an_example_and_all_its_errors() {
         assert_eq!(has("401"), !public, "{name}");
         assert_eq!(has("403"), !(public && path.starts_with("/system/")), "{name}");
         assert_eq!(has("404"), path.contains('{'), "{name}");
+        assert_eq!(has("429"), has("403"), "{name}: probes are never refused");
         assert_eq!(has("413"), method == "post", "{name}");
         assert_eq!((has("409"), has("507")), (writes, writes), "{name}");
         assert!(has("422") || method != "post", "{name}");

@@ -69,6 +69,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "config",
             "clock",
             "telemetry",
+            "outgoing",
         ],
     ),
     ("engine", &["model"]),
@@ -82,6 +83,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("telemetry", &["config", "clock"]),
     ("config", &[]),
     ("clock", &[]),
+    ("outgoing", &[]),
 ];
 
 /// A place that may do what its rule forbids.

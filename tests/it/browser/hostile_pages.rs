@@ -140,7 +140,7 @@ async fn fill(app: &TestApp) -> Vec<String> {
     for page in ["results", "jobs"] {
         paths.push(format!("/dashboard/{page}/{task}"));
     }
-    for page in ["uploads", "jobs", "queues", "analytics", "system", "keys", "reports"] {
+    for page in ["uploads", "jobs", "queues", "analytics", "system", "keys", "reports", "audit"] {
         paths.push(format!("/dashboard/{page}"));
     }
     paths.push(format!("/dashboard/uploads/{upload}"));

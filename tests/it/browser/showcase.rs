@@ -158,6 +158,7 @@ impl Showcase {
             ("agent", "/dashboard/agents/qa_bot".to_owned()),
             ("agent-edit", "/dashboard/agents/qa_bot/edit".to_owned()),
             ("report", format!("/dashboard/reports/{}", self.report)),
+            ("audit", "/dashboard/audit".to_owned()),
             ("workflows-failed", "/dashboard/workflows?status=failed".to_owned()),
             ("results-found", "/dashboard/results?agent=qa_bot".to_owned()),
             ("brief-with-upload", format!("/dashboard/brief?upload_id={}", self.upload)),

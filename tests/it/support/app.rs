@@ -14,7 +14,7 @@ use productforge::{
     blobs::Blobs,
     clock::{ManualClock, SystemClock},
     config::Secret,
-    http::{self, HttpState, Stopper},
+    http::{self, Gate, HttpState, Patience, Stopper},
     llm::{ModelProvider, simulated::SimulatedProvider},
     store::{
         Store,
@@ -37,6 +37,7 @@ pub struct Builder {
     provider: Arc<dyn ModelProvider>,
     key: Option<&'static str>,
     origins: Vec<String>,
+    patience: Patience,
     worker: bool,
     variables: Vec<(&'static str, &'static str)>,
 }
@@ -45,6 +46,8 @@ pub struct Builder {
 pub struct TestApp {
     pub app: App,
     pub addr: SocketAddr,
+    /// Who is counted and slowed down.
+    pub gate: Arc<Gate>,
     /// Sent with every request of [`TestApp::request`].
     key: Option<&'static str>,
     client: reqwest::Client,
@@ -81,6 +84,12 @@ impl Builder {
         self
     }
 
+    /// With clients that may take so long.
+    pub fn patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// With settings as the environment would give them.
     pub fn variables(mut self, variables: &[(&'static str, &'static str)]) -> Self {
         self.variables = variables.to_vec();
@@ -103,10 +112,20 @@ impl Builder {
             api_key: self.key.map(Secret::new),
             cors_origins: self.origins,
             local_only: self.key.is_none(),
-            login_throttle: Arc::default(),
+            gate: Arc::new(Gate::new(&app.config.http).patience(self.patience)),
         };
+        let gate = state.gate.clone();
         let (addr, stopper, server) = serve(state);
-        TestApp { app, addr, key: self.key, client: client(), stopper, server: Some(server), _worker: worker }
+        TestApp {
+            app,
+            addr,
+            gate,
+            key: self.key,
+            client: client(),
+            stopper,
+            server: Some(server),
+            _worker: worker,
+        }
     }
 }
 
@@ -155,6 +174,7 @@ impl TestApp {
             provider: Arc::new(SimulatedProvider::new(Duration::ZERO)),
             key: None,
             origins: vec!["http://localhost:3000".to_owned(), "https://*.netlify.app".to_owned()],
+            patience: Patience::default(),
             worker: false,
             variables: Vec::new(),
         }
@@ -193,6 +213,13 @@ impl TestApp {
 
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         Answer::of(self.request(Method::POST, path).json(body).send().await.unwrap()).await
+    }
+
+    /// A form, as a browser without a key sends it.
+    pub fn form(&self, path: &str, fields: &[(&str, &str)]) -> RequestBuilder {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let kind = "application/x-www-form-urlencoded";
+        self.bare(Method::POST, path).header("content-type", kind).body(body)
     }
 
     /// A body that is no JSON, or not sent as such.

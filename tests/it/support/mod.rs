@@ -10,6 +10,7 @@ pub mod fault_proxy;
 pub mod legacy_database;
 pub mod logs;
 pub mod process;
+pub mod receiver;
 pub mod redis_server;
 pub mod s3_server;
 pub mod scripted;

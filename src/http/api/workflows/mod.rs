@@ -57,7 +57,7 @@ impl RequestBody for NewWorkflow {
         Field::optional("budget", Shape::Parts(BUDGET)),
         Field::optional("upload_id", Shape::Text),
         Field::optional("approval", Shape::Flag),
-        Field::optional("callback_url", Shape::NotYet),
+        Field::optional("callback_url", Shape::Text),
     ];
 }
 
