@@ -27,7 +27,7 @@ use crate::{
     model::{Budget, Price, Usd},
     service::{Budgets, Foundation, ProviderInfo, Services, UploadSettings, pacing::StorePacer},
     store::{
-        MAX_BATCH, Store, StoreError,
+        MAX_BATCH, Measured, Store, StoreError,
         redis::{RedisOptions, RedisStore},
         sqlite::{Location, SqliteStore},
     },
@@ -66,6 +66,7 @@ impl App {
         provider: Arc<dyn ModelProvider>,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let store: Arc<dyn Store> = Arc::new(Measured::new(store));
         let services = Services::new(Foundation {
             store: store.clone(),
             provider,

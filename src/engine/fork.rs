@@ -96,6 +96,8 @@ pub fn create(
         report_job_id: None,
         run_at: None,
         request_digest: None,
+        request_id: None,
+        traceparent: None,
         forked_from: Some(Fork {
             workflow_id: original.workflow_id.clone(),
             job_id: from.job_id.clone(),

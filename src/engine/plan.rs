@@ -94,6 +94,8 @@ pub fn create(plan: Plan<'_>, now: Timestamp) -> (Workflow, Effects) {
         run_at: plan.run_at,
         step_timeout_seconds: plan.step_timeout_seconds,
         request_digest: None,
+        request_id: None,
+        traceparent: None,
         metadata: plan.metadata,
     };
     let mut effects = Effects::default();

@@ -10,6 +10,7 @@ mod dump;
 mod error;
 mod event;
 mod limits;
+mod measured;
 mod queue;
 pub mod redis;
 pub mod sqlite;
@@ -23,6 +24,7 @@ pub use contract::{
 pub use document::{Cursor, Doc, DocKey, DocPage, IndexName, Kind, ListQuery, Put, Revision, UnixMs};
 pub use dump::{Dump, Item, Payload, Tally};
 pub use error::StoreError;
+pub use measured::Measured;
 pub use event::{ALL_EVENTS, Event, NewEvent, REVOKED};
 pub use queue::{
     AuditPart, Audited, Claim, Delivery, LeaseInfo, MAX_CLAIM_LIMIT, Promoted, Queue, QueueDepth, Reserve,

@@ -2,49 +2,90 @@
 //!
 //! Several processes may share the folder (`serve` and `run`, say). Whoever writes first on a new
 //! day renames the file, under a lock on the folder; the others find that done and open the new one.
+//!
+//! ```text
+//! opened ──write──▶ opened          a full disk, a folder that is read-only or gone: the line is lost to
+//!   ▲  │ fails                      the file (not to stderr) and counted
+//!   │  ▼
+//!   └─ failing ──write succeeds──▶  says how many are missing
+//! ```
+//!
+//! A file that somebody deleted or renamed under us would go on taking lines that nobody finds: once a second
+//! it is looked whether the name still means the file that is open. A clock that goes back changes nothing, the
+//! file goes on; one that jumps ahead deletes nothing, for the newest seven files stay whatever their age.
 
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Days, Local, NaiveDate};
+
+use super::counters;
 
 const NAME: &str = "app.log";
 /// How many days are kept beside the current one.
 const DAYS_KEPT: u64 = 7;
 
-/// The current log file. Failures are said once on stderr and cost lines, never the process.
+/// How often it is looked whether the file is still the one of its name.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What there is to say of a write.
+#[derive(Debug)]
+pub(super) enum News {
+    /// It is the first in a row that failed.
+    Failing(io::Error),
+    /// It succeeded, after so many that failed.
+    Recovered { lost: u64 },
+}
+
+/// The current log file. Failures cost lines, never the process.
 pub(super) struct DailyFile {
     folder: PathBuf,
     day: NaiveDate,
     file: Option<File>,
     /// A failed write may have left half a line behind.
     torn: bool,
-    /// So that a full disk is said once and not with every line.
-    complained: bool,
+    /// Lines that were lost since a write succeeded, so that a full disk is said once and not with every line.
+    lost: u64,
+    looked_at: Instant,
 }
 
 impl DailyFile {
     pub(super) fn open(folder: &Path, today: NaiveDate) -> Self {
-        let mut log =
-            Self { folder: folder.to_owned(), day: today, file: None, torn: false, complained: false };
-        if let Err(e) = log.turn(today) {
-            log.complain(&e);
-        }
+        let (folder, looked_at) = (folder.to_owned(), Instant::now());
+        let mut log = Self { folder, day: today, file: None, torn: false, lost: 0, looked_at };
+        // The first line tries again, and says what is wrong.
+        let _ = log.turn(today);
         log
     }
 
+    /// Where lines go.
+    pub(super) fn path(&self) -> PathBuf {
+        self.folder.join(NAME)
+    }
+
     /// Appends one line, which includes its line break.
-    pub(super) fn write(&mut self, line: &[u8], today: NaiveDate) {
+    pub(super) fn write(&mut self, line: &[u8], today: NaiveDate) -> Option<News> {
         match self.try_write(line, today) {
-            Ok(()) => self.complained = false,
-            Err(e) => self.complain(&e),
+            Ok(()) => {
+                let lost = std::mem::take(&mut self.lost);
+                (lost > 0).then_some(News::Recovered { lost })
+            }
+            Err(e) => {
+                self.lost += 1;
+                counters::LOG_LINES_LOST.add(1);
+                (self.lost == 1).then_some(News::Failing(e))
+            }
         }
     }
 
     fn try_write(&mut self, line: &[u8], today: NaiveDate) -> io::Result<()> {
+        if self.looked_at.elapsed() >= LOOK {
+            self.look();
+        }
         if today != self.day || self.file.is_none() {
             self.turn(today)?;
         }
@@ -78,16 +119,29 @@ impl DailyFile {
         put_away
     }
 
-    fn complain(&mut self, error: &io::Error) {
-        if !self.complained {
-            self.complained = true;
-            let _ = writeln!(
-                io::stderr(),
-                "warning: the log file {} cannot be written ({error}); the log goes on without it",
-                self.folder.join(NAME).display()
-            );
+    /// Lets go of the file if its name means another one or none by now.
+    fn look(&mut self) {
+        self.looked_at = Instant::now();
+        if let Some(file) = &self.file
+            && !is_named(file, &self.path())
+        {
+            (self.file, self.torn) = (None, false);
         }
     }
+}
+
+/// Whether a name stands for this very file.
+fn is_named(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let id = |file: fs::Metadata| (file.dev(), file.ino());
+        // What cannot be asked is left as it is.
+        let Ok(own) = file.metadata() else { return true };
+        fs::metadata(path).is_ok_and(|named| id(named) == id(own))
+    }
+    #[cfg(not(unix))]
+    path.exists()
 }
 
 /// Renames the file to the day of its last line, if that is over.
@@ -119,14 +173,17 @@ fn private() -> OpenOptions {
 
 fn forget_old(folder: &Path, today: NaiveDate) -> io::Result<()> {
     let oldest_kept = today - Days::new(DAYS_KEPT);
+    let mut days = Vec::new();
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
         let day = name
             .to_str()
             .and_then(|name| name.strip_prefix(NAME)?.strip_prefix('.')?.parse::<NaiveDate>().ok());
-        if day.is_some_and(|day| day < oldest_kept) {
-            fs::remove_file(folder.join(name))?;
-        }
+        days.extend(day.map(|day| (day, name)));
+    }
+    days.sort_unstable_by(|a, b| b.cmp(a));
+    for (_, name) in days.into_iter().skip(DAYS_KEPT as usize).filter(|(day, _)| *day < oldest_kept) {
+        fs::remove_file(folder.join(name))?;
     }
     Ok(())
 }
@@ -244,13 +301,58 @@ mod tests {
         let in_the_way = dir.path().join("logs");
         fs::write(&in_the_way, "a file").unwrap();
         let mut log = DailyFile::open(&in_the_way, day("2026-11-22"));
-        log.write(b"lost\n", day("2026-11-22"));
-        assert!(log.complained);
+        assert!(matches!(log.write(b"lost\n", day("2026-11-22")), Some(News::Failing(_))));
+        assert!(log.write(b"lost\n", day("2026-11-22")).is_none(), "it is said once");
 
         fs::remove_file(&in_the_way).unwrap();
-        log.write(b"found\n", day("2026-11-22"));
-        assert!(!log.complained);
-        assert_eq!(read(&in_the_way, "app.log"), "found\n");
+        let news = log.write(b"found\n", day("2026-11-22"));
+        assert!(matches!(news, Some(News::Recovered { lost: 2 })), "{news:?}");
+        assert!(log.write(b"found\n", day("2026-11-22")).is_none());
+        assert_eq!(read(&in_the_way, "app.log"), "found\nfound\n");
+    }
+
+    #[test]
+    fn a_file_that_is_deleted_or_renamed_while_open_is_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, today) = (dir.path().join("logs"), day("2026-11-22"));
+        let mut log = DailyFile::open(&folder, today);
+        let mut written = |line: &[u8]| {
+            // As if the second were over.
+            log.looked_at = Instant::now().checked_sub(LOOK).unwrap();
+            assert!(log.write(line, today).is_none());
+        };
+        written(b"one\n");
+        fs::remove_file(folder.join(NAME)).unwrap();
+        written(b"two\n");
+        assert_eq!(read(&folder, NAME), "two\n");
+        fs::rename(folder.join(NAME), folder.join("app.log.old")).unwrap();
+        written(b"three\n");
+        fs::remove_dir_all(&folder).unwrap();
+        written(b"four\n");
+        written(b"five\n");
+        assert_eq!(read(&folder, NAME), "four\nfive\n");
+    }
+
+    #[test]
+    fn a_clock_that_jumps_deletes_nothing_and_loses_no_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = DailyFile::open(dir.path(), day("2026-11-20"));
+        for n in 0..3 {
+            let today = day("2026-11-20") + Days::new(n);
+            log.write(b"line\n", today);
+            last_written(dir.path(), today);
+        }
+        // The file is from the 22nd: a day before that goes on in it.
+        log.write(b"back\n", day("2026-11-10"));
+        last_written(dir.path(), day("2026-11-22"));
+        assert_eq!(names(dir.path()), ["app.log", "app.log.2026-11-20", "app.log.2026-11-21"]);
+        assert_eq!(read(dir.path(), NAME), "line\nback\n");
+        log.write(b"ahead\n", day("2036-01-01"));
+        assert_eq!(
+            names(dir.path()),
+            ["app.log", "app.log.2026-11-20", "app.log.2026-11-21", "app.log.2026-11-22"]
+        );
+        assert_eq!(read(dir.path(), NAME), "ahead\n");
     }
 
     /// `/dev/full` answers every write as a full disk does.
@@ -260,11 +362,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut log = DailyFile::open(dir.path(), day("2026-11-22"));
         log.file = Some(OpenOptions::new().append(true).open("/dev/full").unwrap());
-        log.write(b"lost\n", day("2026-11-22"));
-        assert!(log.complained);
+        let news = log.write(b"lost\n", day("2026-11-22"));
+        assert!(matches!(&news, Some(News::Failing(e)) if e.kind() == io::ErrorKind::StorageFull), "{news:?}");
 
         log.file = None;
-        log.write(b"found\n", day("2026-11-22"));
+        let news = log.write(b"found\n", day("2026-11-22"));
+        assert!(matches!(news, Some(News::Recovered { lost: 1 })), "{news:?}");
         assert_eq!(read(dir.path(), "app.log"), "\nfound\n", "a torn line is ended first");
     }
 }

@@ -12,7 +12,10 @@ use log::{
 };
 use serde_json::{Map, Number};
 
-use super::access;
+use super::{
+    access,
+    context::{self, Field},
+};
 
 /// `2026-11-22 15:35:16,062 INFO [worker::pool] job finished job_id=… attempt=1`
 pub(super) fn text(now: DateTime<Local>, record: &Record<'_>) -> String {
@@ -36,6 +39,9 @@ fn write_text(line: &mut String, now: DateTime<Local>, record: &Record<'_>) -> f
     write!(Escape(line), "{}", record.args())?;
     // Nor can visiting: the visitor below never refuses.
     let _ = record.key_values().visit(&mut TextFields(line));
+    context(record, |name, value| {
+        let _ = TextFields(line).visit_pair(Key::from(name), value);
+    });
     Ok(())
 }
 
@@ -52,6 +58,9 @@ pub(super) fn json(now: DateTime<Local>, record: &Record<'_>) -> String {
     }
     let mut fields = JsonFields(Map::new());
     let _ = record.key_values().visit(&mut fields);
+    context(record, |name, value| {
+        let _ = fields.visit_pair(Key::from(name), value);
+    });
     let line = Line {
         time: now.to_rfc3339_opts(SecondsFormat::Millis, false),
         level: record.level().as_str(),
@@ -73,6 +82,19 @@ pub(super) fn json(now: DateTime<Local>, record: &Record<'_>) -> String {
     }
     line.push('\n');
     line
+}
+
+/// Tells what is known of the work that a record is about, as far as the record does not say it itself.
+fn context(record: &Record<'_>, mut tell: impl FnMut(&'static str, Value<'_>)) {
+    let said = record.key_values();
+    context::fields(|name, field| {
+        if said.get(Key::from(name)).is_none() {
+            match field {
+                Field::Text(text) => tell(name, Value::from(text)),
+                Field::Number(number) => tell(name, Value::from(number)),
+            }
+        }
+    });
 }
 
 /// Milliseconds with the two decimals that are worth keeping.

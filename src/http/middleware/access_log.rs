@@ -1,6 +1,6 @@
 //! One line a request in the access log, also for one that is refused, abandoned or fails.
 
-use std::{net::SocketAddr, rc::Rc, time::Instant};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use actix_web::{
     Error,
@@ -42,7 +42,7 @@ struct Line {
     method: Method,
     uri: Uri,
     peer: Option<SocketAddr>,
-    request_id: Rc<str>,
+    request_id: Arc<str>,
     begun: Instant,
     status: Option<u16>,
 }

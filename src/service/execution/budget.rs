@@ -272,9 +272,9 @@ fn agent_budget(agent: &Agent) -> Budget {
 }
 
 pub(in crate::service) const USED_TOKENS: &str = "used_tokens";
-const HELD_TOKENS: &str = "held_tokens";
+pub(in crate::service) const HELD_TOKENS: &str = "held_tokens";
 pub(in crate::service) const USED_NANOS: &str = "used_nanos";
-const HELD_NANOS: &str = "held_nanos";
+pub(in crate::service) const HELD_NANOS: &str = "held_nanos";
 
 /// What a reservation does to a budget.
 fn taken(scope: &Scope, reservation: &Reservation) -> [Add; 4] {

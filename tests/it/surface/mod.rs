@@ -13,6 +13,7 @@ mod errors;
 mod events;
 mod exports;
 mod keys;
+mod metrics;
 mod ops_pages;
 mod pages;
 mod paging;
