@@ -84,7 +84,10 @@ fn serve_metrics(app: &App) -> anyhow::Result<Option<HttpServerHandle>> {
     let mut http = app.config.http.clone();
     let Some(port) = http.metrics_port else { return Ok(None) };
     if http.api_key.is_none() && !http.open && !http.host.to_canonical().is_loopback() {
-        anyhow::bail!("METRICS_PORT on {} can be reached from other machines: set API_KEY as well", http.host);
+        anyhow::bail!(
+            "METRICS_PORT on {} can be reached from other machines: set API_KEY as well",
+            http.host
+        );
     }
     http.port = port;
     let listener = http::bind(&http).with_context(|| format!("cannot listen on {}:{port}", http.host))?;

@@ -104,11 +104,11 @@ fn protocol(name: String) -> Result<OtlpProtocol, String> {
     match name.as_str() {
         "http/protobuf" => Ok(OtlpProtocol::Protobuf),
         "http/json" => Ok(OtlpProtocol::Json),
-        "grpc" => {
-            Err("must be http/protobuf or http/json; for a collector that takes gRPC alone, name its HTTP port \
+        "grpc" => Err(
+            "must be http/protobuf or http/json; for a collector that takes gRPC alone, name its HTTP port \
              (4318)"
-                .to_owned())
-        }
+                .to_owned(),
+        ),
         _ => Err("must be http/protobuf or http/json".to_owned()),
     }
 }
@@ -123,7 +123,10 @@ fn sampler(name: String) -> Result<(Option<f64>, bool), String> {
         "always_on" => Ok((Some(1.0), by_parent)),
         "always_off" => Ok((Some(0.0), by_parent)),
         "traceidratio" => Ok((None, by_parent)),
-        _ => Err("must be always_on, always_off or traceidratio, each also with parentbased_ in front".to_owned()),
+        _ => {
+            Err("must be always_on, always_off or traceidratio, each also with parentbased_ in front"
+                .to_owned())
+        }
     }
 }
 

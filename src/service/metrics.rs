@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     model::WorkflowStatus,
-    store::{IndexName, Queue},
+    store::IndexName,
     telemetry::{
         counters,
         metrics::{self, Metric},
@@ -54,8 +54,8 @@ impl Metrics {
         all.push(one("store_up", "Whether the store answers: 1, else 0", f64::from(u8::from(up))));
         match held {
             Ok(Ok(held)) => all.extend(held),
-            Ok(Err(e)) => log::warn!("metrics: what the store holds is left out: {e}"),
-            Err(_) => log::warn!("metrics: what the store holds is left out: no answer within {PATIENCE:?}"),
+            Ok(Err(e)) => log::debug!("metrics: what the store holds is left out: {e}"),
+            Err(_) => log::debug!("metrics: what the store holds is left out: no answer within {PATIENCE:?}"),
         }
         all.extend(counters::all());
         all.extend(metrics::process());
@@ -85,9 +85,11 @@ impl Metrics {
             one("paused_workflows", "Workflows that wait for somebody", paused as f64),
             one("redis_latency_ms", "One round trip to the store, in milliseconds", latency_ms),
             by_queue("queue_ready", "Jobs that are ready, by queue", |q| q.depth as f64),
-            by_queue("queue_oldest_age_seconds", "Seconds that the job which is taken next has been ready", |q| {
-                q.oldest_age_seconds.unwrap_or(0.0)
-            }),
+            by_queue(
+                "queue_oldest_age_seconds",
+                "Seconds that the job which is taken next has been ready",
+                |q| q.oldest_age_seconds.unwrap_or(0.0),
+            ),
             by_queue("queue_paused", "Whether nothing is taken from a queue: 1, else 0", |q| {
                 f64::from(u8::from(q.paused))
             }),
@@ -109,7 +111,9 @@ impl Metrics {
             Metric::gauge(name, help, values)
         };
         Ok([
-            each("provider_circuit_open", "Whether a provider is not asked: 1, else 0", |p| p.circuit.is_some()),
+            each("provider_circuit_open", "Whether a provider is not asked: 1, else 0", |p| {
+                p.circuit.is_some()
+            }),
             each("provider_blocked", "Whether a provider asked to wait: 1, else 0", |p| {
                 p.blocked_until.is_some()
             }),

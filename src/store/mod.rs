@@ -24,8 +24,8 @@ pub use contract::{
 pub use document::{Cursor, Doc, DocKey, DocPage, IndexName, Kind, ListQuery, Put, Revision, UnixMs};
 pub use dump::{Dump, Item, Payload, Tally};
 pub use error::StoreError;
-pub use measured::Measured;
 pub use event::{ALL_EVENTS, Event, NewEvent, REVOKED};
+pub use measured::Measured;
 pub use queue::{
     AuditPart, Audited, Claim, Delivery, LeaseInfo, MAX_CLAIM_LIMIT, Promoted, Queue, QueueDepth, Reserve,
     Swept, Token,

@@ -13,7 +13,8 @@ const QUEUES: [&str; 3] = ["queue_high", "queue", "queue_low"];
 const MODES: [&str; 4] = ["task", "step", "review", "analyze"];
 /// The steps of a store, in the order of `store::Measured`.
 pub const STORE_OPERATIONS: [&str; 12] = [
-    "now", "check", "get", "list", "count", "tallies", "apply", "finish", "reserve", "renew", "events", "upkeep",
+    "now", "check", "get", "list", "count", "tallies", "apply", "finish", "reserve", "renew", "events",
+    "upkeep",
 ];
 /// Classes of failures, as jobs record them; poison and what has no class are `other`.
 const FAILURES: [&str; 6] = ["connection", "timeout", "server_error", "rate_limited", "store", "other"];
@@ -29,8 +30,11 @@ type Count = Single<Counter>;
 
 pub static REQUESTS: Count = Count::new("total_requests", "HTTP requests that were answered");
 /// `status` is a class: `2xx`. `route` is a template: `/jobs/{job_id}`.
-pub static HTTP_REQUESTS: Open<Counter, 3> =
-    Open::new("http_requests_total", "HTTP requests by route and class of status", ["method", "route", "status"]);
+pub static HTTP_REQUESTS: Open<Counter, 3> = Open::new(
+    "http_requests_total",
+    "HTTP requests by route and class of status",
+    ["method", "route", "status"],
+);
 pub static HTTP_SECONDS: Open<Histogram<Short>, 2> = Open::new(
     "http_request_seconds",
     "Seconds from the head of a request to the head of its answer",
@@ -78,12 +82,8 @@ pub static ATTEMPTS: Fixed<Counter, 6> = Fixed::new(
     "outcome",
     ["completed", "failed", "retried", "postponed", "released", "lost"],
 );
-pub static ATTEMPT_FAILURES: Fixed<Counter, 6> = Fixed::new(
-    "job_attempt_failures_total",
-    "Attempts that failed, by class of failure",
-    "class",
-    FAILURES,
-);
+pub static ATTEMPT_FAILURES: Fixed<Counter, 6> =
+    Fixed::new("job_attempt_failures_total", "Attempts that failed, by class of failure", "class", FAILURES);
 pub static FINISHED: Fixed<Counter, 3> = Fixed::new(
     "jobs_finished_total",
     "Jobs that have their result, by its status",
@@ -98,8 +98,10 @@ pub static QUEUE_WAIT: Fixed<Histogram<Waits>, 3> = Fixed::new(
 );
 pub static ATTEMPT_SECONDS: Fixed<Histogram<Long>, 4> =
     Fixed::new("job_attempt_seconds", "Seconds that attempts at jobs took, by mode", "mode", MODES);
-pub static CRASHES: Count =
-    Count::new("job_crashes_total", "Leases of workers not heard of that ran out and were swept by this process");
+pub static CRASHES: Count = Count::new(
+    "job_crashes_total",
+    "Leases of workers not heard of that ran out and were swept by this process",
+);
 pub static LEASES_LOST: Count = Count::new(
     "leases_lost_total",
     "Leases that this process held and found lost or could not renew in time",
@@ -155,16 +157,16 @@ pub static PACING_REFUSALS: Open<Counter, 2> = Open::new(
 pub static REDIS_OPERATIONS: Count =
     Count::new("redis_operations", "Commands and scripts that were sent to Redis");
 /// `finish` is an `apply` that ends a job's lease; waits for work or events are not timed.
-pub static STORE_SECONDS: Fixed<Histogram<Short>, 12> =
-    Fixed::new("store_operation_seconds", "Seconds that steps of the store took", "operation", STORE_OPERATIONS);
+pub static STORE_SECONDS: Fixed<Histogram<Short>, 12> = Fixed::new(
+    "store_operation_seconds",
+    "Seconds that steps of the store took",
+    "operation",
+    STORE_OPERATIONS,
+);
 pub static STORE_ERRORS: Open<Counter, 2> =
     Open::new("store_errors_total", "Steps of the store that failed", ["operation", "kind"]);
-pub static LOG_LINES: Fixed<Counter, 4> = Fixed::new(
-    "log_lines_total",
-    "Lines of the log",
-    "level",
-    ["error", "warn", "info", "debug"],
-);
+pub static LOG_LINES: Fixed<Counter, 4> =
+    Fixed::new("log_lines_total", "Lines of the log", "level", ["error", "warn", "info", "debug"]);
 pub static LOG_LINES_LOST: Count =
     Count::new("log_lines_lost_total", "Lines that the log file could not take (stderr has them)");
 pub static SPANS_SENT: Count = Count::new("trace_spans_sent_total", "Spans that the collector has taken");

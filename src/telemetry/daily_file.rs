@@ -131,16 +131,18 @@ impl DailyFile {
 }
 
 /// Whether a name stands for this very file.
+#[cfg(unix)]
 fn is_named(file: &File, path: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        let id = |file: fs::Metadata| (file.dev(), file.ino());
-        // What cannot be asked is left as it is.
-        let Ok(own) = file.metadata() else { return true };
-        fs::metadata(path).is_ok_and(|named| id(named) == id(own))
-    }
-    #[cfg(not(unix))]
+    use std::os::unix::fs::MetadataExt;
+    let id = |file: fs::Metadata| (file.dev(), file.ino());
+    // What cannot be asked is left as it is.
+    let Ok(own) = file.metadata() else { return true };
+    fs::metadata(path).is_ok_and(|named| id(named) == id(own))
+}
+
+/// Where files have no identity: whether there is one of this name.
+#[cfg(not(unix))]
+fn is_named(_: &File, path: &Path) -> bool {
     path.exists()
 }
 
@@ -363,7 +365,10 @@ mod tests {
         let mut log = DailyFile::open(dir.path(), day("2026-11-22"));
         log.file = Some(OpenOptions::new().append(true).open("/dev/full").unwrap());
         let news = log.write(b"lost\n", day("2026-11-22"));
-        assert!(matches!(&news, Some(News::Failing(e)) if e.kind() == io::ErrorKind::StorageFull), "{news:?}");
+        assert!(
+            matches!(&news, Some(News::Failing(e)) if e.kind() == io::ErrorKind::StorageFull),
+            "{news:?}"
+        );
 
         log.file = None;
         let news = log.write(b"found\n", day("2026-11-22"));

@@ -194,7 +194,10 @@ impl<'kvs> VisitSource<'kvs> for JsonFields {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::telemetry::context::{AttemptOf, Context};
     use chrono::TimeZone;
     use log::Level;
 
@@ -277,5 +280,37 @@ mod tests {
         assert_eq!(object["level"], "INFO");
         assert_eq!(object["target"], "access");
         assert!(object["time"].as_str().unwrap().starts_with("2026-11-22T15:35:16.062"));
+    }
+
+    #[tokio::test]
+    async fn a_line_says_for_whom_it_is_unless_it_says_so_itself() {
+        let attempt = AttemptOf { job_id: "j-1".to_owned(), workflow_id: Some("w 1".to_owned()), attempt: 3 };
+        let work = Context {
+            request_id: Some("r-1".into()),
+            attempt: Some(Arc::new(attempt)),
+            trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().ok(),
+        };
+        let own = [("job_id", Value::from("own"))];
+        let (plain, object, access) = work
+            .scope(async {
+                (line(text, "t", "m", &own), line(json, "t", "m", &own), line(text, "access", "a", &[]))
+            })
+            .await;
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        assert_eq!(
+            plain,
+            format!(
+                "2026-11-22 15:35:16,062 INFO [t] m job_id=own workflow_id=\"w 1\" attempt=3 request_id=r-1 \
+                 trace_id={trace}\n"
+            )
+        );
+        let object: serde_json::Value = serde_json::from_str(&object).unwrap();
+        assert_eq!(
+            object["fields"],
+            serde_json::json!({"job_id": "own", "workflow_id": "w 1", "attempt": 3, "request_id": "r-1",
+                "trace_id": trace})
+        );
+        assert_eq!(access, "2026-11-22 15:35:16,062 a\n", "the owner's line stays as it is");
+        assert_eq!(line(text, "t", "m", &[]), "2026-11-22 15:35:16,062 INFO [t] m\n");
     }
 }

@@ -114,12 +114,16 @@ impl Write for Tee {
                 let path = path.display();
                 self.say(
                     Level::Error,
-                    format_args!("the log file {path} cannot be written ({error}); lines go on to stderr alone"),
+                    format_args!(
+                        "the log file {path} cannot be written ({error}); lines go on to stderr alone"
+                    ),
                 );
             }
             Some(News::Recovered { lost }) => self.say(
                 Level::Warn,
-                format_args!("the log file can be written again; {lost} lines before the last one are missing in it"),
+                format_args!(
+                    "the log file can be written again; {lost} lines before the last one are missing in it"
+                ),
             ),
             None => {}
         }

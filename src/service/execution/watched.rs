@@ -58,12 +58,15 @@ impl Attempt {
             span.set("gen_ai.agent.name", &*job.agent);
             span.set("productforge.attempt", job.attempts.len() as u64);
             span.set("productforge.queue_wait_ms", u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
-            for (name, value) in [("productforge.workflow_id", &job.workflow_id), ("productforge.step", &job.step)] {
+            for (name, value) in
+                [("productforge.workflow_id", &job.workflow_id), ("productforge.step", &job.step)]
+            {
                 if let Some(value) = value {
                     span.set(name, &**value);
                 }
             }
-            let since_1970 = |at: Timestamp| Duration::from_millis(at.timestamp_millis().max(0).unsigned_abs());
+            let since_1970 =
+                |at: Timestamp| Duration::from_millis(at.timestamp_millis().max(0).unsigned_abs());
             let wait = trace::span(SpanKind::Internal, parent.or(span.place()), || "queue wait".to_owned());
             wait.lasted(since_1970(now - waited), since_1970(now));
         }
@@ -157,9 +160,10 @@ impl WatchedCall {
             }
             span.set("productforge.call", i64::from(question.number));
             if trace::captures_content() {
-                let said = request.messages.iter().map(
-                    |m| json!({"role": m.role, "parts": [{"type": "text", "content": m.content}]}),
-                );
+                let said = request
+                    .messages
+                    .iter()
+                    .map(|m| json!({"role": m.role, "parts": [{"type": "text", "content": m.content}]}));
                 let said = serde_json::Value::from_iter(said).to_string();
                 span.set_content("gen_ai.input.messages", &said);
             }

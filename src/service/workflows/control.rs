@@ -3,7 +3,9 @@
 
 use crate::{
     engine::{Effects, approval, intervene},
-    model::{DecisionOutcome, Job, PauseReason, StepStatus, TemplateRole, Workflow, WorkflowStatus, ResultStatus},
+    model::{
+        DecisionOutcome, Job, PauseReason, ResultStatus, StepStatus, TemplateRole, Workflow, WorkflowStatus,
+    },
     store::{Change, Refusal},
     telemetry::counters,
 };

@@ -20,7 +20,7 @@ mod process;
 mod text;
 
 pub use family::{Family, Fixed, Open, Single};
-pub use instrument::{Bounds, Counter, Gauge, Histogram, Held, Instrument, Long, Short, Waits};
+pub use instrument::{Bounds, Counter, Gauge, Held, Histogram, Instrument, Long, Short, Waits};
 pub use names::{Names, OTHER};
 pub use process::process;
 pub use text::{full_name, text};

@@ -49,7 +49,10 @@ mod tests {
     #[test]
     fn the_first_names_are_kept_and_the_rest_share_one() {
         let names = Names::new(2);
-        assert_eq!(["a", "b", "c", "a", "b", ""].map(|name| names.admit(name)), ["a", "b", OTHER, "a", "b", OTHER]);
+        assert_eq!(
+            ["a", "b", "c", "a", "b", ""].map(|name| names.admit(name)),
+            ["a", "b", OTHER, "a", "b", OTHER]
+        );
         assert_eq!(Names::new(2).admit(&"x".repeat(MAX_CHARS + 1)), OTHER);
     }
 }

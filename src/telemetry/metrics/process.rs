@@ -18,16 +18,8 @@ pub fn process() -> Vec<Metric> {
         metrics.extend(value.map(|value| Metric::gauge(name, help, [(None, value)])));
     };
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    add(
-        "process_resident_memory_bytes",
-        "Memory that is in use, in bytes",
-        kibibytes(&status, "VmRSS:"),
-    );
-    add(
-        "process_virtual_memory_bytes",
-        "Addresses that are in use, in bytes",
-        kibibytes(&status, "VmSize:"),
-    );
+    add("process_resident_memory_bytes", "Memory that is in use, in bytes", kibibytes(&status, "VmRSS:"));
+    add("process_virtual_memory_bytes", "Addresses that are in use, in bytes", kibibytes(&status, "VmSize:"));
     // One of them is the folder that is being read.
     let open = fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count().saturating_sub(1) as f64);
     add("process_open_fds", "Files and connections that are open", open);

@@ -16,11 +16,7 @@ use reqwest::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::{
-    Sampler, otlp,
-    otlp::Batch,
-    span::Record,
-};
+use super::{Sampler, otlp, otlp::Batch, span::Record};
 use crate::{
     config::{OtlpProtocol, TraceConfig},
     telemetry::counters,
@@ -158,7 +154,10 @@ impl Exporter {
                 self.deliver(&spans).await;
                 spans.clear();
             }
-            flushes.into_iter().for_each(|flush| drop(flush.send(())));
+            for flush in flushes {
+                // Who has stopped to wait does not mind.
+                let _ = flush.send(());
+            }
         }
     }
 

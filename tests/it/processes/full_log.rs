@@ -49,7 +49,8 @@ async fn a_full_disk_costs_lines_of_the_file_and_nothing_else() {
 
     fs::remove_file(&filler).unwrap();
     server.get("/found-again").await;
-    until("the file takes lines again", || std::future::ready(written("path=/found-again").then_some(()))).await;
+    until("the file takes lines again", || std::future::ready(written("path=/found-again").then_some(())))
+        .await;
     let said = server.process.output();
     let line = said.lines().find(|line| line.contains("can be written again")).expect("it says so");
     let lost: u64 = line.split("again; ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();

@@ -82,9 +82,22 @@ async fn the_id_of_a_request_reaches_job_log_and_model() {
     let complaint = lines(&worker).into_iter().find(complaint).expect("the failed job is an error");
     assert_eq!(complaint["fields"]["request_id"], REQUEST_ID, "{complaint}");
 
+    // The access line is the owner's as the message, and typed as fields.
+    let access = |line: &Value| line["target"] == "access" && line["fields"]["path"] == "/orchestrate";
+    let access = lines(&server.process).into_iter().find(access).unwrap();
+    let (fields, message) = (&access["fields"], access["message"].as_str().unwrap());
+    assert_eq!((&fields["method"], &fields["status"]), (&json!("POST"), &json!(200)));
+    assert_eq!((&fields["ip"], &fields["request_id"]), (&json!("127.0.0.1"), &json!(REQUEST_ID)));
+    assert!(fields["duration_ms"].is_f64(), "{access}");
+    let form = message.starts_with("method=POST path=/orchestrate status=200 duration_ms=");
+    assert!(form && message.ends_with(" ip=127.0.0.1"), "{message}");
+
     let asks = fake.requests();
     let mut given: Vec<_> = asks.iter().map(|ask| ask.header("x-client-request-id").unwrap()).collect();
-    assert!(given.iter().all(|id| id.strip_prefix(REQUEST_ID).is_some_and(|rest| rest.len() == 9)), "{given:?}");
+    assert!(
+        given.iter().all(|id| id.strip_prefix(REQUEST_ID).is_some_and(|rest| rest.len() == 9)),
+        "{given:?}"
+    );
     given.sort_unstable();
     given.dedup();
     assert_eq!(given.len(), asks.len(), "OpenAI wants every one to be unique");

@@ -59,10 +59,10 @@ impl Collector {
         let shared = state.clone();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let app = move || {
-                    App::new().app_data(Data::from(shared.clone())).default_service(web::to(take))
-                };
-                let server = HttpServer::new(app).workers(1).disable_signals().listen(listener).unwrap().run();
+                let app =
+                    move || App::new().app_data(Data::from(shared.clone())).default_service(web::to(take));
+                let server =
+                    HttpServer::new(app).workers(1).disable_signals().listen(listener).unwrap().run();
                 started.send(server.handle()).unwrap();
                 server.await.unwrap();
             });

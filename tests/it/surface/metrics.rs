@@ -43,7 +43,8 @@ fn one(metrics: &Value, family: &str, labels: &[(&str, &str)]) -> f64 {
 }
 
 async fn task(app: &TestApp, job: &str) -> Value {
-    let id = app.post("/results/task", &json!({"job": job})).await.ok()["job_id"].as_str().unwrap().to_owned();
+    let id =
+        app.post("/results/task", &json!({"job": job})).await.ok()["job_id"].as_str().unwrap().to_owned();
     until("the job ends", || async {
         let job = app.get(&format!("/jobs/{id}")).await.ok();
         ["completed", "failed", "cancelled"].contains(&job["state"].as_str().unwrap()).then_some(job)
@@ -135,12 +136,14 @@ async fn labels_are_bounded_whatever_is_asked_for(engine: Engine) {
     app.request(Method::from_bytes(b"BREW").unwrap(), "/system/ping").send().await.unwrap();
     let metrics = read(&app).await;
     let samples = metrics["productforge_http_requests_total"]["samples"].as_array().unwrap();
-    let values = |label: &str| -> BTreeSet<&str> {
-        samples.iter().map(|s| s[1][label].as_str().unwrap()).collect()
-    };
+    let values =
+        |label: &str| -> BTreeSet<&str> { samples.iter().map(|s| s[1][label].as_str().unwrap()).collect() };
     assert!(values("route").contains("other") && values("method").contains("other"), "{samples:?}");
     assert!(values("route").iter().all(|route| !route.contains("nowhere") && !route.contains("job-")));
-    assert_eq!(one(&metrics, "http_requests_total", &[("route", "/jobs/{job_id}"), ("status", "4xx")]), 300.0);
+    assert_eq!(
+        one(&metrics, "http_requests_total", &[("route", "/jobs/{job_id}"), ("status", "4xx")]),
+        300.0
+    );
     assert!(one(&metrics, "http_requests_total", &[("route", "other"), ("status", "4xx")]) >= 300.0);
 }
 
@@ -172,14 +175,18 @@ async fn the_dashboard_and_the_alert_rules_name_metrics_that_exist() {
         .map(|metric| productforge::telemetry::metrics::full_name(metric.name))
         .chain(names_in(&told))
         // Of a provider or a budget, where one is configured.
-        .chain(["provider_circuit_open", "provider_blocked", "budget_used_ratio"].map(|n| format!("productforge_{n}")))
+        .chain(
+            ["provider_circuit_open", "provider_blocked", "budget_used_ratio"]
+                .map(|n| format!("productforge_{n}")),
+        )
         .collect();
     let exists = |name: &str| {
         let parts = ["", "_bucket", "_count", "_sum"];
         parts.iter().any(|part| name.strip_suffix(part).is_some_and(|family| all.contains(family)))
     };
 
-    let board: Value = serde_json::from_slice(&std::fs::read(file("grafana/productforge.json")).unwrap()).unwrap();
+    let board: Value =
+        serde_json::from_slice(&std::fs::read(file("grafana/productforge.json")).unwrap()).unwrap();
     let mut asked = Vec::new();
     texts(&board, "expr", &mut asked);
     let panels = board["panels"].as_array().unwrap();
@@ -194,7 +201,11 @@ async fn the_dashboard_and_the_alert_rules_name_metrics_that_exist() {
     let mut names = BTreeSet::new();
     for rule in rules {
         assert!(names.insert(rule["alert"].as_str().unwrap()), "{rule}");
-        for text in [&rule["labels"]["severity"], &rule["annotations"]["summary"], &rule["annotations"]["description"]] {
+        for text in [
+            &rule["labels"]["severity"],
+            &rule["annotations"]["summary"],
+            &rule["annotations"]["description"],
+        ] {
             assert!(text.as_str().is_some_and(|text| !text.is_empty()), "{rule}");
         }
         asked.push(rule["expr"].as_str().unwrap());
