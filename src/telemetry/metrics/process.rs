@@ -71,7 +71,7 @@ mod tests {
         assert!(value("process_virtual_memory_bytes") >= value("process_resident_memory_bytes"));
         assert!(value("process_open_fds") >= 3.0 && value("process_open_fds") <= value("process_max_fds"));
         assert!(value("process_cpu_seconds_total") >= 0.0);
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+        let now = crate::clock::local_now().timestamp() as f64;
         let age = now - value("process_start_time_seconds");
         assert!((-2.0..86_400.0).contains(&age), "{age}");
     }

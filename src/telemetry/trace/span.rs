@@ -1,8 +1,9 @@
 //! Spans: begun with a place in a trace, given attributes, sent when they are dropped.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::{TraceParent, export};
+use crate::clock;
 
 /// The longest text of an attribute, in characters; longer ones are cut.
 const MAX_TEXT_CHARS: usize = 4_000;
@@ -172,7 +173,8 @@ impl Drop for Span {
 }
 
 fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    let nanos = clock::local_now().timestamp_nanos_opt().unwrap_or_default();
+    Duration::from_nanos(nanos.max(0).unsigned_abs())
 }
 
 fn cut(text: &str, most: usize) -> String {

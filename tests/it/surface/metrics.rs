@@ -6,10 +6,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    app::TestApp,
+    app::{TestApp, memory},
     collector::observe,
     engines::Engine,
     fake_model::{FakeModel, Reply},
+    sleepy_store::SleepyStore,
     wait::until,
 };
 use productforge::llm::openai::OpenAiProvider;
@@ -145,6 +146,21 @@ async fn labels_are_bounded_whatever_is_asked_for(engine: Engine) {
         300.0
     );
     assert!(one(&metrics, "http_requests_total", &[("route", "other"), ("status", "4xx")]) >= 300.0);
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_a_figure_and_no_gap() {
+    let store = SleepyStore::over(memory());
+    let app = TestApp::builder().store(store.clone()).start().await;
+    store.go_away();
+    app.get("/workflows").await.problem(503);
+    let metrics = read(&app).await;
+    assert_eq!(one(&metrics, "store_up", &[]), 0.0);
+    assert!(metrics["productforge_queue_ready"].is_null(), "it cannot be known");
+    assert!(one(&metrics, "store_errors_total", &[("kind", "unavailable")]) > 0.0);
+    assert!(one(&metrics, "http_requests_total", &[("route", "/workflows"), ("status", "5xx")]) >= 1.0);
+    store.come_back();
+    assert_eq!(one(&read(&app).await, "store_up", &[]), 1.0);
 }
 
 /// All names of metrics in a text.
