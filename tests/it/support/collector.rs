@@ -43,10 +43,6 @@ pub struct Collector {
 }
 
 impl Collector {
-    pub fn start() -> Self {
-        Self::refusing([])
-    }
-
     /// Answers the first posts with these statuses.
     pub fn refusing(statuses: impl IntoIterator<Item = u16>) -> Self {
         let state = Arc::new(State::default());
