@@ -27,7 +27,7 @@ use crate::{
     model::{Budget, Price, Usd},
     service::{Budgets, Foundation, ProviderInfo, Services, UploadSettings, pacing::StorePacer, webhooks},
     store::{
-        MAX_BATCH, Store, StoreError,
+        MAX_BATCH, Measured, Store, StoreError,
         redis::{RedisOptions, RedisStore},
         sqlite::{Location, SqliteStore},
     },
@@ -63,6 +63,7 @@ impl App {
         provider: Arc<dyn ModelProvider>,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let store: Arc<dyn Store> = Arc::new(Measured::new(store));
         let services = Services::new(Foundation {
             store: store.clone(),
             provider,

@@ -10,13 +10,14 @@ use productforge::{
     config::QueueOrder,
     service::records,
     store::{
-        Change, Enqueue, IndexName, MAX_BATCH, Queue, Store,
+        Change, Enqueue, IndexName, MAX_BATCH, Queue,
         sqlite::{Location, SqliteStore},
     },
     worker::{self, WorkerOptions},
 };
 
 use crate::{
+    as_shipped,
     job::{self, Noop},
     setting,
 };
@@ -27,8 +28,8 @@ pub async fn drain(jobs: usize) {
         .expect("a folder can be made");
     let clock = Arc::new(SystemClock);
     let location = Location::File(folder.path().join("bench.db"));
-    let store: Arc<dyn Store> =
-        Arc::new(SqliteStore::open(location, clock.clone()).expect("the store opens"));
+    let store = SqliteStore::open(location, clock.clone()).expect("the store opens");
+    let store = as_shipped(Arc::new(store));
     let begun = Instant::now();
     for from in (0..jobs).step_by(MAX_BATCH) {
         let entry =

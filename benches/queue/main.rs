@@ -12,7 +12,8 @@
 //! workflows-live N  the same, posted while the worker runs
 //! ```
 //! All but the last three need `REDIS_URL` or `REDIS_PORT`. `SLOTS` (200, embedded: 64), `JOB_BYTES` (200),
-//! `RESULT_BYTES` (1000), `RESULT_TTL` (3600 s), `LIST` (queue), `LAT_FILE`, `LAT_MIN_MS`, `LAT_MAX_MS`, `THREADS`.
+//! `RESULT_BYTES` (1000), `RESULT_TTL` (3600 s), `LIST` (queue), `LAT_FILE`, `LAT_MIN_MS`, `LAT_MAX_MS`, `THREADS`,
+//! `MEASURED` (1).
 //! `benches/compare.py` puts all of it beside rivals and limits.
 
 mod embedded;
@@ -25,7 +26,10 @@ use std::{sync::Arc, time::Duration};
 use productforge::{
     clock::SystemClock,
     config::QueueOrder,
-    store::redis::{RedisOptions, RedisStore},
+    store::{
+        Measured, Store,
+        redis::{RedisOptions, RedisStore},
+    },
     worker::{self, WorkerOptions},
 };
 
@@ -55,7 +59,7 @@ fn main() {
 }
 
 async fn work() {
-    let store = Arc::new(store());
+    let store = as_shipped(Arc::new(store()));
     let slots = setting("SLOTS", 200);
     let options = WorkerOptions { slots, lease: Duration::from_secs(30), order: QueueOrder::Strict };
     let worker =
@@ -69,6 +73,11 @@ async fn work() {
 fn store() -> RedisStore {
     let options = RedisOptions { url: redis_url(), prefix: String::new() };
     RedisStore::open(options).expect("REDIS_URL is a URL of a Redis")
+}
+
+/// The store as the product uses it: timed. `MEASURED=0` shows what that costs.
+fn as_shipped(store: Arc<dyn Store>) -> Arc<dyn Store> {
+    if setting("MEASURED", 1) == 0 { store } else { Arc::new(Measured::new(store)) }
 }
 
 fn redis_url() -> String {

@@ -1,6 +1,6 @@
 //! What long-running commands share: the runtime, what they say at the start, and the signals.
 
-use std::io;
+use std::{io, time::Duration};
 
 use anyhow::Context;
 use tokio::{
@@ -13,6 +13,9 @@ use crate::{
     config::{Config, LlmConfig},
     store::StoreError,
 };
+
+/// How long a process that stops waits for the collector of traces.
+pub(super) const LAST_SPANS: Duration = Duration::from_secs(2);
 
 /// The threads that services and workers run on.
 pub(super) fn runtime() -> anyhow::Result<Runtime> {

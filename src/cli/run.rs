@@ -14,12 +14,12 @@ use crate::{
     config::Config,
     model::{MAX_REVISIONS, Workflow, WorkflowStatus},
     service::workflows::NewWorkflow,
-    telemetry,
+    telemetry::{self, trace},
 };
 
 use super::{
     Failure, FromFile, complain, load, note,
-    process::{StopSignals, open_unless_stopped, runtime},
+    process::{LAST_SPANS, StopSignals, open_unless_stopped, runtime},
     progress::Progress,
     say,
 };
@@ -99,6 +99,7 @@ fn read_brief(brief: &str) -> anyhow::Result<String> {
 }
 
 async fn work(config: Config, new: NewWorkflow, json: bool) -> Result<ExitCode, Failure> {
+    trace::init(&config.trace)?;
     let mut signals = StopSignals::listen().context("signals cannot be received")?;
     let embedded = config.store.redis_url.is_none();
     let simulated = config.llm.is_simulated();
@@ -125,6 +126,7 @@ async fn work(config: Config, new: NewWorkflow, json: bool) -> Result<ExitCode, 
         }
     };
     app.close().await;
+    trace::flush(LAST_SPANS).await;
     code
 }
 

@@ -15,12 +15,12 @@ use futures_util::FutureExt;
 use crate::{
     config::{Config, HttpConfig, Secret},
     http::{self, HttpState, Stopper},
-    telemetry,
+    telemetry::{self, trace},
 };
 
 use super::{
     Failure, FromFile, load, note,
-    process::{StopSignals, announce, open_unless_stopped, runtime},
+    process::{LAST_SPANS, StopSignals, announce, open_unless_stopped, runtime},
 };
 
 const EXAMPLES: &str = "\
@@ -72,6 +72,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
 }
 
 async fn serve(mut config: Config) -> anyhow::Result<()> {
+    trace::init(&config.trace)?;
     let mut signals = StopSignals::listen().context("signals cannot be received")?;
     lock_the_door(&mut config.http)?;
 
@@ -100,6 +101,7 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
     };
     tokio::join!(stop_server(&stopper, at_once.clone()), stop_worker);
     app.close().await;
+    trace::flush(LAST_SPANS).await;
     log::info!("stopped");
     Ok(())
 }

@@ -4,11 +4,16 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use crate::{config::Config, telemetry};
+use crate::{
+    app::App,
+    config::Config,
+    http::{self, HttpServerHandle, HttpState},
+    telemetry::{self, trace},
+};
 
 use super::{
     Failure, FromFile, load,
-    process::{StopSignals, announce, open_unless_stopped, runtime},
+    process::{LAST_SPANS, StopSignals, announce, open_unless_stopped, runtime},
 };
 
 const NO_REDIS: &str = "\
@@ -51,10 +56,12 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
 }
 
 async fn work(config: Config) -> anyhow::Result<()> {
+    trace::init(&config.trace)?;
     let drain = config.worker.drain;
     let mut signals = StopSignals::listen().context("signals cannot be received")?;
     let Some(app) = open_unless_stopped(config, &mut signals).await? else { return Ok(()) };
     announce(&app).await?;
+    let metrics = serve_metrics(&app)?;
     let worker = app.start_worker();
     log::info!(worker_id = worker.worker_id(); "ready for jobs");
 
@@ -64,6 +71,27 @@ async fn work(config: Config) -> anyhow::Result<()> {
     };
     log::info!("{signal}: stopping; a second signal stops at once");
     worker.stop(drain, signals.again()).await;
+    if let Some(metrics) = metrics {
+        metrics.stopper().stop(false).await;
+    }
     app.close().await;
+    trace::flush(LAST_SPANS).await;
     Ok(())
+}
+
+/// Answers probes and scrapers, if `METRICS_PORT` says where.
+fn serve_metrics(app: &App) -> anyhow::Result<Option<HttpServerHandle>> {
+    let mut http = app.config.http.clone();
+    let Some(port) = http.metrics_port else { return Ok(None) };
+    if http.api_key.is_none() && !http.open && !http.host.to_canonical().is_loopback() {
+        anyhow::bail!(
+            "METRICS_PORT on {} can be reached from other machines: set API_KEY as well",
+            http.host
+        );
+    }
+    http.port = port;
+    let listener = http::bind(&http).with_context(|| format!("cannot listen on {}:{port}", http.host))?;
+    let server = http::serve_metrics(HttpState::new(app.services.clone(), &http), listener)?;
+    log::info!("metrics: listening on http://{}", server.addr);
+    Ok(Some(server))
 }

@@ -20,6 +20,7 @@ mod secret;
 mod section;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod upload;
 mod values;
 mod webhook;
@@ -35,6 +36,7 @@ pub use provider::{ApiStyle, ModelTimeouts, PriceConfig, ProviderConfig};
 pub use proxies::TrustedProxies;
 pub use reader::{ConfigError, Flags, Setting, Source};
 pub use secret::Secret;
+pub use trace::{OtlpProtocol, TraceConfig};
 pub use upload::UploadConfig;
 pub use webhook::WebhookConfig;
 
@@ -48,6 +50,8 @@ pub struct HttpConfig {
     pub host: IpAddr,
     /// `--port`, `PORT`. 0 takes a free one.
     pub port: u16,
+    /// `METRICS_PORT`: where a `worker` answers probes and `/metrics`; without it, nowhere.
+    pub metrics_port: Option<u16>,
     /// `API_KEY`. When set, everything but the public paths needs it.
     pub api_key: Option<Secret>,
     /// `--open`: listen beyond loopback without any key, as the legacy system did.
@@ -132,6 +136,8 @@ pub struct Config {
     pub mcp: Vec<McpConfig>,
     pub worker: WorkerConfig,
     pub log: LogConfig,
+    /// Where traces go.
+    pub trace: TraceConfig,
     pub upload: UploadConfig,
     pub webhook: WebhookConfig,
     /// Whether `RAILWAY_ENVIRONMENT` is set: the process runs on Railway.
@@ -201,6 +207,7 @@ impl Config {
                 v.parse().map_err(|_| "must be an IP address such as 127.0.0.1 or 0.0.0.0".to_owned())
             }),
             port: r.value("PORT", "8000", values::number(0, 65_535)),
+            metrics_port: r.optional("METRICS_PORT", values::number(0, 65_535)),
             api_key: r.secret("API_KEY", |key| {
                 if key.len() < 8 {
                     return Err("must have at least 8 characters".to_owned());
@@ -254,10 +261,25 @@ impl Config {
                 _ => Err("must be text or json".to_owned()),
             }),
         };
+        let trace = trace::read(&mut r);
         let upload = upload::read(&mut r);
         let webhook = webhook::read(&mut r);
         let settings = r.finish()?;
-        Ok(Self { http, store, llm, prices, budget, mcp, worker, log, upload, webhook, railway, settings })
+        Ok(Self {
+            http,
+            store,
+            llm,
+            prices,
+            budget,
+            mcp,
+            worker,
+            log,
+            trace,
+            upload,
+            webhook,
+            railway,
+            settings,
+        })
     }
 
     /// Whether somebody gave this setting: by flag, in the environment or in the file.

@@ -98,6 +98,8 @@ pub fn create(
         // Whoever asked for the original was not asked about this one.
         callback: None,
         request_digest: None,
+        request_id: None,
+        traceparent: None,
         forked_from: Some(Fork {
             workflow_id: original.workflow_id.clone(),
             job_id: from.job_id.clone(),

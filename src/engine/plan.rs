@@ -95,6 +95,8 @@ pub fn create(plan: Plan<'_>, now: Timestamp) -> (Workflow, Effects) {
         step_timeout_seconds: plan.step_timeout_seconds,
         callback: None,
         request_digest: None,
+        request_id: None,
+        traceparent: None,
         metadata: plan.metadata,
     };
     let mut effects = Effects::default();

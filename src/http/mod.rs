@@ -40,7 +40,7 @@ use actix_web::{
     body::MessageBody,
     dev::{ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse},
     middleware::from_fn,
-    web::Data,
+    web::{Data, ServiceConfig},
 };
 
 use crate::{
@@ -134,11 +134,20 @@ pub fn bind(config: &HttpConfig) -> io::Result<TcpListener> {
 
 /// Starts to answer requests. Must be called within a Tokio runtime; signals are the caller's matter.
 pub fn serve(state: HttpState, listener: TcpListener) -> io::Result<HttpServerHandle> {
+    start(state, listener, routes::configure)
+}
+
+/// The same for a process that serves nothing but what it says of itself: probes and metrics.
+pub fn serve_metrics(state: HttpState, listener: TcpListener) -> io::Result<HttpServerHandle> {
+    start(state, listener, routes::configure_metrics)
+}
+
+fn start(state: HttpState, listener: TcpListener, routes: Routes) -> io::Result<HttpServerHandle> {
     let addr = listener.local_addr()?;
     let (live, audit) = (state.services.live.clone(), state.services.audit.clone());
     let gate = state.gate.clone();
     let (patience, accepted) = (gate.patience, gate.accepted(WORKERS));
-    let server = HttpServer::new(move || app(state.clone()))
+    let server = HttpServer::new(move || app(state.clone(), routes))
         .workers(WORKERS)
         .client_request_timeout(patience.head)
         .max_connections(accepted)
@@ -153,9 +162,13 @@ pub fn serve(state: HttpState, listener: TcpListener) -> io::Result<HttpServerHa
     Ok(HttpServerHandle { addr, stopper, ended: tokio::spawn(server) })
 }
 
+/// Puts a table of routes into an application.
+type Routes = fn(&mut ServiceConfig);
+
 /// The application: the middleware in the documented order around the routes.
 fn app(
     state: HttpState,
+    routes: Routes,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -168,7 +181,7 @@ fn app(
     // The last one wrapped is the first one a request meets.
     App::new()
         .app_data(Data::new(state.clone()))
-        .configure(routes::configure)
+        .configure(routes)
         .wrap(from_fn(middleware::limits::by_key))
         .wrap(from_fn(middleware::auth::auth))
         .wrap(from_fn(middleware::limits::by_address))
@@ -177,5 +190,6 @@ fn app(
         .wrap(from_fn(middleware::errors::errors))
         .wrap(middleware::cors::cors(state.cors_origins))
         .wrap(from_fn(middleware::cors::refuse_preflight))
+        .wrap(from_fn(middleware::observe::observe))
         .wrap(from_fn(middleware::request_id::request_id))
 }

@@ -134,6 +134,19 @@ pub fn configure(cfg: &mut ServiceConfig) {
     cfg.default_service(web::to(|| async { Err::<web::Bytes, _>(Problem::no_such_path()) }));
 }
 
+table! { PROBES, configure_probes:
+    "/system/ping"                    => get system::ping;
+    "/system/health"                  => get system::health;
+    "/metrics"                        => get metrics::text;
+    "/metrics/json"                   => get metrics::json;
+}
+
+/// What a worker answers: the rows of the API that say how a process is.
+pub fn configure_metrics(cfg: &mut ServiceConfig) {
+    configure_probes(cfg);
+    cfg.default_service(web::to(|| async { Err::<web::Bytes, _>(Problem::no_such_path()) }));
+}
+
 /// A path with and without a slash at its end.
 pub(super) fn spellings(path: &'static str) -> Vec<String> {
     let bare = path.trim_end_matches('/');

@@ -24,4 +24,15 @@ pub enum FailureClass {
 impl FailureClass {
     pub const ALL: [Self; 6] =
         [Self::Connection, Self::Timeout, Self::ServerError, Self::RateLimited, Self::Store, Self::Other];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connection => "connection",
+            Self::Timeout => "timeout",
+            Self::ServerError => "server_error",
+            Self::RateLimited => "rate_limited",
+            Self::Store => "store",
+            Self::Other => "other",
+        }
+    }
 }

@@ -30,6 +30,17 @@ pub enum JobMode {
     Analyze,
 }
 
+impl JobMode {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Task => "task",
+            Self::Step => "step",
+            Self::Review => "review",
+            Self::Analyze => "analyze",
+        }
+    }
+}
+
 /// Where a job is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -177,6 +188,13 @@ pub struct Job {
     /// A digest of the request that made it, where that carried an `Idempotency-Key`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_digest: Option<String>,
+    /// The id of the request that asked for it: that of its workflow, where it is a step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// The place in a trace that it goes on from, as in the header of this name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")]
+    pub traceparent: Option<String>,
 }
 
 impl Job {

@@ -6,6 +6,7 @@ use crate::{
     engine::{Effects, templates},
     model::{Job, JobMode, JobPayload, JobState, Priority, Step, Timestamp, Workflow, iso},
     store::{Change, Enqueue, Queue, Revision, Store, StoreError},
+    telemetry::context,
 };
 
 use super::{ServiceError, execution, records, webhooks};
@@ -29,7 +30,7 @@ pub(super) fn priority_of(queue: Queue) -> Priority {
     }
 }
 
-/// A job that was just accepted.
+/// A job that was just accepted, for whomever this task works.
 pub(super) fn new_job(
     job_id: &str,
     mode: JobMode,
@@ -63,6 +64,8 @@ pub(super) fn new_job(
         api_key: None,
         replays: Vec::new(),
         request_digest: None,
+        request_id: context::request_id(),
+        traceparent: context::traceparent(),
     }
 }
 
@@ -71,6 +74,12 @@ pub(super) fn plan_for(job: &mut Job, run_at: Option<Timestamp>) {
     if run_at.is_some() {
         (job.state, job.run_at, job.due_at) = (JobState::Scheduled, run_at, run_at);
     }
+}
+
+/// Notes on a new workflow for whom it is made: its jobs take that over from it.
+pub(super) fn note_origin(workflow: &mut Workflow) {
+    workflow.request_id = context::request_id();
+    workflow.traceparent = context::traceparent();
 }
 
 /// Puts a job and its payload into a change: the job must not exist yet.
@@ -149,6 +158,8 @@ pub(super) fn step_job(workflow: &Workflow, step: &Step, now: Timestamp) -> (Job
     job.round = Some(step.round);
     job.parent_job_id = step.depends_on.first().cloned();
     job.api_key = workflow.api_key.clone();
+    job.request_id = workflow.request_id.clone();
+    job.traceparent = workflow.traceparent.clone();
     job.timeout_seconds = workflow.step_timeout_seconds.or_else(|| {
         templates::find(&workflow.template).and_then(|t| t.step(&step.step)).and_then(|s| s.timeout_seconds)
     });

@@ -24,6 +24,7 @@ use crate::{
         pacing::{Lane, Outcome, Pacer},
     },
     store::{Change, Revision, Store, StoreError},
+    telemetry::counters,
 };
 
 use super::records;
@@ -265,7 +266,10 @@ impl Pacer for StorePacer {
         loop {
             let left = longest.saturating_sub(begun.elapsed());
             let wait = match self.turn(lane, &local, &mut slot).await {
-                Turn::Go => return Ok(()),
+                Turn::Go => {
+                    counters::PACING_SECONDS.with([&lane.provider], |times| times.observe(begun.elapsed()));
+                    return Ok(());
+                }
                 Turn::Wait(wait) if wait > left => {
                     return Err(refusal(lane, Cause::Limit, wait, "its rate is used up"));
                 }
@@ -360,6 +364,7 @@ fn refusal(lane: &Lane, cause: Cause, wait: Duration, why: &str) -> ModelError {
         Cause::Billing => ModelErrorKind::Billing,
         Cause::Down => ModelErrorKind::Unavailable,
     };
+    counters::PACING_REFUSALS.with([&lane.provider, kind.as_str()], |count| count.add(1));
     let message = match cause {
         Cause::Limit => {
             format!("provider {} lets nothing through for {:.1} s: {why}", lane.provider, wait.as_secs_f64())

@@ -33,7 +33,7 @@ use crate::{
         Agent, AuditEntry, Call, DeadJob, Delivery, Job, JobResult, JobState, Key, PartialAnswer,
         ResultStatus, Timestamp, Upload, WorkerInfo, Workflow, WorkflowStatus,
     },
-    store::{AuditPart, DocKey, IndexName, Kind, Put, Revision, Store, StoreError, UnixMs},
+    store::{AuditPart, Change, DocKey, IndexName, Kind, Put, Revision, Store, StoreError, UnixMs},
 };
 
 use super::{execution::Reservation, pacing::StoredLane, reports::Report, uploads::UploadAnalysis};
@@ -435,4 +435,9 @@ pub async fn load<T: serde::de::DeserializeOwned>(
         Some(doc) => Ok(Some((doc.parse()?, doc.revision()))),
         None => Ok(None),
     }
+}
+
+/// How many results a change writes.
+pub fn results_in(change: &Change) -> u64 {
+    change.put.iter().filter(|put| put.key.kind == RESULT).count() as u64
 }

@@ -10,6 +10,7 @@ mod dump;
 mod error;
 mod event;
 mod limits;
+mod measured;
 mod queue;
 pub mod redis;
 pub mod sqlite;
@@ -24,6 +25,7 @@ pub use document::{Cursor, Doc, DocKey, DocPage, IndexName, Kind, ListQuery, Put
 pub use dump::{Dump, Item, Payload, Tally};
 pub use error::StoreError;
 pub use event::{ALL_EVENTS, Event, NewEvent, REVOKED};
+pub use measured::Measured;
 pub use queue::{
     AuditPart, Audited, Claim, Delivery, LeaseInfo, MAX_CLAIM_LIMIT, Promoted, Queue, QueueDepth, Reserve,
     Swept, Token,

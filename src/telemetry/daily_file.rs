@@ -2,49 +2,90 @@
 //!
 //! Several processes may share the folder (`serve` and `run`, say). Whoever writes first on a new
 //! day renames the file, under a lock on the folder; the others find that done and open the new one.
+//!
+//! ```text
+//! opened ──write──▶ opened          a full disk, a folder that is read-only or gone: the line is lost to
+//!   ▲  │ fails                      the file (not to stderr) and counted
+//!   │  ▼
+//!   └─ failing ──write succeeds──▶  says how many are missing
+//! ```
+//!
+//! A file that somebody deleted or renamed under us would go on taking lines that nobody finds: once a second
+//! it is looked whether the name still means the file that is open. A clock that goes back changes nothing, the
+//! file goes on; one that jumps ahead deletes nothing, for the newest seven files stay whatever their age.
 
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Days, Local, NaiveDate};
+
+use super::counters;
 
 const NAME: &str = "app.log";
 /// How many days are kept beside the current one.
 const DAYS_KEPT: u64 = 7;
 
-/// The current log file. Failures are said once on stderr and cost lines, never the process.
+/// How often it is looked whether the file is still the one of its name.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What there is to say of a write.
+#[derive(Debug)]
+pub(super) enum News {
+    /// It is the first in a row that failed.
+    Failing(io::Error),
+    /// It succeeded, after so many that failed.
+    Recovered { lost: u64 },
+}
+
+/// The current log file. Failures cost lines, never the process.
 pub(super) struct DailyFile {
     folder: PathBuf,
     day: NaiveDate,
     file: Option<File>,
     /// A failed write may have left half a line behind.
     torn: bool,
-    /// So that a full disk is said once and not with every line.
-    complained: bool,
+    /// Lines that were lost since a write succeeded, so that a full disk is said once and not with every line.
+    lost: u64,
+    looked_at: Instant,
 }
 
 impl DailyFile {
     pub(super) fn open(folder: &Path, today: NaiveDate) -> Self {
-        let mut log =
-            Self { folder: folder.to_owned(), day: today, file: None, torn: false, complained: false };
-        if let Err(e) = log.turn(today) {
-            log.complain(&e);
-        }
+        let (folder, looked_at) = (folder.to_owned(), Instant::now());
+        let mut log = Self { folder, day: today, file: None, torn: false, lost: 0, looked_at };
+        // The first line tries again, and says what is wrong.
+        let _ = log.turn(today);
         log
     }
 
+    /// Where lines go.
+    pub(super) fn path(&self) -> PathBuf {
+        self.folder.join(NAME)
+    }
+
     /// Appends one line, which includes its line break.
-    pub(super) fn write(&mut self, line: &[u8], today: NaiveDate) {
+    pub(super) fn write(&mut self, line: &[u8], today: NaiveDate) -> Option<News> {
         match self.try_write(line, today) {
-            Ok(()) => self.complained = false,
-            Err(e) => self.complain(&e),
+            Ok(()) => {
+                let lost = std::mem::take(&mut self.lost);
+                (lost > 0).then_some(News::Recovered { lost })
+            }
+            Err(e) => {
+                self.lost += 1;
+                counters::LOG_LINES_LOST.add(1);
+                (self.lost == 1).then_some(News::Failing(e))
+            }
         }
     }
 
     fn try_write(&mut self, line: &[u8], today: NaiveDate) -> io::Result<()> {
+        if self.looked_at.elapsed() >= LOOK {
+            self.look();
+        }
         if today != self.day || self.file.is_none() {
             self.turn(today)?;
         }
@@ -78,16 +119,31 @@ impl DailyFile {
         put_away
     }
 
-    fn complain(&mut self, error: &io::Error) {
-        if !self.complained {
-            self.complained = true;
-            let _ = writeln!(
-                io::stderr(),
-                "warning: the log file {} cannot be written ({error}); the log goes on without it",
-                self.folder.join(NAME).display()
-            );
+    /// Lets go of the file if its name means another one or none by now.
+    fn look(&mut self) {
+        self.looked_at = Instant::now();
+        if let Some(file) = &self.file
+            && !is_named(file, &self.path())
+        {
+            (self.file, self.torn) = (None, false);
         }
     }
+}
+
+/// Whether a name stands for this very file.
+#[cfg(unix)]
+fn is_named(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |file: fs::Metadata| (file.dev(), file.ino());
+    // What cannot be asked is left as it is.
+    let Ok(own) = file.metadata() else { return true };
+    fs::metadata(path).is_ok_and(|named| id(named) == id(own))
+}
+
+/// Where files have no identity: whether there is one of this name.
+#[cfg(not(unix))]
+fn is_named(_: &File, path: &Path) -> bool {
+    path.exists()
 }
 
 /// Renames the file to the day of its last line, if that is over.
@@ -119,152 +175,20 @@ fn private() -> OpenOptions {
 
 fn forget_old(folder: &Path, today: NaiveDate) -> io::Result<()> {
     let oldest_kept = today - Days::new(DAYS_KEPT);
+    let mut days = Vec::new();
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
         let day = name
             .to_str()
             .and_then(|name| name.strip_prefix(NAME)?.strip_prefix('.')?.parse::<NaiveDate>().ok());
-        if day.is_some_and(|day| day < oldest_kept) {
-            fs::remove_file(folder.join(name))?;
-        }
+        days.extend(day.map(|day| (day, name)));
+    }
+    days.sort_unstable_by(|a, b| b.cmp(a));
+    for (_, name) in days.into_iter().skip(DAYS_KEPT as usize).filter(|(day, _)| *day < oldest_kept) {
+        fs::remove_file(folder.join(name))?;
     }
     Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock;
-    use chrono::{NaiveTime, TimeZone};
-
-    fn day(text: &str) -> NaiveDate {
-        text.parse().unwrap()
-    }
-
-    fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<_> = fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-
-    /// Makes the file look as if its last line had been written at noon of that day.
-    fn last_written(folder: &Path, day: NaiveDate) {
-        let noon = day.and_time(NaiveTime::from_hms_opt(12, 0, 0).unwrap());
-        let noon = Local.from_local_datetime(&noon).unwrap();
-        let file = OpenOptions::new().append(true).open(folder.join(NAME)).unwrap();
-        file.set_modified(noon.into()).unwrap();
-    }
-
-    fn read(folder: &Path, name: &str) -> String {
-        fs::read_to_string(folder.join(name)).unwrap()
-    }
-
-    #[test]
-    fn a_new_day_gets_a_new_file_and_the_old_one_is_named_after_its_day() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut log = DailyFile::open(dir.path(), day("2026-11-21"));
-        log.write(b"one\n", day("2026-11-21"));
-        last_written(dir.path(), day("2026-11-21"));
-        log.write(b"two\n", day("2026-11-22"));
-        log.write(b"three\n", day("2026-11-22"));
-        assert_eq!(names(dir.path()), ["app.log", "app.log.2026-11-21"]);
-        assert_eq!(read(dir.path(), "app.log"), "two\nthree\n");
-        assert_eq!(read(dir.path(), "app.log.2026-11-21"), "one\n");
-    }
-
-    #[test]
-    fn a_restart_on_the_same_day_appends() {
-        let dir = tempfile::tempdir().unwrap();
-        let today = clock::local_now().date_naive();
-        DailyFile::open(dir.path(), today).write(b"one\n", today);
-        DailyFile::open(dir.path(), today).write(b"two\n", today);
-        assert_eq!(names(dir.path()), ["app.log"]);
-        assert_eq!(read(dir.path(), "app.log"), "one\ntwo\n");
-    }
-
-    #[test]
-    fn a_restart_days_later_names_the_old_file_after_the_day_of_its_last_line() {
-        let dir = tempfile::tempdir().unwrap();
-        DailyFile::open(dir.path(), day("2026-11-18")).write(b"old\n", day("2026-11-18"));
-        last_written(dir.path(), day("2026-11-18"));
-        DailyFile::open(dir.path(), day("2026-11-22")).write(b"new\n", day("2026-11-22"));
-        assert_eq!(names(dir.path()), ["app.log", "app.log.2026-11-18"]);
-        assert_eq!(read(dir.path(), "app.log"), "new\n");
-    }
-
-    #[test]
-    fn seven_days_are_kept_and_other_files_are_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut log = DailyFile::open(dir.path(), day("2026-11-01"));
-        fs::write(dir.path().join("app.log.notes"), "mine").unwrap();
-        fs::write(dir.path().join("other.log.2020-01-01"), "mine").unwrap();
-        for n in 1..=20 {
-            let today = day("2026-11-01") + Days::new(n);
-            log.write(b"line\n", today);
-            last_written(dir.path(), today);
-        }
-        let mut expected = vec!["app.log".to_owned()];
-        expected.extend((14..=20).map(|n| format!("app.log.2026-11-{n}")));
-        expected.extend(["app.log.notes".to_owned(), "other.log.2020-01-01".to_owned()]);
-        assert_eq!(names(dir.path()), expected);
-    }
-
-    #[test]
-    fn two_processes_at_midnight_lose_no_line() {
-        let dir = tempfile::tempdir().unwrap();
-        let (yesterday, today) =
-            (clock::local_now().date_naive() - Days::new(1), clock::local_now().date_naive());
-        let mut a = DailyFile::open(dir.path(), yesterday);
-        let mut b = DailyFile::open(dir.path(), yesterday);
-        a.write(b"a1\n", yesterday);
-        b.write(b"b1\n", yesterday);
-        last_written(dir.path(), yesterday);
-        a.write(b"a2\n", today);
-        b.write(b"b2\n", today);
-        assert_eq!(read(dir.path(), &format!("app.log.{yesterday}")), "a1\nb1\n");
-        assert_eq!(read(dir.path(), "app.log"), "a2\nb2\n");
-    }
-
-    #[test]
-    fn lines_of_a_day_seen_twice_are_kept() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("app.log.2026-11-21"), "first\n").unwrap();
-        fs::write(dir.path().join(NAME), "second\n").unwrap();
-        last_written(dir.path(), day("2026-11-21"));
-        DailyFile::open(dir.path(), day("2026-11-22"));
-        assert_eq!(read(dir.path(), "app.log.2026-11-21"), "first\nsecond\n");
-    }
-
-    #[test]
-    fn a_folder_that_cannot_be_made_costs_lines_and_nothing_else() {
-        let dir = tempfile::tempdir().unwrap();
-        let in_the_way = dir.path().join("logs");
-        fs::write(&in_the_way, "a file").unwrap();
-        let mut log = DailyFile::open(&in_the_way, day("2026-11-22"));
-        log.write(b"lost\n", day("2026-11-22"));
-        assert!(log.complained);
-
-        fs::remove_file(&in_the_way).unwrap();
-        log.write(b"found\n", day("2026-11-22"));
-        assert!(!log.complained);
-        assert_eq!(read(&in_the_way, "app.log"), "found\n");
-    }
-
-    /// `/dev/full` answers every write as a full disk does.
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn a_full_disk_costs_lines_and_nothing_else() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut log = DailyFile::open(dir.path(), day("2026-11-22"));
-        log.file = Some(OpenOptions::new().append(true).open("/dev/full").unwrap());
-        log.write(b"lost\n", day("2026-11-22"));
-        assert!(log.complained);
-
-        log.file = None;
-        log.write(b"found\n", day("2026-11-22"));
-        assert_eq!(read(dir.path(), "app.log"), "\nfound\n", "a torn line is ended first");
-    }
-}
+mod tests;

@@ -12,7 +12,10 @@ use log::{
 };
 use serde_json::{Map, Number};
 
-use super::access;
+use super::{
+    access,
+    context::{self, Field},
+};
 
 /// `2026-11-22 15:35:16,062 INFO [worker::pool] job finished job_id=… attempt=1`
 pub(super) fn text(now: DateTime<Local>, record: &Record<'_>) -> String {
@@ -36,6 +39,9 @@ fn write_text(line: &mut String, now: DateTime<Local>, record: &Record<'_>) -> f
     write!(Escape(line), "{}", record.args())?;
     // Nor can visiting: the visitor below never refuses.
     let _ = record.key_values().visit(&mut TextFields(line));
+    context(record, |name, value| {
+        let _ = TextFields(line).visit_pair(Key::from(name), value);
+    });
     Ok(())
 }
 
@@ -52,6 +58,9 @@ pub(super) fn json(now: DateTime<Local>, record: &Record<'_>) -> String {
     }
     let mut fields = JsonFields(Map::new());
     let _ = record.key_values().visit(&mut fields);
+    context(record, |name, value| {
+        let _ = fields.visit_pair(Key::from(name), value);
+    });
     let line = Line {
         time: now.to_rfc3339_opts(SecondsFormat::Millis, false),
         level: record.level().as_str(),
@@ -73,6 +82,19 @@ pub(super) fn json(now: DateTime<Local>, record: &Record<'_>) -> String {
     }
     line.push('\n');
     line
+}
+
+/// Tells what is known of the work that a record is about, as far as the record does not say it itself.
+fn context(record: &Record<'_>, mut tell: impl FnMut(&'static str, Value<'_>)) {
+    let said = record.key_values();
+    context::fields(|name, field| {
+        if said.get(Key::from(name)).is_none() {
+            match field {
+                Field::Text(text) => tell(name, Value::from(text)),
+                Field::Number(number) => tell(name, Value::from(number)),
+            }
+        }
+    });
 }
 
 /// Milliseconds with the two decimals that are worth keeping.
@@ -172,7 +194,10 @@ impl<'kvs> VisitSource<'kvs> for JsonFields {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::telemetry::context::{AttemptOf, Context};
     use chrono::TimeZone;
     use log::Level;
 
@@ -255,5 +280,37 @@ mod tests {
         assert_eq!(object["level"], "INFO");
         assert_eq!(object["target"], "access");
         assert!(object["time"].as_str().unwrap().starts_with("2026-11-22T15:35:16.062"));
+    }
+
+    #[tokio::test]
+    async fn a_line_says_for_whom_it_is_unless_it_says_so_itself() {
+        let attempt = AttemptOf { job_id: "j-1".to_owned(), workflow_id: Some("w 1".to_owned()), attempt: 3 };
+        let work = Context {
+            request_id: Some("r-1".into()),
+            attempt: Some(Arc::new(attempt)),
+            trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().ok(),
+        };
+        let own = [("job_id", Value::from("own"))];
+        let (plain, object, access) = work
+            .scope(async {
+                (line(text, "t", "m", &own), line(json, "t", "m", &own), line(text, "access", "a", &[]))
+            })
+            .await;
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        assert_eq!(
+            plain,
+            format!(
+                "2026-11-22 15:35:16,062 INFO [t] m job_id=own workflow_id=\"w 1\" attempt=3 request_id=r-1 \
+                 trace_id={trace}\n"
+            )
+        );
+        let object: serde_json::Value = serde_json::from_str(&object).unwrap();
+        assert_eq!(
+            object["fields"],
+            serde_json::json!({"job_id": "own", "workflow_id": "w 1", "attempt": 3, "request_id": "r-1",
+                "trace_id": trace})
+        );
+        assert_eq!(access, "2026-11-22 15:35:16,062 a\n", "the owner's line stays as it is");
+        assert_eq!(line(text, "t", "m", &[]), "2026-11-22 15:35:16,062 INFO [t] m\n");
     }
 }

@@ -4,24 +4,28 @@
 //! costs log lines and nothing else.
 
 pub mod access;
+pub mod context;
 pub mod counters;
 mod daily_file;
 pub mod fields;
 mod format;
+pub mod metrics;
+pub mod trace;
 
 use std::{
+    fmt,
     io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use env_logger::{Builder, Target};
-use log::LevelFilter;
+use log::{Level, LevelFilter, Record};
 
 use crate::{
     clock,
     config::{Config, LogConfig},
 };
-use daily_file::DailyFile;
+use daily_file::{DailyFile, News};
 
 /// Where `app.log` is kept: in the workspace, or under `/tmp` on Railway, whose other folders may
 /// be read-only.
@@ -31,12 +35,12 @@ pub fn log_folder(config: &Config) -> PathBuf {
 
 /// Starts logging to stderr and to the log file.
 pub fn init(log: &LogConfig, folder: &Path) -> anyhow::Result<()> {
-    start(log, Tee { file: open(folder), stderr: true })
+    start(log, Tee { file: open(folder), stderr: true, json: log.json })
 }
 
 /// Starts logging to the log file alone, for commands that use the terminal themselves.
 pub fn init_quiet(log: &LogConfig, folder: &Path) -> anyhow::Result<()> {
-    start(log, Tee { file: open(folder), stderr: false })
+    start(log, Tee { file: open(folder), stderr: false, json: log.json })
 }
 
 fn open(folder: &Path) -> DailyFile {
@@ -49,6 +53,7 @@ fn start(log: &LogConfig, tee: Tee) -> anyhow::Result<()> {
     builder
         .format(move |out, record| {
             let now = clock::local_now();
+            counters::LOG_LINES.at(record.level() as usize - 1).add(1);
             let line = if json { format::json(now, record) } else { format::text(now, record) };
             out.write_all(line.as_bytes())
         })
@@ -82,6 +87,24 @@ fn bare_level(filter: &str) -> Option<LevelFilter> {
 struct Tee {
     file: DailyFile,
     stderr: bool,
+    json: bool,
+}
+
+impl Tee {
+    /// A line of the log's own, which no logger can be asked for while it writes one.
+    fn say(&mut self, level: Level, said: fmt::Arguments<'_>) {
+        let record = Record::builder().level(level).target("productforge::telemetry").args(said).build();
+        let line = if self.json {
+            format::json(clock::local_now(), &record)
+        } else {
+            format::text(clock::local_now(), &record)
+        };
+        // Also where the terminal is somebody else's: there is no other place.
+        let _ = io::stderr().lock().write_all(line.as_bytes());
+        if level > Level::Error {
+            let _ = self.file.write(line.as_bytes(), clock::local_now().date_naive());
+        }
+    }
 }
 
 impl Write for Tee {
@@ -89,7 +112,25 @@ impl Write for Tee {
         if self.stderr {
             let _ = io::stderr().lock().write_all(line);
         }
-        self.file.write(line, clock::local_now().date_naive());
+        match self.file.write(line, clock::local_now().date_naive()) {
+            Some(News::Failing(error)) => {
+                let path = self.file.path();
+                let path = path.display();
+                self.say(
+                    Level::Error,
+                    format_args!(
+                        "the log file {path} cannot be written ({error}); lines go on to stderr alone"
+                    ),
+                );
+            }
+            Some(News::Recovered { lost }) => self.say(
+                Level::Warn,
+                format_args!(
+                    "the log file can be written again; {lost} lines before the last one are missing in it"
+                ),
+            ),
+            None => {}
+        }
         Ok(line.len())
     }
 

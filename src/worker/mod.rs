@@ -46,6 +46,7 @@ use crate::{
     model::{Timestamp, new_id},
     service::Services,
     store::{Delivery, Store},
+    telemetry::{counters, metrics},
 };
 
 pub use held::Held;
@@ -98,6 +99,8 @@ pub struct WorkerHandle {
     pool: JoinHandle<()>,
     roles: TaskTracker,
     jobs: TaskTracker,
+    /// Its slots among those of the process.
+    _slots: metrics::Held,
 }
 
 /// Starts a worker that runs the product's jobs.
@@ -120,6 +123,7 @@ pub fn start_with(
     options: WorkerOptions,
 ) -> WorkerHandle {
     let started_at = clock.now();
+    let slots = counters::SLOTS.hold(i64::try_from(options.slots).unwrap_or(i64::MAX));
     let shared = Arc::new(Shared {
         worker_id: format!("{}-{}-{}", presence::host(), std::process::id(), &new_id()[..8]),
         options,
@@ -144,7 +148,7 @@ pub fn start_with(
     roles.spawn(follow::run(shared.clone(), revocations::Revocations));
     roles.spawn(follow::run(shared.clone(), orders::Orders));
     log::info!("worker {} runs {} slots", shared.worker_id, shared.options.slots);
-    WorkerHandle { shared, pool, roles, jobs }
+    WorkerHandle { shared, pool, roles, jobs, _slots: slots }
 }
 
 impl WorkerHandle {

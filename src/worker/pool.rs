@@ -11,6 +11,7 @@ use crate::{
     engine::order,
     model::Priority,
     store::{Change, Delivery, LeaseEnd, MAX_BATCH, Queue, Reserve, StoreError},
+    telemetry::counters,
 };
 
 use super::{Backoff, Shared};
@@ -128,6 +129,7 @@ fn start(
         let lost = shared.held.add(delivery.token, String::new(), valid_until);
         let shared = shared.clone();
         jobs.spawn(async move {
+            let _busy = counters::SLOTS_BUSY.hold(1);
             run_job(&shared, delivery, lost).await;
             drop(slot);
         });

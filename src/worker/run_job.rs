@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    service::execution::{Admission, Answer, AnswerError, Ending, Execution, Running},
+    service::execution::{Admission, AnswerError, Attempt, Ending, Execution, Fault, Running},
     store::Delivery,
+    telemetry::counters,
 };
 
 use super::{
@@ -43,35 +44,80 @@ async fn pipeline(shared: &Shared, execution: &Execution, delivery: &Delivery, l
             log::info!("a job from {} is settled without a run: {why}", delivery.queue.name());
             return;
         }
-        Some(Admission::LeaseLost) => return,
+        Some(Admission::LeaseLost) => {
+            counters::LEASES_LOST.add(1);
+            return;
+        }
     };
-    let job_id = running.job.job_id.clone();
-    shared.held.name(running.token, &job_id);
-    let attempt = running.job.attempts.len();
-    log::info!(job_id = job_id.as_str(), attempt = attempt, agent = running.job.agent.as_str(); "attempt has begun");
-    let timeout = execution.timeout_of(&running);
+    let attempt = Attempt::begin(&running, delivery, execution.foundation().clock.now());
+    // From here on every line of the log and every request says for whom it is.
+    attempt.context().scope(run(shared, execution, delivery, &running, lost, attempt)).await;
+}
+
+/// One attempt from its beginning to what became of it.
+async fn run(
+    shared: &Shared,
+    execution: &Execution,
+    delivery: &Delivery,
+    running: &Running,
+    lost: &CancellationToken,
+    attempt: Attempt,
+) {
+    let job_id = running.job.job_id.as_str();
+    shared.held.name(running.token, job_id);
+    let number = running.job.attempts.len();
+    log::info!(job_id = job_id, attempt = number, agent = running.job.agent.as_str(); "attempt has begun");
+    let timeout = execution.timeout_of(running);
     let deadline = Instant::now() + timeout;
     // The journal of a job that nobody has begun before is empty: admission saw to that.
     let fresh = running.job.is_first_attempt() && delivery.crashes == 0;
     let bounds = Bounds { shared, lost, deadline, timeout };
-    let ending = match converse(execution, &running, fresh, &bounds).await {
-        Outcome::Answered(answer) => end(execution, &running, *answer, lost).await,
-        Outcome::PutOff(reason) => persist(lost, || execution.postpone(&running, &reason)).await,
-        Outcome::GivenBack => return release(execution, &running, lost).await,
+    let mut fault = None;
+    let ending = match converse(execution, running, fresh, &bounds).await {
+        Outcome::Answered(answer) => {
+            fault = answer.as_ref().as_ref().err().map(AnswerError::fault);
+            match (*answer, &fault) {
+                (Ok(answer), _) => persist(lost, || execution.complete(running, &answer)).await,
+                (Err(_), Some(fault)) => fail(execution, running, fault, lost).await,
+                (Err(_), None) => None,
+            }
+        }
+        Outcome::PutOff(reason) => persist(lost, || execution.postpone(running, &reason)).await,
+        Outcome::GivenBack => {
+            release(execution, running, lost).await;
+            return attempt.ended("released");
+        }
         Outcome::Gone => None,
     };
-    match ending {
-        Some(Ending::Done) => log::info!(job_id = job_id.as_str(), attempt = attempt; "attempt has ended"),
-        Some(Ending::Retry(wait)) => {
-            shared.scheduled.notify_one();
-            log::warn!(job_id = job_id.as_str(), attempt = attempt, wait_ms = wait.as_millis() as u64; "another attempt follows");
+    match (ending, fault) {
+        (Some(Ending::Done), fault) => {
+            log::info!(job_id = job_id, attempt = number; "attempt has ended");
+            match fault {
+                Some(fault) => attempt.failed(&fault, false),
+                None => attempt.completed(),
+            }
         }
-        Some(Ending::Postponed(wait)) => {
+        (Some(Ending::Retry(wait)), fault) => {
             shared.scheduled.notify_one();
-            log::info!(job_id = job_id.as_str(), wait_ms = wait.as_millis() as u64; "put off: what it needs cannot be had now");
+            log::warn!(job_id = job_id, attempt = number, wait_ms = wait.as_millis() as u64; "another attempt follows");
+            match fault {
+                Some(fault) => attempt.failed(&fault, true),
+                None => attempt.ended("retried"),
+            }
         }
-        Some(Ending::LeaseLost) => taken_away(execution, &job_id).await,
-        None => unwritten(execution, &job_id, lost).await,
+        (Some(Ending::Postponed(wait)), _) => {
+            shared.scheduled.notify_one();
+            log::info!(job_id = job_id, wait_ms = wait.as_millis() as u64; "put off: what it needs cannot be had now");
+            attempt.ended("postponed");
+        }
+        (Some(Ending::LeaseLost), _) => {
+            taken_away(execution, job_id).await;
+            attempt.ended("lost");
+        }
+        (None, _) => {
+            unwritten(execution, job_id, lost).await;
+            attempt.ended("lost");
+        }
     }
 }
 
@@ -87,25 +133,20 @@ async fn taken_away(execution: &Execution, job_id: &str) {
     if execution.was_cancelled(job_id).await {
         log::info!(job_id = job_id; "cancelled: the attempt was stopped");
     } else {
+        counters::LEASES_LOST.add(1);
         log::warn!(job_id = job_id; "the lease was lost, nothing was changed");
     }
 }
 
-/// Writes down how the attempt ended.
-async fn end(
+/// Writes down that the attempt failed.
+async fn fail(
     execution: &Execution,
     running: &Running,
-    answer: Result<Answer, AnswerError>,
+    fault: &Fault,
     lost: &CancellationToken,
 ) -> Option<Ending> {
-    match answer {
-        Ok(answer) => persist(lost, || execution.complete(running, &answer)).await,
-        Err(error) => {
-            let fault = error.fault();
-            log::warn!(job_id = running.job.job_id.as_str(), error = fault.error.as_str(); "the attempt failed");
-            persist(lost, || execution.fail(running, &fault)).await
-        }
-    }
+    log::warn!(job_id = running.job.job_id.as_str(), error = fault.error.as_str(); "the attempt failed");
+    persist(lost, || execution.fail(running, fault)).await
 }
 
 async fn release(execution: &Execution, running: &Running, lost: &CancellationToken) {

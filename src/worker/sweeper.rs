@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::store::{MAX_BATCH, StoreError};
+use crate::{
+    store::{MAX_BATCH, StoreError},
+    telemetry::counters,
+};
 
 use super::{Shared, jittered, lease_keeper};
 
@@ -30,6 +33,7 @@ pub async fn run_once(shared: &Shared) -> Result<usize, StoreError> {
         lease_keeper::run_once(shared).await?;
     }
     let swept = shared.store.sweep(MAX_BATCH).await?;
+    counters::CRASHES.add(swept.len() as u64);
     for lease in &swept {
         log::warn!(
             "a job of worker {} is delivered again: its lease {} ran out ({} time{})",

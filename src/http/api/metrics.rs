@@ -1,7 +1,5 @@
 //! Metrics, for Prometheus and as JSON.
 
-use std::fmt::Write;
-
 use actix_web::{
     HttpResponse,
     http::header::ContentType,
@@ -12,14 +10,13 @@ use serde_json::{Map, Value};
 use super::Answer;
 use crate::{
     http::{HttpState, error::Problem},
-    service::metrics::{Metric, MetricKind},
+    telemetry::metrics::{self, Reading, full_name},
 };
-
-const PREFIX: &str = "productforge";
 
 /// Metrics for Prometheus
 ///
-/// Counters of this process and the state of the store, in the text format of Prometheus.
+/// What this process has counted, and what the store holds, in the text format of Prometheus (0.0.4). While
+/// the store is away `productforge_store_up` is 0 and what it holds is left out.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -30,14 +27,14 @@ const PREFIX: &str = "productforge";
                    # TYPE productforge_uptime_seconds gauge\nproductforge_uptime_seconds 28.5\n"))
 )]
 pub async fn text(state: Data<HttpState>) -> Result<HttpResponse, Problem> {
-    let metrics = state.services.metrics.read().await?;
+    let all = state.services.metrics.read().await;
     let kind = ContentType("text/plain; version=0.0.4; charset=utf-8".parse().unwrap_or(mime()));
-    Ok(HttpResponse::Ok().insert_header(kind).body(exposition(&metrics)))
+    Ok(HttpResponse::Ok().insert_header(kind).body(metrics::text(&all)))
 }
 
 /// Metrics as JSON
 ///
-/// The same as one object; a metric with a label stands as `name.value`.
+/// The same as one object; a metric with labels stands as `name.value`, a histogram as its `_count` and `_sum`.
 #[utoipa::path(
     get,
     path = "/metrics/json",
@@ -48,54 +45,25 @@ pub async fn text(state: Data<HttpState>) -> Result<HttpResponse, Problem> {
             "productforge_queue_ready.queue": 0.0})))
 )]
 pub async fn json(state: Data<HttpState>) -> Answer<Map<String, Value>> {
-    let metrics = state.services.metrics.read().await?;
-    let named = metrics.iter().map(|metric| {
-        let name = match metric.label {
-            Some((_, value)) => format!("{PREFIX}_{}.{value}", metric.name),
-            None => format!("{PREFIX}_{}", metric.name),
-        };
-        (name, Value::from(metric.value))
-    });
-    Ok(Json(named.collect()))
+    let mut named = Map::new();
+    for metric in state.services.metrics.read().await {
+        let name = full_name(metric.name);
+        for sample in metric.samples {
+            let values: String = sample.labels.iter().map(|(_, value)| format!(".{value}")).collect();
+            match sample.reading {
+                Reading::Number(number) => {
+                    named.insert(format!("{name}{values}"), number.into());
+                }
+                Reading::Histogram { counts, sum, .. } => {
+                    named.insert(format!("{name}_count{values}"), (counts.iter().sum::<u64>() as f64).into());
+                    named.insert(format!("{name}_sum{values}"), sum.into());
+                }
+            }
+        }
+    }
+    Ok(Json(named))
 }
 
 fn mime() -> actix_web::mime::Mime {
     actix_web::mime::TEXT_PLAIN_UTF_8
-}
-
-/// Names, helps and labels are this program's own words: nothing has to be escaped.
-fn exposition(metrics: &[Metric]) -> String {
-    let mut out = String::new();
-    let mut last = "";
-    for metric in metrics {
-        let name = metric.name;
-        if name != last {
-            let kind = match metric.kind {
-                MetricKind::Counter => "counter",
-                MetricKind::Gauge => "gauge",
-            };
-            let _ = writeln!(out, "# HELP {PREFIX}_{name} {}\n# TYPE {PREFIX}_{name} {kind}", metric.help);
-        }
-        last = name;
-        let label = metric.label.map(|(key, value)| format!("{{{key}=\"{value}\"}}")).unwrap_or_default();
-        let _ = writeln!(out, "{PREFIX}_{name}{label} {}", metric.value);
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_explained_once_and_labels_are_quoted() {
-        let metric =
-            |label, value| Metric { name: "jobs", help: "Jobs", kind: MetricKind::Gauge, label, value };
-        let text = exposition(&[metric(Some(("state", "due")), 2.0), metric(Some(("state", "leased")), 0.5)]);
-        assert_eq!(
-            text,
-            "# HELP productforge_jobs Jobs\n# TYPE productforge_jobs gauge\n\
-             productforge_jobs{state=\"due\"} 2\nproductforge_jobs{state=\"leased\"} 0.5\n"
-        );
-    }
 }

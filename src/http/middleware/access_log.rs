@@ -1,6 +1,6 @@
 //! One line a request in the access log, also for one that is refused, abandoned or fails.
 
-use std::{net::IpAddr, rc::Rc, time::Instant};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use actix_web::{
     Error,
@@ -45,7 +45,7 @@ struct Line {
     method: Method,
     uri: Uri,
     ip: Option<IpAddr>,
-    request_id: Rc<str>,
+    request_id: Arc<str>,
     begun: Instant,
     status: Option<u16>,
 }

@@ -1,5 +1,5 @@
 //! What every request passes through, outermost first:
-//! request id and client → CORS → errors → access log → audit → limits by address → API key →
+//! request id and client → metrics and traces → CORS → errors → access log → audit → limits by address → API key →
 //! limits by key → routes.
 
 pub mod access_log;
@@ -8,4 +8,5 @@ pub mod auth;
 pub mod cors;
 pub mod errors;
 pub mod limits;
+pub mod observe;
 pub mod request_id;

@@ -1,6 +1,6 @@
 //! Gives every request a name and its client, and every answer its name and the headers that belong on all of them.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use actix_web::{
     Error, HttpMessage,
@@ -20,7 +20,7 @@ const MAX_CHARS: usize = 128;
 
 /// The name of a request, in its extensions.
 #[derive(Debug, Clone)]
-pub struct RequestId(pub Rc<str>);
+pub struct RequestId(pub Arc<str>);
 
 impl RequestId {
     /// The client's own name if it is a sane one, else a fresh one.

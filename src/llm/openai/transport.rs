@@ -22,7 +22,11 @@ use super::{
 use crate::{
     config::{ModelTimeouts, ProviderConfig},
     llm::ModelError,
+    telemetry::{context, trace},
 };
+
+/// What a client calls a request, up to 512 characters of ASCII; support finds it by that.
+const CLIENT_REQUEST_ID: &str = "x-client-request-id";
 
 pub(super) struct Transport {
     client: Client,
@@ -74,6 +78,16 @@ impl Transport {
             .body(body.to_string());
         if let Some(encoding) = encoding {
             request = request.header(header::ACCEPT_ENCODING, encoding);
+        }
+        let context = context::current();
+        // The name that OpenAI asks for, unique among all requests; a configured header takes its place.
+        if let Some(id) = &context.request_id
+            && !self.headers.contains_key(CLIENT_REQUEST_ID)
+        {
+            request = request.header(CLIENT_REQUEST_ID, format!("{id}/{:08x}", rand::random::<u32>()));
+        }
+        if let Some(trace) = context.trace.filter(|_| trace::is_on()) {
+            request = request.header("traceparent", trace.to_string());
         }
         let sent = clock.limit(Awaited::First, request.send()).await?;
         let response = sent.map_err(|e| clock.broken(e))?;

@@ -81,6 +81,7 @@ impl Execution {
         let agent = self.agents.persona(&job.agent).await?;
         let running = |job: Job, workflow: Option<Workflow>, job_revision: Revision| Running {
             token: delivery.token,
+            ready_since: job.ready_since(),
             job,
             job_revision,
             workflow,
@@ -164,6 +165,7 @@ impl Execution {
             return self.come_again(delivery, waiting, "its inputs are not there yet").await;
         }
 
+        let ready_since = job.ready_since();
         let number = job.attempts.len() as u32 + 1;
         job.attempts.push(Attempt {
             number,
@@ -193,7 +195,10 @@ impl Execution {
             change = dispatch::add_effects(change, workflow, &effects, now);
         }
         Ok(match self.base.store.apply(change).await? {
-            Ok(_) => Some(Admission::Run(Box::new(running(job, workflow, job_revision)))),
+            Ok(_) => {
+                let running = Running { ready_since, ..running(job, workflow, job_revision) };
+                Some(Admission::Run(Box::new(running)))
+            }
             Err(Refusal::LeaseLost) => Some(Admission::LeaseLost),
             Err(Refusal::Limited(claim)) => {
                 // It has not begun after all.

@@ -10,6 +10,7 @@ use crate::{
         Workflow,
     },
     store::{Change, DocKey, LeaseEnd, Refusal},
+    telemetry::counters,
 };
 
 use super::{Answer, Ending, Execution, Running, TRIES};
@@ -77,6 +78,7 @@ impl Execution {
             }
             match self.base.store.apply(change).await? {
                 Ok(_) => {
+                    counters::FINISHED.of(ResultStatus::Completed.as_str()).add(1);
                     self.agents.assigned(&queued_agents).await;
                     return Ok(Ending::Done);
                 }

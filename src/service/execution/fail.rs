@@ -10,6 +10,7 @@ use crate::{
     },
     model::{AttemptOutcome, DeadJob, DeadReason, FailureClass, JobState, ResultStatus, Timestamp, Workflow},
     store::{Change, Enqueue, LeaseEnd, Refusal, Revision},
+    telemetry::counters,
 };
 
 use super::{Ending, Execution, Running, TRIES, payload};
@@ -183,6 +184,7 @@ impl Execution {
         }
         let outcome = self.base.store.apply(change).await?.map(|_| Ending::Done);
         if outcome.is_ok() {
+            counters::FINISHED.of(ResultStatus::Failed.as_str()).add(1);
             log::error!(job_id = job.job_id.as_str(), error = loss.error.as_str(); "the job failed for good");
         }
         Ok(outcome)

@@ -12,7 +12,7 @@ use crate::{
     store::{Change, Refusal},
 };
 
-use super::{Answer, Conversation, Execution, Question, Running, partial::Partial};
+use super::{Answer, Conversation, Execution, Question, Running, partial::Partial, watched::WatchedCall};
 use crate::service::{ServiceError, records, uploads::Project, usage};
 
 /// The number of a job's first call.
@@ -64,16 +64,22 @@ impl Execution {
         let started_at = self.base.clock.now();
         let begun = Instant::now();
         let partial = Partial::new(&self.base, &self.streams, running, question.number);
-        let outcome = partial.hear(self.base.provider.complete(&question.request, &partial.ear())).await;
-        let answer = match outcome {
+        let watched = WatchedCall::begin(self, &question);
+        let ear = partial.ear();
+        let asked = watched.context().scope(self.base.provider.complete(&question.request, &ear));
+        let answer = match partial.hear(asked).await {
             Ok(answer) => answer,
-            Err(error) => return Err((question, error)),
+            Err(error) => {
+                watched.failed(&error);
+                return Err((question, error));
+            }
         };
         let duration = Duration::from_millis(answer.duration_ms).max(begun.elapsed());
         let (cost_usd, cost_reported) = match answer.cost_usd {
             Some(reported) => (Some(reported), true),
             None => (self.price(&answer), false),
         };
+        watched.answered(&answer, duration, cost_usd);
         Ok(Call {
             job_id: running.job.job_id.clone(),
             number: question.number,

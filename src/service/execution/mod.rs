@@ -26,6 +26,7 @@ pub(super) mod payload;
 mod postpone;
 mod question;
 mod unrun;
+mod watched;
 
 use std::{
     collections::HashMap,
@@ -46,6 +47,7 @@ pub use budget::{Reservation, Reserved};
 pub use fail::Fault;
 pub use postpone::{HOLD, LONGEST_WAIT, Postponement};
 pub use question::{Conversation, Question};
+pub use watched::Attempt;
 
 /// How often a write is computed again when another step of the same workflow got in between.
 const TRIES: usize = 50;
@@ -66,6 +68,8 @@ pub enum Admission {
 pub struct Running {
     pub token: Token,
     pub job: Job,
+    /// Since when this attempt could have begun.
+    pub ready_since: Timestamp,
     /// The job's document as this attempt wrote it.
     job_revision: Revision,
     /// The workflow it is a step of.

@@ -87,6 +87,8 @@ pub(in crate::service) fn foreign_job(
     job.parent_job_id = payload.original_job_id.clone().or_else(|| payload.parent_job_id.clone());
     job.upload_id = upload_of(payload).filter(|_| mode == JobMode::Analyze).map(str::to_owned);
     job.foreign = true;
+    // No request of ours asked for it, whoever looks at it now.
+    (job.request_id, job.traceparent) = (None, None);
     job
 }
 

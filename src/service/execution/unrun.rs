@@ -11,6 +11,7 @@ use crate::{
     store::{
         CRASHES_BEFORE_POISON, Change, Delivery, Enqueue, LeaseEnd, MAX_PAYLOAD_BYTES, Refusal, Revision,
     },
+    telemetry::counters,
 };
 
 use super::{Admission, Execution, Running, fail::Loss, journal, payload};
@@ -103,13 +104,16 @@ impl Execution {
         job.end(JobState::Failed, Some(why.clone()), now);
         let agent = self.agents.persona(&job.agent).await?;
         let (token, job_revision) = (delivery.token, Revision::of(b""));
-        let running = Running { token, job, job_revision, workflow: None, agent };
+        let running = Running { token, job, ready_since: now, job_revision, workflow: None, agent };
         let mut result = self.result_of(&running, ResultStatus::Failed, why.clone(), now);
         result.error = Some(why.clone());
         let change = Change::new().expect(records::job_key(job_id), None).put(records::put_job(&running.job));
         let change = self.base.add_result(change, &mut result, now);
         match self.bury_with(change, delivery, Some(job_id), DeadReason::Unreadable, &why).await? {
-            Some(admission) => Ok(admission),
+            Some(admission) => {
+                counters::FINISHED.of(ResultStatus::Failed.as_str()).add(1);
+                Ok(admission)
+            }
             // The id belongs to another job; that one keeps its result.
             None => self.bury(delivery, DeadReason::Unreadable, why).await,
         }
@@ -206,7 +210,10 @@ impl Execution {
             change = dispatch::add_effects(change, &workflow, &effects, now);
         }
         Ok(match self.base.store.apply(change).await? {
-            Ok(_) => Some(Admission::Settled(why.to_owned())),
+            Ok(_) => {
+                counters::FINISHED.of(ResultStatus::Cancelled.as_str()).add(1);
+                Some(Admission::Settled(why.to_owned()))
+            }
             Err(Refusal::LeaseLost) => Some(Admission::LeaseLost),
             Err(Refusal::Changed(_) | Refusal::Limited(_) | Refusal::Exceeded { .. }) => None,
         })

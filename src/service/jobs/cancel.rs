@@ -4,6 +4,7 @@ use crate::{
     engine::intervene,
     model::{AttemptOutcome, Job, JobState, ResultStatus, Timestamp},
     store::{Change, REVOKED, Refusal, Revision, Token},
+    telemetry::counters,
 };
 
 use super::{Jobs, TRIES, busy, not_found, story::open_attempt};
@@ -83,8 +84,10 @@ impl Jobs {
             (change, ended) = self.ended(change, other, before, &why, now);
             change = budget::give_back(store, change, &ended.job_id).await?;
         }
+        let number = records::results_in(&change);
         match store.apply(change).await? {
             Ok(_) => {
+                counters::FINISHED.of(ResultStatus::Cancelled.as_str()).add(number);
                 log::info!(job_id = id, reason = reason; "a job was cancelled");
                 Ok(Some(cancelled))
             }

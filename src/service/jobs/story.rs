@@ -184,6 +184,8 @@ pub(super) fn remembered(dead: &DeadJob) -> Job {
     let queue = queue_named(&dead.queue).unwrap_or(Queue::Normal);
     let priority = dispatch::priority_of(queue);
     let mut job = dispatch::new_job(&dead.job_id, JobMode::Task, "", "", priority, dead.died_at);
+    // Whoever looks at it did not ask for it.
+    (job.request_id, job.traceparent) = (None, None);
     job.foreign = true;
     job.end(JobState::Failed, Some(dead.error.clone()), dead.died_at);
     job

@@ -30,6 +30,7 @@ use super::{Foundation, ServiceError, records, workers::DRAINED};
 use crate::{
     model::Workflow,
     store::{ALL_EVENTS, Event, REVOKED},
+    telemetry::counters,
 };
 
 /// The most viewers of one process.
@@ -133,6 +134,7 @@ impl Place {
         let taken = shared
             .viewers
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < MAX_VIEWERS).then_some(n + 1));
+        counters::VIEWERS.add(i64::from(taken.is_ok()));
         taken.ok().map(|_| Self { shared: shared.clone() })
     }
 }
@@ -140,5 +142,6 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.shared.viewers.fetch_sub(1, Ordering::Relaxed);
+        counters::VIEWERS.add(-1);
     }
 }

@@ -3,8 +3,11 @@
 
 use crate::{
     engine::{Effects, approval, intervene},
-    model::{DecisionOutcome, Job, PauseReason, StepStatus, TemplateRole, Workflow, WorkflowStatus},
+    model::{
+        DecisionOutcome, Job, PauseReason, ResultStatus, StepStatus, TemplateRole, Workflow, WorkflowStatus,
+    },
     store::{Change, Refusal},
+    telemetry::counters,
 };
 
 use super::Workflows;
@@ -150,8 +153,10 @@ impl Workflows {
         if let Order::Cancel(reason) = order {
             change = self.end_jobs(change, &workflow, reason).await?;
         }
+        let number = records::results_in(&change);
         match self.base.store.apply(change).await? {
             Ok(_) => {
+                counters::FINISHED.of(ResultStatus::Cancelled.as_str()).add(number);
                 let status = workflow.status.as_str();
                 log::info!(workflow_id = id, status = status; "{}", order.told());
                 Ok(Some(workflow))

@@ -112,6 +112,7 @@ impl Workflows {
         let edited = output.map(|text| written(text, step, original.simulated));
         let (mut fork, effects) = fork::create(&original, step, edited, new_id, now);
         fork.api_key = by.map(str::to_owned);
+        dispatch::note_origin(&mut fork);
         let mut change = Change::new().expect(records::workflow_key(new_id), None);
         change = dispatch::add_effects(change, &fork, &effects, now);
         if let Some(text) = output

@@ -88,6 +88,7 @@ impl Workflows {
         );
         workflow.callback = callback;
         workflow.request_digest = once.as_ref().map(|once| once.digest.clone());
+        dispatch::note_origin(&mut workflow);
         let change = Change::new().expect(records::workflow_key(&workflow.workflow_id), None);
         let change = dispatch::add_workflow(change, &workflow, &effects, now);
         if let Some(once) = &once {
@@ -134,7 +135,9 @@ impl Workflows {
             api_key: found.api_key.clone(),
             upload_id: found.upload_id.clone(),
         };
-        Ok(Some(plan::create(plan, found.created_at).0))
+        let (mut workflow, _) = plan::create(plan, found.created_at);
+        (workflow.request_id, workflow.traceparent) = (found.request_id, found.traceparent);
+        Ok(Some(workflow))
     }
 
     /// An upload that a brief names has to be there.

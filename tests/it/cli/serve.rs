@@ -86,7 +86,7 @@ fn a_folder_that_cannot_be_logged_to_does_not_stop_it() {
     std::fs::create_dir(workspace.path().join("workspace")).unwrap();
     std::fs::write(workspace.path().join("workspace/logs"), "in the way").unwrap();
     let mut server = workspace.start(&["serve", "--port", "0"], &[]);
-    server.line_with("warning: the log file");
+    server.line_with("the log file");
     address(&mut server);
     server.signal("TERM");
     server.ends_with_code(0);

@@ -3,8 +3,10 @@
 mod adoption;
 mod budgets;
 mod copying;
+mod full_log;
 mod killed;
 mod legacy;
 mod outage;
 mod rate_limit;
+mod traces;
 mod uploads;

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod blobs;
+pub mod collector;
 pub mod command;
 #[macro_use]
 pub mod engines;

@@ -130,7 +130,7 @@ impl Server {
         let url = until("the server says where it listens", || {
             assert!(process.ended().is_none(), "serve has ended:\n{}", process.output());
             let output = process.output();
-            let url = output.split_once("listening on ").and_then(|(_, rest)| rest.split_once('\n'));
+            let url = output.split_once("listening on ").and_then(|(_, rest)| rest.split_once(['\n', '"']));
             std::future::ready(url.map(|(url, _)| url.to_owned()))
         });
         let url = url.await;

@@ -17,6 +17,7 @@ mod events;
 mod exports;
 mod headers;
 mod keys;
+mod metrics;
 mod named_keys;
 mod ops_pages;
 mod pages;

@@ -27,9 +27,12 @@ fn last_cells(document: &str) -> Vec<(usize, &str)> {
 
 /// The source that holds a test: of this binary, or of the library for what no request can show.
 fn source_of(modules: &[&str]) -> Option<String> {
-    let path = modules.iter().filter(|module| **module != "tests").copied().collect::<Vec<_>>().join("/");
-    ["tests/it", "src"].iter().find_map(|root| {
-        read(&format!("{root}/{path}.rs")).or_else(|| read(&format!("{root}/{path}/mod.rs")))
+    let within = modules.iter().filter(|module| **module != "tests").copied().collect::<Vec<_>>().join("/");
+    // Tests of a file stand in it, or in a file of their own below it.
+    [modules.join("/"), within].iter().find_map(|path| {
+        ["tests/it", "src"].iter().find_map(|root| {
+            read(&format!("{root}/{path}.rs")).or_else(|| read(&format!("{root}/{path}/mod.rs")))
+        })
     })
 }
 
