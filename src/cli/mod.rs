@@ -4,6 +4,7 @@
 //! something to do, 130 interrupted.
 
 mod answers;
+mod backup;
 mod client;
 mod config;
 mod copy;
@@ -14,6 +15,7 @@ mod migrate;
 mod process;
 mod progress;
 mod queues;
+mod restore;
 mod run;
 mod serve;
 mod table;
@@ -68,6 +70,8 @@ enum Command {
     Healthcheck(healthcheck::Args),
     Migrate(migrate::Args),
     Copy(copy::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
     Config(config::Args),
 }
 
@@ -116,6 +120,8 @@ pub fn main() -> ExitCode {
         Command::Healthcheck(args) => healthcheck::run(args),
         Command::Migrate(args) => migrate::run(args),
         Command::Copy(args) => copy::run(args),
+        Command::Backup(args) => backup::run(args),
+        Command::Restore(args) => restore::run(args),
         Command::Config(args) => config::run(args),
     };
     match outcome {

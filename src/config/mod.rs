@@ -50,6 +50,8 @@ pub struct HttpConfig {
     pub open: bool,
     /// `CORS_ORIGINS`, comma-separated; `https://*.example.com` allows every sub-domain.
     pub cors_origins: Vec<String>,
+    /// `DRAIN_DELAY_SECONDS`: how long a stopping server answers on while its health says that it is draining.
+    pub drain_delay: Duration,
 }
 
 /// Where state lives.
@@ -63,6 +65,12 @@ pub struct StoreConfig {
     pub workspace: PathBuf,
     /// `RESULT_TTL` (seconds): how long results are kept.
     pub result_ttl: Duration,
+    /// `WORKFLOW_TTL` (seconds): how long workflows are kept after their end; 0, the default, is for ever.
+    pub workflow_ttl: Option<Duration>,
+    /// `MAX_WORKFLOWS`: how many that have ended are kept; 0, the default, is any number.
+    pub max_workflows: Option<u64>,
+    /// `MAX_RESULTS`: how many results are kept; 0, the default, is any number.
+    pub max_results: Option<u64>,
 }
 
 /// In which order a worker looks into the queues.
@@ -197,12 +205,19 @@ impl Config {
             }),
             open: r.value("OPEN", "false", values::boolean),
             cors_origins: r.value("CORS_ORIGINS", DEFAULT_CORS, values::origins),
+            drain_delay: r.value("DRAIN_DELAY_SECONDS", "0", values::seconds(0, 60)),
         };
         let store = StoreConfig {
             redis_url: r.secret("REDIS_URL", values::redis_url),
             redis_prefix: r.value("REDIS_PREFIX", "", values::key_prefix),
             workspace: r.value("WORKSPACE_DIR", "workspace", |v| Ok(PathBuf::from(v))),
             result_ttl: r.value("RESULT_TTL", "3600", values::seconds(1, 10 * 365 * 86_400)),
+            workflow_ttl: Some(r.value("WORKFLOW_TTL", "0", values::seconds(0, 10 * 365 * 86_400)))
+                .filter(|ttl| !ttl.is_zero()),
+            max_workflows: Some(r.value("MAX_WORKFLOWS", "0", values::number::<u64>(0, 1_000_000_000)))
+                .filter(|most| *most > 0),
+            max_results: Some(r.value("MAX_RESULTS", "0", values::number::<u64>(0, 1_000_000_000)))
+                .filter(|most| *most > 0),
         };
         let llm = LlmConfig::read(&mut r);
         let prices = r.optional("PRICES_FILE", PricesConfig::read).unwrap_or_else(PricesConfig::built_in);

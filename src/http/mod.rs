@@ -41,7 +41,7 @@ use actix_web::{
 
 use crate::{
     config::{HttpConfig, Secret},
-    service::{Live, Services},
+    service::{Live, Services, System},
 };
 
 pub use login_throttle::LoginThrottle;
@@ -113,12 +113,20 @@ impl HttpServerHandle {
 pub struct Stopper {
     handle: ServerHandle,
     live: Live,
+    system: System,
 }
 
 impl Stopper {
+    /// Says to whoever asks for health that requests are to go elsewhere, and ends each connection with its next
+    /// answer. Requests are answered as before.
+    pub fn drain(&self) {
+        self.system.drain();
+    }
+
     /// Stops at once what would never end by itself, the streams of events; then requests under way end
     /// (20 s at the most), or nothing is waited for.
     pub fn stop(&self, graceful: bool) -> impl Future<Output = ()> + use<> {
+        self.drain();
         self.live.close();
         self.handle.stop(graceful)
     }
@@ -132,7 +140,7 @@ pub fn bind(config: &HttpConfig) -> io::Result<TcpListener> {
 /// Starts to answer requests. Must be called within a Tokio runtime; signals are the caller's matter.
 pub fn serve(state: HttpState, listener: TcpListener) -> io::Result<HttpServerHandle> {
     let addr = listener.local_addr()?;
-    let live = state.services.live.clone();
+    let (live, system) = (state.services.live.clone(), state.services.system.clone());
     let server = HttpServer::new(move || app(state.clone()))
         .workers(WORKERS)
         .client_request_timeout(HEAD_TIMEOUT)
@@ -141,7 +149,7 @@ pub fn serve(state: HttpState, listener: TcpListener) -> io::Result<HttpServerHa
         .disable_signals()
         .listen(listener)?
         .run();
-    let stopper = Stopper { handle: server.handle(), live };
+    let stopper = Stopper { handle: server.handle(), live, system };
     Ok(HttpServerHandle { addr, stopper, ended: tokio::spawn(server) })
 }
 
@@ -167,4 +175,5 @@ fn app(
         .wrap(middleware::cors::cors(state.cors_origins))
         .wrap(from_fn(middleware::cors::refuse_preflight))
         .wrap(from_fn(middleware::request_id::request_id))
+        .wrap(from_fn(middleware::draining::draining))
 }

@@ -11,8 +11,8 @@ use actix_web::{
 
 use super::{
     api::{
-        agents, analytics, events, exports, jobs, metrics, providers, queues, reports, results, reviews,
-        root, system, tasks, uploads, usage, workers, workflows,
+        agents, analytics, backups, events, exports, jobs, metrics, providers, queues, reports, results,
+        reviews, root, system, tasks, uploads, usage, workers, workflows,
     },
     assets, dashboard, docs,
     error::Problem,
@@ -48,6 +48,7 @@ table! { API, configure_api:
     "/system/health"                  => get system::health;
     "/system/status"                  => get system::status;
     "/system/verify"                  => get system::verify;
+    "/system/backup"                  => post backups::make;
     "/metrics"                        => get metrics::text;
     "/metrics/json"                   => get metrics::json;
     "/analytics/summary"              => get analytics::summary;

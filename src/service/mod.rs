@@ -3,6 +3,7 @@
 pub mod adoption;
 pub mod agents;
 pub mod analytics;
+pub mod backups;
 mod dispatch;
 mod error;
 pub mod execution;
@@ -18,6 +19,7 @@ pub mod queues;
 pub mod records;
 pub mod reports;
 pub mod results;
+pub mod retention;
 pub mod reviews;
 pub mod schedule;
 pub mod sessions;
@@ -33,6 +35,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use agents::Agents;
 pub use analytics::Analytics;
+pub use backups::Backups;
 pub use error::{FieldProblem, ServiceError};
 pub use execution::Execution;
 pub use exports::Exports;
@@ -45,6 +48,7 @@ pub use providers::Providers;
 pub use queues::Queues;
 pub use reports::Reports;
 pub use results::{ResultFilter, Results};
+pub use retention::{Retention, RetentionSettings};
 pub use reviews::Reviews;
 pub use sessions::Sessions;
 pub use system::{ProviderInfo, System};
@@ -81,6 +85,8 @@ pub struct Foundation {
     pub clock: Arc<dyn Clock>,
     /// How long results are kept.
     pub result_ttl: Duration,
+    /// What of workflows and results is kept at the most.
+    pub retention: RetentionSettings,
     pub retry: RetryPolicy,
     /// How long one attempt may take where the job does not say.
     pub job_timeout: Duration,
@@ -138,6 +144,8 @@ pub struct Services {
     pub analytics: Analytics,
     pub reports: Reports,
     pub exports: Exports,
+    pub backups: Backups,
+    pub retention: Retention,
     pub uploads: Uploads,
     pub metrics: Metrics,
     pub live: Live,
@@ -153,14 +161,17 @@ impl Services {
         let uploads = Uploads::new(base.clone(), jobs.clone());
         let (results, system) = (Results::new(base.clone()), System::new(base.clone()));
         let (analytics, usage) = (Analytics::new(base.clone()), UsageReports::new(base.clone()));
+        let workflows = Workflows::new(base.clone(), agents.clone(), uploads.clone(), jobs.clone());
         Self {
+            retention: Retention::new(base.clone(), workflows.clone()),
             tasks: Tasks::new(base.clone(), agents.clone()),
-            workflows: Workflows::new(base.clone(), agents.clone(), uploads.clone(), jobs.clone()),
+            workflows,
             reviews: Reviews::new(base.clone(), agents.clone()),
             queues: Queues::new(base.clone()),
             workers: Workers::new(base.clone()),
             providers: Providers::new(base.clone()),
             reports: Reports::new(base.clone(), analytics.clone(), usage.clone()),
+            backups: Backups::new(base.clone()),
             exports: Exports::new(base.clone(), results.clone()),
             metrics: Metrics::new(base.clone(), system.clone()),
             live: Live::new(base.clone()),

@@ -16,4 +16,5 @@ mod store;
 mod support;
 mod surface;
 mod tools;
+mod upgrade;
 mod worker;

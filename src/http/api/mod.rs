@@ -2,6 +2,7 @@
 
 pub mod agents;
 pub mod analytics;
+pub mod backups;
 pub mod events;
 pub mod exports;
 pub mod jobs;

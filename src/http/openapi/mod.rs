@@ -13,8 +13,8 @@ use utoipa::{
 
 use super::{
     api::{
-        agents, analytics, events, exports, jobs, metrics, providers, queues, reports, results, reviews,
-        root, system, tasks, uploads, usage, workers, workflows,
+        agents, analytics, backups, events, exports, jobs, metrics, providers, queues, reports, results,
+        reviews, root, system, tasks, uploads, usage, workers, workflows,
     },
     error::{FieldError, ProblemBody},
     middleware::auth,
@@ -34,6 +34,7 @@ mod errors;
     paths(
         root::index,
         system::ping, system::health, system::status, system::verify,
+        backups::make,
         usage::get, providers::list, providers::reset,
         workers::list, workers::drain, queues::list, queues::pause, queues::resume,
         jobs::list, jobs::get, jobs::partial, jobs::cancel, jobs::retry, jobs::delete, jobs::bulk::bulk,

@@ -35,6 +35,7 @@ pub use crate::analysis::{
     Analysis, DependencyKind, EntryKind, Language, Manifest, Severity, findings::Finding,
 };
 pub use incoming::Incoming;
+pub(super) use incoming::failed as disk_failed;
 pub use project::{Project, UploadAnalysis};
 pub(super) use tools::file_tools;
 

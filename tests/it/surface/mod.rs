@@ -17,6 +17,7 @@ mod ops_pages;
 mod pages;
 mod paging;
 mod results;
+mod retention;
 mod reviews;
 mod root;
 mod rows;
