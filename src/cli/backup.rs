@@ -10,7 +10,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
 use crate::{
     app::{self, App},
@@ -72,6 +72,9 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
     let piped = args.out.as_deref() == Some(Path::new("-"));
     if piped && io::stdout().is_terminal() {
         return Err(Failure::Usage("a backup is no text for a terminal: say --out FILE".to_owned()));
+    }
+    if let Some(taken) = args.out.as_ref().filter(|out| !piped && !args.force && out.exists()) {
+        return Err(Failure::Failed(is_there(taken)));
     }
     let config = load(args.from, [])?;
     if !args.server.is_named() && config.store.redis_url.is_some() {
@@ -152,13 +155,17 @@ async fn make_here(
     out.done(target, force).await
 }
 
+fn is_there(target: &Path) -> anyhow::Error {
+    anyhow::anyhow!("{} is there already; --force replaces it", target.display())
+}
+
 impl Out {
     fn open(target: &Path, piped: bool, force: bool) -> anyhow::Result<Self> {
         if piped {
             return Ok(Self::Pipe(io::stdout()));
         }
         if target.exists() && !force {
-            bail!("{} is there already; --force replaces it", target.display());
+            return Err(is_there(target));
         }
         let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));

@@ -36,7 +36,8 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// What `productforge backup` has written
-    file: PathBuf,
+    #[arg(value_name = "FILE")]
+    backup: PathBuf,
     /// Change nothing; read all of it and say what is in it
     #[arg(long)]
     check: bool,
@@ -53,7 +54,7 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
     let config = load(args.from, [])?;
     if args.check {
-        let manifest = backups::check(&args.file).map_err(anyhow::Error::from)?;
+        let manifest = backups::check(&args.backup).map_err(anyhow::Error::from)?;
         say(&match args.json {
             true => serde_json::to_string_pretty(&manifest).context("it cannot be written as JSON")?,
             false => told(&manifest),
@@ -65,8 +66,9 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
     }
     telemetry::init_quiet(&config.log, &telemetry::log_folder(&config))?;
     let place = Place { database: app::database(&config), uploads: app::uploads(&config) };
-    let restored =
-        runtime()?.block_on(backups::restore(&args.file, &place, args.force)).map_err(anyhow::Error::from)?;
+    let restored = runtime()?
+        .block_on(backups::restore(&args.backup, &place, args.force))
+        .map_err(anyhow::Error::from)?;
     tell(&config, &place, &restored, args.json)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -170,7 +170,7 @@ fn changed(backup: &[u8], change: impl FnOnce(&mut Value)) -> Vec<u8> {
     let mut change = Some(change);
     for n in 0..archive.len() {
         let mut entry = archive.by_index(n).unwrap();
-        let (name, mut bytes) = (entry.name().to_owned(), Vec::new());
+        let (name, mut bytes) = (entry.name().unwrap().into_owned(), Vec::new());
         entry.read_to_end(&mut bytes).unwrap();
         if name == "manifest.json" {
             let mut manifest = serde_json::from_slice(&bytes).unwrap();
@@ -243,7 +243,10 @@ async fn a_restore_that_is_killed_leaves_the_old_store_or_the_new_one() {
     for _ in 0..5 {
         let arguments = ["restore", "--force", backup.to_str().unwrap()];
         let mut process = Process::start(there.path(), &arguments, &[]);
-        until("it unpacks", || async { (unpacked() > 0 || process.ended().is_some()).then_some(()) }).await;
+        until("it unpacks", || {
+            std::future::ready((unpacked() > 0 || process.ended().is_some()).then_some(()))
+        })
+        .await;
         process.kill();
         let names = workflows(&database(&there)).await;
         assert!(names == ["The other store"] || names == ["Fix the login bug"], "{names:?}");

@@ -46,7 +46,7 @@ async fn clean(engine: &Engine, variables: &[(&'static str, &'static str)]) {
 }
 
 async fn status(app: &TestApp, path: &str) -> u16 {
-    app.get(path).await.status.as_u16()
+    app.get(path).await.status
 }
 
 async fn a_workflow_goes_with_what_belongs_to_it_when_its_time_is_over(engine: Engine) {
