@@ -7,7 +7,8 @@ The maximum is measured first, in the same run: clients that post briefs and wai
 Then briefs come at 70 % of that rate; their results are read, viewers follow streams of events, pages and lists are
 asked for, archives are uploaded now and then. Results and workflows live for a minute, so that retention keeps up
 with what comes. Memory is looked at every second; its drift is the median of the last minute over that of the second.
-PRODUCTFORGE names another executable. Exit code 1: an error, or a drift of 5 % or more.
+PRODUCTFORGE names another executable; WORKERS (64) and SIMULATED_LATENCY_MS (20) say what bounds the maximum: with few
+workers and a slow model it is they, and not the machine. Exit code 1: an error, or a drift of 5 % or more.
 """
 
 import http.client
@@ -26,7 +27,8 @@ import threading
 import time
 import zipfile
 
-LATENCY_MS = 20
+WORKERS = os.environ.get("WORKERS", "64")
+LATENCY_MS = os.environ.get("SIMULATED_LATENCY_MS", "20")
 SHARE = 0.7
 CLIENTS = 24
 MEASURED_SECONDS = 20
@@ -255,7 +257,7 @@ def main():
     minutes = next((float(a) for a in arguments if a not in ("sqlite", "redis")), 10.0)
     executable = os.path.abspath(os.environ.get("PRODUCTFORGE", "target/release/productforge"))
     folder, port, redis = tempfile.mkdtemp(prefix="soak-"), free_port(), None
-    settings = {"SIMULATED_LATENCY_MS": str(LATENCY_MS), "WORKERS": "64", "RESULT_TTL": "60", "WORKFLOW_TTL": "60",
+    settings = {"SIMULATED_LATENCY_MS": LATENCY_MS, "WORKERS": WORKERS, "RESULT_TTL": "60", "WORKFLOW_TTL": "60",
                 "UPLOAD_TTL": "60", "LOG_LEVEL": "warn", "PORT": str(port)}
     if engine == "redis":
         redis_port = free_port()
@@ -281,7 +283,7 @@ def main():
         until("the server answers", answers)
         most = measured(port)
         rate = SHARE * most
-        print(f"{engine}: {most:.1f} workflows a second at the most; {rate:.1f} of them for {minutes:g} minutes",
+        print(f"{engine}, {WORKERS} workers, a model of {LATENCY_MS} ms: {most:.1f} workflows a second at the most; {rate:.1f} of them for {minutes:g} minutes",
               flush=True)
         soak, memory = Soak(port, rate, minutes * 60), []
 
