@@ -192,7 +192,9 @@ class Soak:
                 self.times.fail("workflow", f"{id} does not end")
                 continue
             results = client.ask("GET /results/workflow/{id}", "GET", f"/results/workflow/{id}")
-            if results is not None and len(results) < 4:
+            # What took long may have lost its first results to RESULT_TTL.
+            is_young = time.monotonic() - begun < 50
+            if results is not None and is_young and len(results) < 4:
                 self.times.fail("GET /results/workflow/{id}", f"{id} has {len(results)} results")
             with self.lock:
                 self.done += 1
