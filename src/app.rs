@@ -25,7 +25,10 @@ use crate::{
         start::Started,
     },
     model::{Budget, Price, Usd},
-    service::{Budgets, Foundation, ProviderInfo, Services, UploadSettings, pacing::StorePacer, webhooks},
+    service::{
+        Budgets, Foundation, ProviderInfo, RetentionSettings, Services, UploadSettings, backups,
+        pacing::StorePacer, webhooks,
+    },
     store::{
         MAX_BATCH, Measured, Store, StoreError,
         redis::{RedisOptions, RedisStore},
@@ -70,6 +73,11 @@ impl App {
             clock: clock.clone(),
             result_ttl: config.store.result_ttl,
             audit_ttl: config.store.audit_ttl,
+            retention: RetentionSettings {
+                workflow_ttl: config.store.workflow_ttl,
+                max_workflows: config.store.max_workflows,
+                max_results: config.store.max_results,
+            },
             retry: RetryPolicy { max_attempts: config.worker.max_attempts, base: config.worker.retry_base },
             job_timeout: config.worker.job_timeout,
             model_concurrency: config.worker.model_concurrency.clone(),
@@ -127,7 +135,7 @@ async fn open_blobs(config: &Config) -> anyhow::Result<Arc<dyn Blobs>> {
         session_token: upload.session_token.as_ref().map(|token| token.expose().to_owned()),
     });
     let url = upload.blob_url.as_ref().map(|url| url.expose().to_owned());
-    let folder = config.store.workspace.join(if url.is_some() { "cache" } else { "uploads" });
+    let folder = if url.is_some() { config.store.workspace.join("cache") } else { uploads(config) };
     let blobs = blobs::Config { folder, url, keys, limits: blobs::Limits::default() };
     blobs::open(blobs).await.context("uploads cannot be kept")
 }
@@ -203,6 +211,16 @@ fn price_table(config: &Config) -> PriceTable {
     })
 }
 
+/// The file of the embedded store.
+pub fn database(config: &Config) -> PathBuf {
+    config.store.workspace.join("productforge.db")
+}
+
+/// The folder of uploads, where they are not in a bucket.
+pub fn uploads(config: &Config) -> PathBuf {
+    config.store.workspace.join("uploads")
+}
+
 /// Where the log file is.
 pub fn log_folder(config: &Config) -> PathBuf {
     crate::telemetry::log_folder(config)
@@ -222,9 +240,10 @@ async fn open_store(
             Ok((store, Some(migrations)))
         }
         None => {
-            let file = config.store.workspace.join("productforge.db");
-            let store = SqliteStore::open(Location::File(file), clock)
+            let file = database(config);
+            let store = SqliteStore::open(Location::File(file.clone()), clock)
                 .context("the embedded store cannot be opened")?;
+            backups::tidy(&file);
             take_over(&store).await.context("the embedded store cannot be read")?;
             Ok((Arc::new(store), None))
         }

@@ -68,10 +68,13 @@ pub(super) fn prepare(folder: &Path) -> Result<PathBuf, BlobError> {
     let now = SystemTime::now();
     for entry in entries.flatten() {
         let age = entry.metadata().and_then(|m| m.modified()).ok().and_then(|m| now.duration_since(m).ok());
+        // A backup has a folder of its own there.
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let remove = if is_folder { fs::remove_dir_all } else { fs::remove_file };
         if age.is_some_and(|age| age > STALE_AFTER)
-            && let Err(e) = fs::remove_file(entry.path())
+            && let Err(e) = remove(entry.path())
         {
-            log::warn!("the stale file {} cannot be removed: {e}", entry.path().display());
+            log::warn!("the stale {} cannot be removed: {e}", entry.path().display());
         }
     }
     Ok(partial)

@@ -205,6 +205,10 @@ impl Blobs for Folder {
         self.with(move |this| this.list_now(after.as_deref(), limit.min(MAX_PAGE))).await
     }
 
+    fn are_files_of_this_node(&self) -> bool {
+        true
+    }
+
     async fn check(&self) -> Check {
         let read = self.with(|this| this.list_now(None, 1).map(drop)).await;
         let write = self.with(Self::try_write).await;

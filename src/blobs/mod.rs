@@ -56,6 +56,11 @@ pub trait Blobs: Send + Sync {
     /// [`MAX_PAGE`]; none means that there are no more.
     async fn list(&self, after: Option<&str>, limit: usize) -> Result<Vec<Entry>, BlobError>;
 
+    /// Whether the blobs are files of this node, which a backup of the node has to have.
+    fn are_files_of_this_node(&self) -> bool {
+        false
+    }
+
     /// Tries to read and to write, and leaves nothing behind.
     async fn check(&self) -> Check;
 }

@@ -16,6 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A stream of events lasts an hour at the most.
 const LONGEST_STREAM: Duration = Duration::from_secs(3_900);
 
+/// A file comes for a day at the most.
+const LONGEST_DOWNLOAD: Duration = Duration::from_secs(86_400);
+
 /// Which server is asked, and how it is shown.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Server {
@@ -51,6 +54,11 @@ pub(super) struct Client {
 }
 
 impl Server {
+    /// Whether somebody said which one.
+    pub(super) fn is_named(&self) -> bool {
+        self.url.is_some() || variable("PRODUCTFORGE_URL").is_some()
+    }
+
     /// A client for it; the key is the environment's `API_KEY`.
     pub(super) fn client(&self) -> Result<Client, Failure> {
         let given = self.url.clone().or_else(|| variable("PRODUCTFORGE_URL"));
@@ -143,6 +151,18 @@ impl Client {
         let refusal = refusal(status, json.as_ref().and_then(|json| json.get("detail")));
         // A server whose store is away, or that is stopping, may give it later.
         Err(if status.is_server_error() { NoStream::Away(refusal) } else { NoStream::Refused(refusal) })
+    }
+
+    /// The body of the answer to a POST, as it comes, for as long as it takes.
+    pub(super) async fn download(&self, path: &[&str]) -> Result<reqwest::Response, Failure> {
+        let request = self.request(Method::POST, path, &[]).timeout(LONGEST_DOWNLOAD);
+        let answer = request.send().await.map_err(|e| self.unreachable(&e))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let json: Option<Value> = answer.json().await.ok();
+        Err(refusal(status, json.as_ref().and_then(|json| json.get("detail"))))
     }
 
     fn request(&self, method: Method, path: &[&str], query: &[(&str, Option<String>)]) -> RequestBuilder {

@@ -5,6 +5,7 @@
 
 mod answers;
 mod audit;
+mod backup;
 mod client;
 mod config;
 mod copy;
@@ -16,6 +17,7 @@ mod migrate;
 mod process;
 mod progress;
 mod queues;
+mod restore;
 mod run;
 mod serve;
 mod table;
@@ -72,6 +74,8 @@ enum Command {
     Healthcheck(healthcheck::Args),
     Migrate(migrate::Args),
     Copy(copy::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
     Config(config::Args),
 }
 
@@ -122,6 +126,8 @@ pub fn main() -> ExitCode {
         Command::Healthcheck(args) => healthcheck::run(args),
         Command::Migrate(args) => migrate::run(args),
         Command::Copy(args) => copy::run(args),
+        Command::Backup(args) => backup::run(args),
+        Command::Restore(args) => restore::run(args),
         Command::Config(args) => config::run(args),
     };
     match outcome {

@@ -6,6 +6,7 @@ use std::{
     future::Future,
     net::{Ipv4Addr, SocketAddr},
     process::ExitCode,
+    time::Duration,
 };
 
 use anyhow::{Context, bail};
@@ -28,7 +29,8 @@ It listens on this machine alone unless HOST, --host or RAILWAY_ENVIRONMENT says
 this machine a key is needed: API_KEY, or else one that is made at the start and printed once.
 
 SIGTERM or Ctrl-C stops taking requests, lets running jobs finish for up to DRAIN_SECONDS and gives
-the rest back; a second signal gives them back at once. No attempt is charged.
+the rest back; a second signal gives them back at once. No attempt is charged. Behind a balancer set
+DRAIN_DELAY_SECONDS: for so long /system/health says draining before requests are refused.
 
 Examples:
   productforge serve
@@ -99,17 +101,27 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
             worker.stop(app.config.worker.drain, at_once.clone()).await;
         }
     };
-    tokio::join!(stop_server(&stopper, at_once.clone()), stop_worker);
+    let delay = app.config.http.drain_delay;
+    tokio::join!(stop_server(&stopper, delay, at_once.clone()), stop_worker);
     app.close().await;
     trace::flush(LAST_SPANS).await;
     log::info!("stopped");
     Ok(())
 }
 
-/// Takes no new connection and lets requests under way end, unless it has to be at once.
-async fn stop_server(server: &Stopper, at_once: impl Future<Output = ()>) {
+/// Says first that it is stopping, while it answers still, so that a balancer sends requests elsewhere; then takes no
+/// new connection and lets requests under way end. Unless it has to be at once.
+async fn stop_server(server: &Stopper, delay: Duration, at_once: impl Future<Output = ()>) {
+    let in_order = async {
+        server.drain();
+        if !delay.is_zero() {
+            log::info!("health says draining for {:.1} s before the listener closes", delay.as_secs_f64());
+            tokio::time::sleep(delay).await;
+        }
+        server.stop(true).await;
+    };
     tokio::select! {
-        () = server.stop(true) => {}
+        () = in_order => {}
         () = at_once => server.stop(false).await,
     }
 }

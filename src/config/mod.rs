@@ -66,6 +66,8 @@ pub struct HttpConfig {
     pub key_rate_limit: Option<u32>,
     /// `MAX_CONNECTIONS`: how many connections a process answers at once.
     pub max_connections: usize,
+    /// `DRAIN_DELAY_SECONDS`: how long a stopping server answers on while its health says that it is draining.
+    pub drain_delay: Duration,
 }
 
 /// Where state lives.
@@ -81,6 +83,12 @@ pub struct StoreConfig {
     pub result_ttl: Duration,
     /// `AUDIT_TTL` (seconds): how long it is kept who has changed what.
     pub audit_ttl: Duration,
+    /// `WORKFLOW_TTL` (seconds): how long workflows are kept after their end; 0, the default, is for ever.
+    pub workflow_ttl: Option<Duration>,
+    /// `MAX_WORKFLOWS`: how many that have ended are kept; 0, the default, is any number.
+    pub max_workflows: Option<u64>,
+    /// `MAX_RESULTS`: how many results are kept; 0, the default, is any number.
+    pub max_results: Option<u64>,
 }
 
 /// In which order a worker looks into the queues.
@@ -227,6 +235,7 @@ impl Config {
             rate_limit: r.value("RATE_LIMIT", "0", values::limit),
             key_rate_limit: r.value("KEY_RATE_LIMIT", "0", values::limit),
             max_connections: r.value("MAX_CONNECTIONS", "4096", values::number(16, 100_000)),
+            drain_delay: r.value("DRAIN_DELAY_SECONDS", "0", values::seconds(0, 60)),
         };
         let store = StoreConfig {
             redis_url: r.secret("REDIS_URL", values::redis_url),
@@ -234,6 +243,12 @@ impl Config {
             workspace: r.value("WORKSPACE_DIR", "workspace", |v| Ok(PathBuf::from(v))),
             result_ttl: r.value("RESULT_TTL", "3600", values::seconds(1, 10 * 365 * 86_400)),
             audit_ttl: r.value("AUDIT_TTL", "7776000", values::seconds(60, 10 * 365 * 86_400)),
+            workflow_ttl: Some(r.value("WORKFLOW_TTL", "0", values::seconds(0, 10 * 365 * 86_400)))
+                .filter(|ttl| !ttl.is_zero()),
+            max_workflows: Some(r.value("MAX_WORKFLOWS", "0", values::number::<u64>(0, 1_000_000_000)))
+                .filter(|most| *most > 0),
+            max_results: Some(r.value("MAX_RESULTS", "0", values::number::<u64>(0, 1_000_000_000)))
+                .filter(|most| *most > 0),
         };
         let llm = LlmConfig::read(&mut r);
         let prices = r.optional("PRICES_FILE", PricesConfig::read).unwrap_or_else(PricesConfig::built_in);

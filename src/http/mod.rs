@@ -45,7 +45,7 @@ use actix_web::{
 
 use crate::{
     config::{HttpConfig, Secret},
-    service::{Live, Services},
+    service::{Live, Services, System},
 };
 
 pub use gate::{Gate, Patience};
@@ -116,12 +116,20 @@ impl HttpServerHandle {
 pub struct Stopper {
     handle: ServerHandle,
     live: Live,
+    system: System,
 }
 
 impl Stopper {
+    /// Says to whoever asks for health that requests are to go elsewhere, and ends each connection with its next
+    /// answer. Requests are answered as before.
+    pub fn drain(&self) {
+        self.system.drain();
+    }
+
     /// Stops at once what would never end by itself, the streams of events; then requests under way end
     /// (20 s at the most), or nothing is waited for.
     pub fn stop(&self, graceful: bool) -> impl Future<Output = ()> + use<> {
+        self.drain();
         self.live.close();
         self.handle.stop(graceful)
     }
@@ -144,7 +152,8 @@ pub fn serve_metrics(state: HttpState, listener: TcpListener) -> io::Result<Http
 
 fn start(state: HttpState, listener: TcpListener, routes: Routes) -> io::Result<HttpServerHandle> {
     let addr = listener.local_addr()?;
-    let (live, audit) = (state.services.live.clone(), state.services.audit.clone());
+    let (live, audit, system) =
+        (state.services.live.clone(), state.services.audit.clone(), state.services.system.clone());
     let gate = state.gate.clone();
     let (patience, accepted) = (gate.patience, gate.accepted(WORKERS));
     let server = HttpServer::new(move || app(state.clone(), routes))
@@ -158,7 +167,7 @@ fn start(state: HttpState, listener: TcpListener, routes: Routes) -> io::Result<
         .listen(listener)?
         .run();
     tokio::spawn(audit.run());
-    let stopper = Stopper { handle: server.handle(), live };
+    let stopper = Stopper { handle: server.handle(), live, system };
     Ok(HttpServerHandle { addr, stopper, ended: tokio::spawn(server) })
 }
 
@@ -192,4 +201,5 @@ fn app(
         .wrap(from_fn(middleware::cors::refuse_preflight))
         .wrap(from_fn(middleware::observe::observe))
         .wrap(from_fn(middleware::request_id::request_id))
+        .wrap(from_fn(middleware::draining::draining))
 }

@@ -160,6 +160,7 @@ const ADMIN: &[&str] = &[
     "get /keys/{key_id}",
     "delete /keys/{key_id}",
     "get /audit",
+    "post /system/backup",
     "get /dashboard/agents/new",
     "post /dashboard/agents/new",
     "get /dashboard/agents/{name}/edit",

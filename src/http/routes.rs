@@ -12,8 +12,8 @@ use actix_web::{
 
 use super::{
     api::{
-        agents, analytics, audit, events, exports, jobs, keys, metrics, providers, queues, reports, results,
-        reviews, root, system, tasks, uploads, usage, workers, workflows,
+        agents, analytics, audit, backups, events, exports, jobs, keys, metrics, providers, queues, reports,
+        results, reviews, root, system, tasks, uploads, usage, workers, workflows,
     },
     assets, dashboard, docs,
     error::Problem,
@@ -54,6 +54,7 @@ table! { API, configure_api:
     "/system/health"                  => get system::health;
     "/system/status"                  => get system::status;
     "/system/verify"                  => get system::verify;
+    "/system/backup"                  => post backups::make;
     "/metrics"                        => get metrics::text;
     "/metrics/json"                   => get metrics::json;
     "/analytics/summary"              => get analytics::summary;

@@ -4,6 +4,7 @@ pub mod adoption;
 pub mod agents;
 pub mod analytics;
 pub mod audit;
+pub mod backups;
 mod dispatch;
 mod error;
 pub mod execution;
@@ -20,6 +21,7 @@ pub mod queues;
 pub mod records;
 pub mod reports;
 pub mod results;
+pub mod retention;
 pub mod reviews;
 pub mod schedule;
 pub mod sessions;
@@ -37,6 +39,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 pub use agents::Agents;
 pub use analytics::Analytics;
 pub use audit::Audit;
+pub use backups::Backups;
 pub use error::{FieldProblem, ServiceError};
 pub use execution::Execution;
 pub use exports::Exports;
@@ -50,6 +53,7 @@ pub use providers::Providers;
 pub use queues::Queues;
 pub use reports::Reports;
 pub use results::{ResultFilter, Results};
+pub use retention::{Retention, RetentionSettings};
 pub use reviews::Reviews;
 pub use sessions::Sessions;
 pub use system::{ProviderInfo, System};
@@ -89,6 +93,8 @@ pub struct Foundation {
     pub result_ttl: Duration,
     /// How long it is kept who has changed what.
     pub audit_ttl: Duration,
+    /// What of workflows and results is kept at the most.
+    pub retention: RetentionSettings,
     pub retry: RetryPolicy,
     /// How long one attempt may take where the job does not say.
     pub job_timeout: Duration,
@@ -147,6 +153,8 @@ pub struct Services {
     pub analytics: Analytics,
     pub reports: Reports,
     pub exports: Exports,
+    pub backups: Backups,
+    pub retention: Retention,
     pub uploads: Uploads,
     pub metrics: Metrics,
     pub live: Live,
@@ -165,14 +173,17 @@ impl Services {
         let keys = Keys::new(base.clone());
         let (results, system) = (Results::new(base.clone()), System::new(base.clone()));
         let (analytics, usage) = (Analytics::new(base.clone()), UsageReports::new(base.clone()));
+        let workflows = Workflows::new(base.clone(), agents.clone(), uploads.clone(), jobs.clone());
         Self {
+            retention: Retention::new(base.clone(), workflows.clone()),
             tasks: Tasks::new(base.clone(), agents.clone()),
-            workflows: Workflows::new(base.clone(), agents.clone(), uploads.clone(), jobs.clone()),
+            workflows,
             reviews: Reviews::new(base.clone(), agents.clone()),
             queues: Queues::new(base.clone()),
             workers: Workers::new(base.clone()),
             providers: Providers::new(base.clone()),
             reports: Reports::new(base.clone(), analytics.clone(), usage.clone()),
+            backups: Backups::new(base.clone()),
             exports: Exports::new(base.clone(), results.clone()),
             metrics: Metrics::new(base.clone(), system.clone()),
             live: Live::new(base.clone()),

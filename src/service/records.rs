@@ -3,9 +3,9 @@
 //! | noun | key | indexes | life |
 //! |---|---|---|---|
 //! | agent | `agent:{name}` | `agents_index` | for ever |
-//! | workflow | `workflow:{id}` | `workflows_index`, `workflows_by_status:{status}` | for ever |
+//! | workflow | `workflow:{id}` | `workflows_index`, `workflows_by_status:{status}` | for ever, or as `WORKFLOW_TTL` and `MAX_WORKFLOWS` say |
 //! | job | `job:{id}` | `jobs_index`, `jobs_by_state:{state}`, `jobs_by_agent:{name}`, `jobs_by_workflow:{id}` | 7 days after its end |
-//! | result | `result:{job_id}` | `results_index`, `results_by_status:{status}`, `results_by_agent:{name}`, `results_by_workflow:{id}` | `RESULT_TTL`; for ever while it is pinned |
+//! | result | `result:{job_id}` | `results_index`, `results_by_status:{status}`, `results_by_agent:{name}`, `results_by_workflow:{id}` | `RESULT_TTL`, `MAX_RESULTS`; for ever while it is pinned |
 //! | call | `call:{job_id}:{number}` | none | 30 days |
 //! | partial answer | `partial:{job_id}` | none | 60 s after it was last written |
 //! | reservation | `reservation:{job_id}` | `reservations_index` | 30 days; until its call is journaled or its attempt ends |

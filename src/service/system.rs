@@ -2,7 +2,10 @@
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -28,7 +31,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The answer of `/system/health`.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Health {
-    /// `ok`, or `error` while the store is away.
+    /// `ok`; `error` while the store is away or a worker takes no work; `draining` when the process is stopping.
     #[schema(example = "ok")]
     pub status: String,
     pub uptime_seconds: f64,
@@ -79,6 +82,24 @@ pub struct Status {
     pub store: String,
     /// The configured model providers, by name. Never a key.
     pub providers: Vec<ProviderInfo>,
+    /// How much is kept.
+    pub kept: Kept,
+}
+
+/// How much the store keeps.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Kept {
+    /// What the store takes: of the disk, or of Redis' memory; null where it does not say.
+    #[schema(example = json!(41_943_040))]
+    pub bytes: Option<u64>,
+    /// What of these the next writes use before it grows; null for Redis.
+    #[schema(example = json!(1_048_576))]
+    pub free_bytes: Option<u64>,
+    pub workflows: u64,
+    pub jobs: u64,
+    pub results: u64,
+    pub dead_jobs: u64,
+    pub uploads: u64,
 }
 
 /// A configured model provider, as it may be shown.
@@ -131,17 +152,25 @@ pub struct System {
     started: Instant,
     health: Arc<Mutex<Option<(Instant, Health)>>>,
     engine: Arc<Mutex<Option<&'static str>>>,
+    draining: Arc<AtomicBool>,
 }
 
 impl System {
     pub(super) fn new(base: Arc<Foundation>) -> Self {
-        Self { base, started: Instant::now(), health: Arc::default(), engine: Arc::default() }
+        Self {
+            base,
+            started: Instant::now(),
+            health: Arc::default(),
+            engine: Arc::default(),
+            draining: Arc::default(),
+        }
     }
 
     /// Alive and able to work? Answers from memory for 5 s; a store that is away is asked each time.
     pub async fn health(&self) -> Health {
         counters::HEALTH_REQUESTS.add(1);
-        if let Ok(cached) = self.health.lock()
+        if !self.is_draining()
+            && let Ok(cached) = self.health.lock()
             && let Some((at, health)) = cached.as_ref()
             && at.elapsed() < HEALTH_CACHE
         {
@@ -174,10 +203,19 @@ impl System {
         if connected {
             problems.extend(self.idle_workers().await);
         }
+        let draining = self.is_draining();
+        if draining {
+            problems.push("this process is stopping: send requests to another one".to_owned());
+        }
         let engine = self.engine().await;
         let uptime = self.started.elapsed();
         Health {
-            status: if problems.is_empty() { "ok" } else { "error" }.to_owned(),
+            status: match (problems.is_empty(), draining) {
+                (true, _) => "ok",
+                (false, true) => "draining",
+                (false, false) => "error",
+            }
+            .to_owned(),
             uptime_seconds: (uptime.as_secs_f64() * 100.0).round() / 100.0,
             uptime_human: human(uptime),
             redis_connected: connected && engine == "redis",
@@ -228,7 +266,34 @@ impl System {
             model: self.base.provider.default_model().to_owned(),
             store: engine.to_owned(),
             providers: self.base.providers.to_vec(),
+            kept: self.kept().await?,
         })
+    }
+
+    /// How much is kept now.
+    pub async fn kept(&self) -> Result<Kept, ServiceError> {
+        let store = self.base.store.as_ref();
+        let size = store.check().await?.size;
+        let count = |kind| async move { store.count(&IndexName::all(kind)).await };
+        Ok(Kept {
+            bytes: size.map(|size| size.bytes),
+            free_bytes: size.and_then(|size| size.free),
+            workflows: count(records::WORKFLOW).await?,
+            jobs: count(records::JOB).await?,
+            results: count(records::RESULT).await?,
+            dead_jobs: count(records::DEAD_JOB).await?,
+            uploads: count(records::UPLOAD).await?,
+        })
+    }
+
+    /// From now on this process is on its way out: health says so, and answers end their connections.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this process is on its way out.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// Checks every part and says what to do. Shows no secret, not even a part of one.

@@ -1,7 +1,7 @@
 //! The storage contract. The doc comments are the semantics; the conformance suite
 //! (`tests/it/store/`) holds both engines to them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use async_trait::async_trait;
 
@@ -34,6 +34,14 @@ pub struct StoreCheck {
     pub detail: String,
 }
 
+/// How much a store takes: of the disk, or of Redis' memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct StoreSize {
+    pub bytes: u64,
+    /// What of these the next writes use before it grows. The embedded store gives nothing back to the file system.
+    pub free: Option<u64>,
+}
+
 /// What a store says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct StoreReport {
@@ -41,6 +49,8 @@ pub struct StoreReport {
     pub engine: &'static str,
     pub version: String,
     pub checks: Vec<StoreCheck>,
+    /// `None` where it does not say.
+    pub size: Option<StoreSize>,
 }
 
 /// Durable state shared by all parts of ProductForge.
@@ -167,6 +177,13 @@ pub trait Store: Send + Sync {
     /// tallies, pauses and events take the place of what is there under their names, an event only if nothing
     /// later is in its stream; payloads are put behind what waits in their queues. Items: at most [`MAX_BATCH`].
     async fn restore(&self, items: &[Item]) -> Result<(), StoreError>;
+
+    /// Writes all that is kept at one moment into a new file, while work goes on, on which an engine of the same
+    /// sort can be opened; false where the engine keeps nothing in a file of this process, and so writes nothing.
+    /// A call that is dropped or fails may leave a part of the file.
+    async fn snapshot(&self, _file: &Path) -> Result<bool, StoreError> {
+        Ok(false)
+    }
 
     /// Waits for writes under way and lets go of files and connections.
     async fn close(&self);

@@ -181,6 +181,9 @@ pub struct ListQuery {
     /// Only what stands at this time or before it. Without meaning where `after` is given: a cursor goes on
     /// from its own place.
     pub until: Option<UnixMs>,
+    /// From the other end: the oldest first, and those of the same time in ascending order of id. `until` has no
+    /// meaning then, and a cursor leads on in the order in which it was made.
+    pub oldest_first: bool,
     /// 1 to [`super::MAX_BATCH`].
     pub limit: usize,
 }
@@ -188,7 +191,7 @@ pub struct ListQuery {
 impl ListQuery {
     /// The newest documents of a kind.
     pub fn newest(kind: Kind, limit: usize) -> Self {
-        Self { kind, index: IndexName::all(kind), after: None, until: None, limit }
+        Self { kind, index: IndexName::all(kind), after: None, until: None, oldest_first: false, limit }
     }
 
     pub fn index(mut self, index: IndexName) -> Self {
@@ -198,6 +201,11 @@ impl ListQuery {
 
     pub fn after(mut self, cursor: Option<Cursor>) -> Self {
         self.after = cursor;
+        self
+    }
+
+    pub fn oldest_first(mut self) -> Self {
+        self.oldest_first = true;
         self
     }
 

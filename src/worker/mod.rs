@@ -9,6 +9,7 @@
 //! | [`scheduler`] | moves due retries into their queues | when the next is due, at most a second |
 //! | [`janitor`] | removes what has expired | every second |
 //! | [`upload_janitor`] | removes uploads that are over | every ten seconds |
+//! | [`retention`] | removes workflows and results beyond their age or number | every five seconds |
 //! | [`auditor`] | mends what the store has lost | every ten minutes |
 //! | [`presence`] | says that this worker lives | every ten seconds |
 //! | [`orders`] | lets the worker drain when somebody asks for that | when that happens |
@@ -24,6 +25,7 @@ pub mod orders;
 mod persist;
 pub mod pool;
 pub mod presence;
+pub mod retention;
 pub mod revocations;
 pub mod run_job;
 pub mod scheduler;
@@ -111,6 +113,7 @@ pub fn start(services: Services, options: WorkerOptions) -> WorkerHandle {
     let worker = start_with(store, clock, handler, options);
     worker.roles.spawn(upload_janitor::run(worker.shared.clone(), services.clone()));
     worker.roles.spawn(courier::run(worker.shared.clone(), services.clone()));
+    worker.roles.spawn(retention::run(worker.shared.clone(), services.clone()));
     worker.roles.spawn(auditor::run(worker.shared.clone(), services));
     worker
 }

@@ -18,4 +18,5 @@ mod processes;
 mod store;
 mod surface;
 mod tools;
+mod upgrade;
 mod worker;

@@ -3,6 +3,7 @@
 pub mod agents;
 pub mod analytics;
 pub mod audit;
+pub mod backups;
 pub mod events;
 pub mod exports;
 pub mod jobs;

@@ -46,7 +46,8 @@ pub async fn ping(state: Data<HttpState>) -> Json<Ping> {
 /// Is it able to work?
 ///
 /// For readiness probes. Answers from memory for 5 seconds; while the store is away it is asked
-/// each time. A worker that lives but has stopped asking for work makes it red, too. Needs no key.
+/// each time. A worker that lives but has stopped asking for work makes it red, too, and so does a process that is
+/// stopping (`status` "draining"), so that a balancer sends it nothing more. Needs no key.
 #[utoipa::path(
     get,
     path = "/system/health",
@@ -57,7 +58,7 @@ pub async fn ping(state: Data<HttpState>) -> Json<Ping> {
             "active_jobs": 3, "total_results": 1200, "timestamp": "2026-11-22T10:17:24.324071+00:00",
             "version": "3.0.0", "store": "redis", "store_connected": true, "simulated": false,
             "problems": []})),
-        (status = 503, description = "The store is away, or a worker lives and takes no work; the same document with `status` \"error\"",
+        (status = 503, description = "The store is away, a worker lives and takes no work, or the process is stopping; the same document with `status` \"error\" or \"draining\"",
             body = Health, headers(("Retry-After" = u32, description = "Seconds to wait"))),
     )
 )]
@@ -73,7 +74,7 @@ pub async fn health(state: Data<HttpState>) -> HttpResponse {
 
 /// The parts at a glance
 ///
-/// Store, provider, log and workers in a few booleans and names.
+/// Store, provider, log and workers in a few booleans and names, and how much is kept.
 #[utoipa::path(
     get,
     path = "/system/status",
@@ -82,7 +83,9 @@ pub async fn health(state: Data<HttpState>) -> HttpResponse {
         "timestamp": "2026-11-22 10:18:25", "redis_connected": true, "openai_key_active": true,
         "worker_log_active": true, "worker_alive": true, "provider": "openai", "model": "gpt-4o-mini",
         "store": "redis", "providers": [{"name": "openai", "host": "api.openai.com", "api": "chat",
-        "model": "gpt-4o-mini", "key_set": true, "default": true, "concurrency": null}]})))
+        "model": "gpt-4o-mini", "key_set": true, "default": true, "concurrency": null}],
+        "kept": {"bytes": 41943040, "free_bytes": null, "workflows": 320, "jobs": 1280, "results": 1200,
+        "dead_jobs": 0, "uploads": 3}})))
 )]
 pub async fn status(state: Data<HttpState>) -> Answer<Status> {
     Ok(Json(state.services.system.status().await?))

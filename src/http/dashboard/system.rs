@@ -10,7 +10,10 @@ use super::{
     page::{IDLE, PageError, Shell, answer},
     provider_line::ProviderLine,
 };
-use crate::{http::HttpState, service::system::VERSION};
+use crate::{
+    http::HttpState,
+    service::system::{Kept, VERSION},
+};
 
 /// One line of the checklist.
 #[derive(Debug, PartialEq, Serialize)]
@@ -47,6 +50,10 @@ struct SystemPage {
     engine: String,
     engine_version: Option<String>,
     latency_ms: Option<f64>,
+    /// How much is kept; nothing while the store is away.
+    kept: Option<Kept>,
+    /// What the store takes, in words.
+    size: Option<String>,
     uptime: f64,
     version: &'static str,
     log_file: String,
@@ -65,6 +72,7 @@ pub async fn show(visitor: Visitor, state: web::Data<HttpState>) -> Result<HttpR
     let status = told["status"].as_str().unwrap_or("unhealthy").to_owned();
     let store = &told["checks"]["store"];
     let log_file = system.log_folder().join("app.log");
+    let kept = system.kept().await.ok();
     let settings = told["checks"]["environment"].as_object().into_iter().flatten();
     let page = SystemPage {
         kind: match status.as_str() {
@@ -80,6 +88,8 @@ pub async fn show(visitor: Visitor, state: web::Data<HttpState>) -> Result<HttpR
         engine: store["engine"].as_str().unwrap_or("away").to_owned(),
         engine_version: store["version"].as_str().map(str::to_owned),
         latency_ms: store["latency_ms"].as_f64(),
+        size: kept.as_ref().and_then(size),
+        kept,
         uptime: system.uptime().as_secs_f64(),
         version: VERSION,
         log_there: log_file.exists(),
@@ -87,6 +97,16 @@ pub async fn show(visitor: Visitor, state: web::Data<HttpState>) -> Result<HttpR
     };
     let shell = Shell::new(&state, &visitor, "System", "System").live(IDLE);
     answer(StatusCode::OK, "system.html", &shell, &page)
+}
+
+/// `40.0 MiB, 1.0 MiB of it free`
+fn size(kept: &Kept) -> Option<String> {
+    let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
+    let whole = mib(kept.bytes?);
+    Some(match kept.free_bytes {
+        Some(free) => format!("{whole}, {} of it free for what comes next", mib(free)),
+        None => whole,
+    })
 }
 
 /// The answer of `verify` as a list to go through.

@@ -1,11 +1,12 @@
 //! What every request passes through, outermost first:
-//! request id and client → metrics and traces → CORS → errors → access log → audit → limits by address → API key →
+//! draining → request id and client → metrics and traces → CORS → errors → access log → audit → limits by address → API key →
 //! limits by key → routes.
 
 pub mod access_log;
 pub mod audit;
 pub mod auth;
 pub mod cors;
+pub mod draining;
 pub mod errors;
 pub mod limits;
 pub mod observe;

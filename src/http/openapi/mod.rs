@@ -13,8 +13,8 @@ use utoipa::{
 
 use super::{
     api::{
-        agents, analytics, audit, events, exports, jobs, keys, metrics, providers, queues, reports, results,
-        reviews, root, system, tasks, uploads, usage, workers, workflows,
+        agents, analytics, audit, backups, events, exports, jobs, keys, metrics, providers, queues, reports,
+        results, reviews, root, system, tasks, uploads, usage, workers, workflows,
     },
     error::{FieldError, ProblemBody},
     middleware::auth,
@@ -38,6 +38,7 @@ mod errors;
     paths(
         root::index,
         system::ping, system::health, system::status, system::verify,
+        backups::make,
         usage::get, providers::list, providers::reset,
         workers::list, workers::drain, queues::list, queues::pause, queues::resume,
         jobs::list, jobs::get, jobs::partial, jobs::cancel, jobs::retry, jobs::delete, jobs::bulk::bulk,

@@ -10,7 +10,7 @@ const FIRST_CHUNK: usize = 1024;
 const CHUNK: usize = 64 * 1024;
 
 /// Collects bytes and sends them; to be used on a thread that may wait.
-pub(super) struct ChunkWriter {
+pub(in crate::service) struct ChunkWriter {
     buffer: BytesMut,
     size: usize,
     sender: mpsc::Sender<io::Result<Bytes>>,

@@ -27,7 +27,7 @@ use tokio::{
 use crate::model::{JobResult, Timestamp, Workflow};
 
 use super::{Foundation, ResultFilter, Results, ServiceError, results::Walk};
-use chunks::ChunkWriter;
+pub(in crate::service) use chunks::ChunkWriter;
 
 pub use format::{Format, file_name};
 pub use performance::{AgentPerformance, PerformanceReport};

@@ -66,7 +66,7 @@ impl Incoming {
 }
 
 /// What an error of the disk means.
-pub(super) fn failed(error: &io::Error, place: &std::path::Path) -> ServiceError {
+pub(in crate::service) fn failed(error: &io::Error, place: &std::path::Path) -> ServiceError {
     let place = place.parent().unwrap_or(place).display().to_string();
     ServiceError::Blob(match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => BlobError::Full { place },

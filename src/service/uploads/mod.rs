@@ -25,7 +25,7 @@ use crate::{
     archive::{Contents, Limits, Refusal, inspect},
     blobs::{BlobError, Blobs},
     model::{Job, JobMode, JobPayload, JobState, Priority, Upload, iso, new_id, safe_filename},
-    store::{Change, Cursor, IndexName, ListQuery, MAX_BATCH, Revision},
+    store::{Change, Cursor, IndexName, ListQuery, MAX_BATCH, Revision, StoreError},
     telemetry::counters,
 };
 
@@ -35,6 +35,7 @@ pub use crate::analysis::{
     Analysis, DependencyKind, EntryKind, Language, Manifest, Severity, findings::Finding,
 };
 pub use incoming::Incoming;
+pub(super) use incoming::failed as disk_failed;
 pub use project::{Project, UploadAnalysis};
 pub(super) use tools::file_tools;
 
@@ -236,14 +237,24 @@ impl Uploads {
     /// Removes an upload, its file and its analysis; its job is cancelled if it has not ended.
     pub async fn delete(&self, id: &str) -> Result<Upload, ServiceError> {
         let (upload, before) = self.load(id).await?;
-        if let Some(job_id) = &upload.job_id {
-            match self.jobs.cancel(job_id, Some("The upload was deleted.")).await {
-                Ok(_) | Err(ServiceError::NotFound(_) | ServiceError::Conflict(_)) => {}
-                Err(error) => return Err(error),
+        match self.cancel_analysis(&upload).await {
+            // The store's disk is full, too: nothing can be written before there is room, and this makes some.
+            Err(ServiceError::Store(StoreError::Full(_))) => {
+                self.remove_file(&upload).await?;
+                self.cancel_analysis(&upload).await?;
             }
+            other => other?,
         }
         self.remove(&upload, before).await?;
         Ok(upload)
+    }
+
+    async fn cancel_analysis(&self, upload: &Upload) -> Result<(), ServiceError> {
+        let Some(job_id) = &upload.job_id else { return Ok(()) };
+        match self.jobs.cancel(job_id, Some("The upload was deleted.")).await {
+            Ok(_) | Err(ServiceError::NotFound(_) | ServiceError::Conflict(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// The archive of an upload, ready for agents, with its analysis.
@@ -306,11 +317,7 @@ impl Uploads {
 
     /// The file first: a crash in between leaves a document that is removed the next time.
     async fn remove(&self, upload: &Upload, before: Revision) -> Result<(), ServiceError> {
-        match self.blobs().delete(upload.blob_name()).await {
-            // A name that no blob can have has no blob.
-            Ok(()) | Err(BlobError::BadName { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
+        self.remove_file(upload).await?;
         let id = &upload.upload_id;
         let change = Change::new()
             .expect(records::upload_key(id), Some(before))
@@ -320,6 +327,14 @@ impl Uploads {
         // Whoever changed it meanwhile removed it as well: nothing else changes an upload.
         let _ = self.base.store.apply(change).await?;
         Ok(())
+    }
+
+    async fn remove_file(&self, upload: &Upload) -> Result<(), ServiceError> {
+        match self.blobs().delete(upload.blob_name()).await {
+            // A name that no blob can have has no blob.
+            Ok(()) | Err(BlobError::BadName { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn load(&self, id: &str) -> Result<(Upload, Revision), ServiceError> {

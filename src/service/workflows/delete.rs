@@ -1,8 +1,8 @@
 //! Deletion of a workflow that has ended, with all that belongs to it.
 
 use crate::{
-    model::{RunEvent, RunEventKind, Workflow},
-    store::{Change, MAX_BATCH, Revision, Store},
+    model::{JobResult, RunEvent, RunEventKind, Workflow},
+    store::{Change, DocKey, MAX_BATCH, Revision, Store},
 };
 
 use super::{
@@ -21,6 +21,15 @@ impl Workflows {
     /// Deletes a workflow that has ended: its document, its jobs, their model calls and their results. Its part in
     /// the figures of usage stays. What was begun and not finished (a crash) is finished by deleting again.
     pub async fn delete(&self, id: &str) -> Result<(), ServiceError> {
+        self.delete_with(id, true).await
+    }
+
+    /// The same, but results that somebody has pinned stay.
+    pub async fn delete_but_pinned(&self, id: &str) -> Result<(), ServiceError> {
+        self.delete_with(id, false).await
+    }
+
+    async fn delete_with(&self, id: &str, pinned: bool) -> Result<(), ServiceError> {
         for _ in 0..TRIES {
             let (workflow, before) = self.found(id).await?;
             if !workflow.is_over() {
@@ -31,7 +40,7 @@ impl Workflows {
                     "workflow {id} is needed: {fork}, which was forked from it, has not ended"
                 )));
             }
-            if self.try_delete(&workflow, &before).await? {
+            if self.try_delete(&workflow, &before, pinned).await? {
                 log::info!(workflow_id = id; "a workflow was deleted");
                 return Ok(());
             }
@@ -40,7 +49,12 @@ impl Workflows {
     }
 
     /// False when the workflow changed meanwhile.
-    async fn try_delete(&self, workflow: &Workflow, before: &Revision) -> Result<bool, ServiceError> {
+    async fn try_delete(
+        &self,
+        workflow: &Workflow,
+        before: &Revision,
+        pinned: bool,
+    ) -> Result<bool, ServiceError> {
         let store = self.base.store.as_ref();
         let key = records::workflow_key(&workflow.workflow_id);
         let unchanged = || Change::new().expect(key.clone(), Some(before.clone()));
@@ -66,6 +80,10 @@ impl Workflows {
             let calls = records::calls_of(store, job, 16, MOST_CALLS).await?;
             keys.extend(calls.iter().map(|call| records::call_key(job, call.number)));
         }
+        if !pinned {
+            let staying = self.pinned(&own).await?;
+            keys.retain(|key| !staying.contains(key));
+        }
         for portion in open.chunks(PORTION) {
             let change = portion.iter().fold(unchanged(), |c, job| c.put(records::put_tombstone(job, 0)));
             if store.apply(change).await?.is_err() {
@@ -90,6 +108,22 @@ impl Workflows {
         let body = serde_json::to_vec(&event).expect("an event has only plain fields");
         let change = unchanged().delete(key.clone()).event(workflow.workflow_id.clone(), body);
         Ok(store.apply(change).await?.is_ok())
+    }
+}
+
+impl Workflows {
+    /// The results of these jobs that are pinned.
+    async fn pinned(&self, jobs: &[&str]) -> Result<Vec<DocKey>, ServiceError> {
+        let keys: Vec<_> = jobs.iter().map(|job| records::result_key(job)).collect();
+        let mut pinned = Vec::new();
+        for chunk in keys.chunks(MAX_BATCH) {
+            for doc in self.base.store.get(chunk).await?.into_iter().flatten() {
+                if doc.parse::<JobResult>()?.pinned {
+                    pinned.push(doc.key);
+                }
+            }
+        }
+        Ok(pinned)
     }
 }
 

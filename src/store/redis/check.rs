@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use deadpool_redis::redis::{Value, cmd};
 
 use super::{Shared, link::Link};
-use crate::store::{StoreCheck, StoreError, StoreReport};
+use crate::store::{StoreCheck, StoreError, StoreReport, StoreSize};
 
 /// `BLMOVE`, `PXAT` and exclusive ranges came with 6.2.
 const OLDEST: (u32, u32) = (6, 2);
@@ -17,7 +17,9 @@ pub(super) async fn check(store: &Shared) -> Result<StoreReport, StoreError> {
     let told = Told { info: info(&store.read).await, config: config(&store.read).await };
     let checks = vec![told.version(), told.role(), told.eviction(), told.evicted(), told.persistence()];
     let version = told.info("redis_version").unwrap_or("unknown").to_owned();
-    Ok(StoreReport { engine: "redis", version, checks })
+    let bytes = told.info("used_memory").and_then(|bytes| bytes.parse().ok());
+    let size = bytes.map(|bytes| StoreSize { bytes, free: None });
+    Ok(StoreReport { engine: "redis", version, checks, size })
 }
 
 /// What could be found out. A question that was not answered has no entry.

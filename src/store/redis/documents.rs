@@ -35,12 +35,16 @@ pub(super) async fn list(store: &Shared, query: &ListQuery) -> Result<DocPage, S
     limits::check_page("documents", query.limit)?;
     let after = query.after.as_ref().map(Place::parse).transpose()?;
     // No id comes before the empty one: behind it begins what is older.
-    let until = query.until.map_or_else(String::new, |at| ms::seconds(at.saturating_add(1)));
+    let until = query
+        .until
+        .filter(|_| !query.oldest_first)
+        .map_or_else(String::new, |at| ms::seconds(at.saturating_add(1)));
     let (score, id) = after.as_ref().map_or((until.as_str(), ""), |place| (place.score, place.id));
     let value = script::LIST
         .run(&store.read, &[store.keys.index(&query.index)], |command| {
             let document = format!("{}{}:", store.keys.prefix, query.kind.0);
             command.arg(document).arg(query.limit).arg(score).arg(id);
+            command.arg(u8::from(query.oldest_first));
         })
         .await?;
     let mut reply = Reply::of("list", value)?;

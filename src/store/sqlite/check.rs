@@ -1,7 +1,11 @@
 //! What the embedded store says of itself.
 
-use super::{open::Location, schema, step::Step};
-use crate::store::{StoreCheck, StoreError, StoreReport};
+use super::{
+    open::{self, Location},
+    schema,
+    step::Step,
+};
+use crate::store::{StoreCheck, StoreError, StoreReport, StoreSize};
 
 /// Whether it is set up to be trusted with work.
 pub(super) fn report(step: &Step, location: &Location) -> Result<StoreReport, StoreError> {
@@ -23,7 +27,22 @@ pub(super) fn report(step: &Step, location: &Location) -> Result<StoreReport, St
             ));
         }
     }
-    Ok(StoreReport { engine: "sqlite", version: rusqlite::version().into(), checks })
+    let size = Some(size(step, location)?);
+    Ok(StoreReport { engine: "sqlite", version: rusqlite::version().into(), checks, size })
+}
+
+/// The file with its log, and what in the file is free.
+fn size(step: &Step, location: &Location) -> Result<StoreSize, StoreError> {
+    let pragma = |name: &str| step.conn().pragma_query_value(None, name, |row| row.get::<_, u32>(0));
+    let page = u64::from(pragma("page_size")?);
+    let log = match location {
+        Location::Memory => 0,
+        Location::File(file) => std::fs::metadata(open::beside(file, "-wal")).map_or(0, |meta| meta.len()),
+    };
+    Ok(StoreSize {
+        bytes: page * u64::from(pragma("page_count")?) + log,
+        free: Some(page * u64::from(pragma("freelist_count")?)),
+    })
 }
 
 fn found(name: &'static str, ok: bool, detail: String) -> StoreCheck {

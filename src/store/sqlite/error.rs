@@ -14,6 +14,11 @@ impl From<Error> for StoreError {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 StoreError::Corrupt { what: "the database".into(), why: error.to_string() }
             }
+            Some(ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+                StoreError::Unavailable(format!(
+                    "{error}: see that the disk of WORKSPACE_DIR is sound and can be written by this process"
+                ))
+            }
             _ => StoreError::Unavailable(error.to_string()),
         }
     }
@@ -27,4 +32,22 @@ pub(super) fn closed() -> StoreError {
 /// A step that panicked is a fault of this program; the store goes on without it.
 pub(super) fn panicked() -> StoreError {
     StoreError::Unavailable("a step failed by a fault in the program; it was undone".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::{Connection, OpenFlags};
+
+    use super::*;
+
+    #[test]
+    fn a_database_that_cannot_be_written_says_where_to_look() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.db");
+        Connection::open(&file).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+        let conn = Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        let refused = StoreError::from(conn.execute("INSERT INTO t VALUES (1)", []).unwrap_err());
+        let said = refused.to_string();
+        assert!(matches!(refused, StoreError::Unavailable(_)) && said.contains("can be written"), "{said}");
+    }
 }

@@ -77,14 +77,16 @@ pub(super) fn list(step: &Step, query: &ListQuery) -> Result<DocPage, StoreError
     let index = query.index.as_str();
     let after = query.after.as_ref().map(Place::parse).transpose()?;
     // No id comes before the empty one: behind it begins what is older.
-    let until = query.until.map(|at| Place { at: at.saturating_add(1), id: "" });
+    let until = query.until.filter(|_| !query.oldest_first);
+    let until = until.map(|at| Place { at: at.saturating_add(1), id: "" });
+    let (order, behind) = if query.oldest_first { ("ASC", ">") } else { ("DESC", "<") };
     let mut entries: Vec<Listed> = match after.or(until) {
         None => step
-            .sql(&page_sql(""))?
+            .sql(&page_sql("", order))?
             .query_map(params![index, look_at], Listed::from_row)?
             .collect::<Result<_, _>>()?,
         Some(place) => step
-            .sql(&page_sql("AND (entry.at, entry.id) < (?3, ?4)"))?
+            .sql(&page_sql(&format!("AND (entry.at, entry.id) {behind} (?3, ?4)"), order))?
             .query_map(params![index, look_at, place.at, place.id], Listed::from_row)?
             .collect::<Result<_, _>>()?,
     };
@@ -139,12 +141,12 @@ pub(super) fn documents_of(
     Ok((entries.into_iter().map(|(_, entry)| entry).collect(), next))
 }
 
-fn page_sql(place: &str) -> String {
+fn page_sql(place: &str, order: &str) -> String {
     format!(
         "SELECT entry.at, entry.id, document.kind, document.body, document.expires_at
          FROM index_entries AS entry JOIN documents AS document ON document.no = entry.document
          WHERE entry.index_no = (SELECT no FROM indexes WHERE name = ?1) {place}
-         ORDER BY entry.at DESC, entry.id DESC LIMIT ?2"
+         ORDER BY entry.at {order}, entry.id {order} LIMIT ?2"
     )
 }
 

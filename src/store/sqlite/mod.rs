@@ -1,9 +1,9 @@
 //! The embedded store: SQLite, one writer thread with group commit, readers on their own connections.
 //!
 //! `open` opens files, `writer` and `readers` run steps, `schema` and `migrations/` say what the
-//! tables are, `known` what the writer need not ask them, `wakeup` who waits. The steps themselves are
-//! plain functions over a [`step::Step`], one file per noun of the contract: `documents`, `indexes`,
-//! `change`, `queues`, `leases`, `claims`, `events`, `tallies`, `audit`, `dump`.
+//! tables are, `known` what the writer need not ask them, `wakeup` who waits, `snapshot` copies whole files.
+//! The steps themselves are plain functions over a [`step::Step`], one file per noun of the contract:
+//! `documents`, `indexes`, `change`, `queues`, `leases`, `claims`, `events`, `tallies`, `audit`, `dump`.
 
 mod audit;
 mod change;
@@ -20,6 +20,7 @@ mod open;
 mod queues;
 mod readers;
 mod schema;
+mod snapshot;
 mod step;
 mod tallies;
 mod values;
@@ -28,6 +29,7 @@ mod writer;
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -35,8 +37,11 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
-pub use self::open::Location;
 use self::{open::FileLock, readers::Readers, step::Step, wakeup::Wakeup, writer::Writer};
+pub use self::{
+    open::Location,
+    snapshot::{Exclusive, SCHEMA, prove, replace},
+};
 use super::limits::{check_batch, check_change, check_items, check_page};
 use crate::{
     clock::Clock,
@@ -276,6 +281,13 @@ impl Store for SqliteStore {
         check_items(items)?;
         let items = items.to_vec();
         self.write(move |step| dump::restore(step, &items)).await
+    }
+
+    async fn snapshot(&self, file: &Path) -> Result<bool, StoreError> {
+        match &self.location {
+            Location::Memory => Ok(false),
+            Location::File(database) => snapshot::take(database, file).await.map(|()| true),
+        }
     }
 
     async fn close(&self) {

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{File, TryLockError},
+    io::ErrorKind,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -119,7 +120,8 @@ fn keep_prepared(conn: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn beside(database: &Path, ending: &str) -> PathBuf {
+/// A companion of the file: its name with this ending.
+pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
     path.push(ending);
     path.into()
@@ -127,4 +129,20 @@ fn beside(database: &Path, ending: &str) -> PathBuf {
 
 fn unavailable(path: &Path, why: &str) -> StoreError {
     StoreError::Unavailable(format!("{}: {why}", path.display()))
+}
+
+/// Makes the names in a file's folder durable.
+pub(super) fn sync_folder(database: &Path) -> std::io::Result<()> {
+    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// What an error of the file system means for the store.
+pub(super) fn failed(path: &Path, error: &std::io::Error) -> StoreError {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            StoreError::Full(format!("{}: {error}", path.display()))
+        }
+        _ => unavailable(path, &error.to_string()),
+    }
 }

@@ -11,6 +11,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_tallies.sql"),
 ];
 
+/// The version that all of them lead to.
+pub(super) const NEWEST: usize = MIGRATIONS.len();
+
 /// Brings the database to the newest version, each migration whole or not at all.
 pub(super) fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
     let found = version(conn)?;

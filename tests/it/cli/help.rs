@@ -25,6 +25,8 @@ fn help_names_every_command_with_examples() {
         "healthcheck",
         "migrate",
         "copy",
+        "backup",
+        "restore",
         "config",
     ] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is not in {help}");
@@ -49,6 +51,8 @@ fn every_command_has_help_with_an_example() {
         "healthcheck",
         "migrate",
         "copy",
+        "backup",
+        "restore",
         "config",
     ] {
         let help = workspace.run(&[command, "--help"], &[]).expect_code(0).stdout;

@@ -91,3 +91,19 @@ fn a_folder_that_cannot_be_logged_to_does_not_stop_it() {
     server.signal("TERM");
     server.ends_with_code(0);
 }
+
+#[test]
+fn behind_a_balancer_it_says_that_it_stops_before_it_refuses() {
+    let workspace = Workspace::new();
+    let mut server = workspace.start(&["serve", "--port", "0"], &[("DRAIN_DELAY_SECONDS", "30")]);
+    let url = address(&mut server);
+    server.signal("TERM");
+    server.line_with("health says draining for 30.0 s");
+    let asked = workspace.run(&["healthcheck", "--url", &format!("{url}/system/health")], &[]).expect_code(1);
+    assert!(asked.stderr.contains("503"), "{asked:?}");
+    let ping = workspace.run(&["healthcheck", "--url", &format!("{url}/system/ping")], &[]).expect_code(0);
+    assert_eq!(ping.stdout, "ok\n");
+    // The second signal ends the wait.
+    server.signal("TERM");
+    server.ends_with_code(0);
+}

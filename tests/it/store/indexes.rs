@@ -22,6 +22,7 @@ on_every_store!(
     writing_a_document_again_does_not_count_it_twice,
     an_index_belongs_to_its_kind,
     a_listing_can_begin_at_a_time,
+    the_oldest_come_first_where_that_is_asked_for,
 );
 
 fn by_agent(name: &str) -> IndexName {
@@ -233,4 +234,31 @@ async fn a_listing_can_begin_at_a_time(h: &mut dyn Harness) {
     assert_eq!(first, ["c2"]);
     let page = store.list(&ListQuery::newest(NOTE, 2).until(Some(30)).after(next)).await.unwrap();
     assert_eq!(ids(&page.docs), ["c1", "b"]);
+}
+
+async fn the_oldest_come_first_where_that_is_asked_for(h: &mut dyn Harness) {
+    let store = h.store();
+    let all = [("a", -5), ("b", 20), ("c1", 30), ("c10", 30), ("c2", 30), ("d", 40)];
+    for (id, at) in all.iter().rev() {
+        made(&*store, Change::new().put(put(id, id).indexed(*at))).await;
+    }
+    for limit in [1, 2, 3, 6, 10] {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let query = ListQuery::newest(NOTE, limit).oldest_first().after(after);
+            let page = store.list(&query).await.unwrap();
+            assert!(page.docs.len() <= limit);
+            found.extend(page.docs.into_iter().map(|doc| doc.key.id));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, all.map(|(id, _)| id), "in pages of {limit}");
+    }
+    // A cursor holds its place although what it ended at has gone.
+    let page = store.list(&ListQuery::newest(NOTE, 4).oldest_first()).await.unwrap();
+    made(&*store, Change::new().delete(DocKey::new(NOTE, "c10")).delete(DocKey::new(NOTE, "a"))).await;
+    let page = store.list(&ListQuery::newest(NOTE, 4).oldest_first().after(page.next)).await.unwrap();
+    assert_eq!(ids(&page.docs), ["c2", "d"]);
 }

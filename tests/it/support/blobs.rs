@@ -44,6 +44,10 @@ impl Blobs for TempBlobs {
         self.folder.staging()
     }
 
+    fn are_files_of_this_node(&self) -> bool {
+        self.folder.are_files_of_this_node()
+    }
+
     async fn put(&self, name: &str, file: &Path) -> Result<(), BlobError> {
         self.folder.put(name, file).await
     }

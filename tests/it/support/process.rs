@@ -73,6 +73,31 @@ impl Process {
         Self { child, log }
     }
 
+    /// The same with limits of the system that a shell sets before, such as `ulimit -n 64`.
+    pub fn start_limited(
+        folder: &Path,
+        limits: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let log = folder.join(format!("{}-{}.out", arguments[0], productforge::model::new_id()));
+        let output = File::create(&log).unwrap();
+        let script = format!("{limits} && exec \"$0\" \"$@\"");
+        let child = Command::new("sh")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_productforge")])
+            .args(arguments)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .envs(environment.iter().copied())
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .unwrap();
+        Self { child, log }
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

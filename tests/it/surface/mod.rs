@@ -24,6 +24,7 @@ mod pages;
 mod paging;
 mod rate_limits;
 mod results;
+mod retention;
 mod reviews;
 mod root;
 mod rows;

@@ -14,6 +14,7 @@ on_both_engines!(
     the_status_has_the_legacy_fields_and_knows_whether_a_worker_lives,
     verify_checks_every_part_and_says_what_to_do,
     the_workers_that_live_are_listed,
+    a_draining_process_turns_health_red_and_ends_connections_while_it_answers,
 );
 
 async fn a_ping_answers_from_memory(engine: Engine) {
@@ -164,4 +165,20 @@ async fn health_turns_red_with_its_usual_document_and_green_again(engine: Engine
     assert_eq!((&health["status"], &health["redis_connected"]), (&json!("error"), &json!(false)));
     store.come_back();
     assert_eq!(app.get("/system/health").await.ok()["status"], "ok", "a red answer is not kept");
+}
+
+async fn a_draining_process_turns_health_red_and_ends_connections_while_it_answers(engine: Engine) {
+    let app = engine.app().start().await;
+    let before = app.get("/system/health").await;
+    assert_eq!((before.status, before.header("connection")), (200, ""));
+    app.app.services.system.drain();
+    let health = app.get("/system/health").await;
+    assert_eq!((health.status, health.header("connection")), (503, "close"));
+    let told = health.json();
+    assert_eq!((&told["status"], &told["store_connected"]), (&json!("draining"), &json!(true)));
+    assert!(told["problems"][0].as_str().unwrap().contains("is stopping"), "{told}");
+    // Whoever asks all the same is served.
+    let answer = app.post("/results/task", &json!({"job": "the last one"})).await;
+    assert_eq!((answer.status, answer.header("connection")), (200, "close"));
+    assert_eq!(app.get("/nothing/here").await.header("connection"), "close");
 }

@@ -1,0 +1,187 @@
+//! The making of a backup.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Write},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+use zip::{CompressionMethod, ZipWriter, result::ZipError, write::SimpleFileOptions};
+
+use super::{
+    NOT_EMBEDDED, digest,
+    manifest::{DATABASE, FORMAT, FORMAT_VERSION, MANIFEST, Manifest, Part, UPLOADS},
+};
+use crate::{
+    blobs::{BlobError, Blobs},
+    model::{Timestamp, Upload},
+    service::{Foundation, ServiceError, records, system::VERSION, uploads},
+    store::{
+        Change, IndexName, Kind, ListQuery, MAX_BATCH, Store, StoreError,
+        sqlite::{Location, SCHEMA, SqliteStore},
+    },
+};
+
+/// Those that a backup counts.
+const COUNTED: [(&str, Kind); 7] = [
+    ("agents", records::AGENT),
+    ("workflows", records::WORKFLOW),
+    ("jobs", records::JOB),
+    ("results", records::RESULT),
+    ("dead_jobs", records::DEAD_JOB),
+    ("reports", records::REPORT),
+    ("uploads", records::UPLOAD),
+];
+
+/// All that was kept at one moment, in a file of its own that is gone with it.
+pub struct Snapshot {
+    store: SqliteStore,
+    /// Goes after the store that lies in it.
+    folder: TempDir,
+    blobs: Arc<dyn Blobs>,
+    made_at: Timestamp,
+}
+
+impl Snapshot {
+    pub(super) async fn take(base: &Foundation) -> Result<Self, ServiceError> {
+        let blobs = base.uploads.blobs.clone();
+        let staging = blobs.staging();
+        let folder = tempfile::Builder::new().prefix("backup-").tempdir_in(staging);
+        let folder = folder.map_err(|e| uploads::disk_failed(&e, staging))?;
+        let file = folder.path().join(DATABASE);
+        let made_at = base.clock.now();
+        if !base.store.snapshot(&file).await? {
+            return Err(ServiceError::Conflict(NOT_EMBEDDED.to_owned()));
+        }
+        // It is ours alone, and small beside the disk: opened like any other, so that nothing here knows tables.
+        let clock = base.clock.clone();
+        let opened = tokio::task::spawn_blocking(move || SqliteStore::open(Location::File(file), clock));
+        let store = opened.await.map_err(|e| StoreError::Unavailable(e.to_string()))??;
+        Ok(Self { store, folder, blobs, made_at })
+    }
+
+    /// `productforge-backup-2026-11-27T101530Z.zip`
+    pub fn file_name(&self) -> String {
+        format!("productforge-backup-{}.zip", self.made_at.format("%Y-%m-%dT%H%M%SZ"))
+    }
+
+    /// Writes the backup, on a thread that may wait. After an error it is no backup.
+    pub fn write(self, runtime: &Handle, out: &mut dyn Write) -> io::Result<Manifest> {
+        let mut archive = ZipWriter::new_stream(out);
+        let (mut parts, mut left_out) = (Vec::new(), Vec::new());
+        let included = self.blobs.are_files_of_this_node();
+        if included {
+            self.write_uploads(runtime, &mut archive, &mut parts, &mut left_out)?;
+        }
+        let counts = runtime.block_on(self.counts()).map_err(io::Error::other)?;
+        runtime.block_on(self.store.close());
+        let options = options().compression_method(CompressionMethod::Deflated).compression_level(Some(1));
+        archive.start_file(DATABASE, options).map_err(failed)?;
+        let mut database = File::open(self.folder.path().join(DATABASE))?;
+        let (bytes, sha256) = digest::copy(&mut database, &mut archive, u64::MAX)?;
+        parts.push(Part { name: DATABASE.to_owned(), bytes, sha256 });
+        let manifest = Manifest {
+            format: FORMAT.to_owned(),
+            format_version: FORMAT_VERSION,
+            version: VERSION.to_owned(),
+            made_at: self.made_at,
+            schema: SCHEMA,
+            uploads_included: included,
+            counts,
+            left_out,
+            parts,
+        };
+        archive.start_file(MANIFEST, options).map_err(failed)?;
+        archive.write_all(&serde_json::to_vec_pretty(&manifest)?)?;
+        archive.finish().map_err(failed)?;
+        Ok(manifest)
+    }
+
+    /// The files of all uploads that the snapshot knows. One that has gone since is taken out of the snapshot, too.
+    fn write_uploads<W: Write>(
+        &self,
+        runtime: &Handle,
+        archive: &mut ZipWriter<zip::write::StreamWriter<W>>,
+        parts: &mut Vec<Part>,
+        left_out: &mut Vec<String>,
+    ) -> io::Result<()> {
+        let mut after = None;
+        loop {
+            let query = ListQuery::newest(records::UPLOAD, MAX_BATCH).after(after);
+            let page = runtime.block_on(self.store.list(&query)).map_err(io::Error::other)?;
+            for doc in &page.docs {
+                let upload: Upload = match doc.parse() {
+                    Ok(upload) => upload,
+                    Err(e) => {
+                        log::warn!("a backup has the document of an upload that cannot be read: {e}");
+                        continue;
+                    }
+                };
+                match runtime.block_on(self.blobs.fetch(upload.blob_name())) {
+                    Ok(file) => {
+                        let opened: PathBuf = file.path().to_owned();
+                        let part = write_upload(&upload, &mut File::open(opened)?, archive)?;
+                        parts.push(part);
+                    }
+                    Err(BlobError::Missing { .. } | BlobError::BadName { .. }) => {
+                        let gone = Change::new()
+                            .delete(records::upload_key(&upload.upload_id))
+                            .delete(records::contents_key(&upload.upload_id))
+                            .delete(records::analysis_key(&upload.upload_id));
+                        let taken_out = runtime.block_on(self.store.apply(gone)).map_err(io::Error::other)?;
+                        taken_out.map_err(|refusal| io::Error::other(format!("{refusal:?}")))?;
+                        left_out.push(upload.upload_id);
+                    }
+                    Err(e) => return Err(io::Error::other(e)),
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn counts(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        let mut counts = BTreeMap::new();
+        for (name, kind) in COUNTED {
+            counts.insert(name.to_owned(), self.store.count(&IndexName::all(kind)).await?);
+        }
+        let depth = self.store.depth().await?;
+        counts.insert("jobs_running".to_owned(), depth.leased);
+        counts.insert("jobs_waiting".to_owned(), depth.open().saturating_sub(depth.leased));
+        Ok(counts)
+    }
+}
+
+fn write_upload<W: Write>(
+    upload: &Upload,
+    file: &mut File,
+    archive: &mut ZipWriter<zip::write::StreamWriter<W>>,
+) -> io::Result<Part> {
+    let name = format!("{UPLOADS}{}", upload.blob_name());
+    // An archive is compressed already.
+    archive.start_file(&name, options().compression_method(CompressionMethod::Stored)).map_err(failed)?;
+    let (bytes, sha256) = digest::copy(file, archive, u64::MAX)?;
+    if upload.sha256.as_ref().is_some_and(|expected| !expected.eq_ignore_ascii_case(&sha256)) {
+        log::warn!(upload_id = upload.upload_id.as_str();
+            "the file of an upload is not what was uploaded; the backup has it as it is");
+    }
+    Ok(Part { name, bytes, sha256 })
+}
+
+/// Sizes are not known before: every file may be large.
+fn options() -> SimpleFileOptions {
+    SimpleFileOptions::default().large_file(true)
+}
+
+fn failed(error: ZipError) -> io::Error {
+    match error {
+        ZipError::Io(error) => error,
+        other => io::Error::other(other),
+    }
+}

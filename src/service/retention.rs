@@ -1,0 +1,201 @@
+//! Retention: workflows and results beyond their age or their number go, the oldest first, a bounded portion at a
+//! time.
+//!
+//! | setting | what goes | what stays |
+//! |---|---|---|
+//! | `WORKFLOW_TTL` | workflows that ended longer ago | those that have not ended; those whose fork has not |
+//! | `MAX_WORKFLOWS` | the oldest that have ended, beyond this number | the same |
+//! | `MAX_RESULTS` | the oldest results, beyond this number | pinned ones |
+//!
+//! With a workflow go its jobs, their model calls and their results, but for pinned ones. Its history is dropped by the
+//! store a week after its last event. What was counted of it (usage, analytics) stays. `RESULT_TTL` needs nobody: the
+//! store forgets results by itself. Any number of processes may do this at once.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    model::{JobResult, Timestamp, Workflow, WorkflowStatus},
+    store::{Change, IndexName, ListQuery, MAX_BATCH},
+};
+
+use super::{Foundation, ServiceError, Workflows, records};
+
+/// The most workflows of one portion: each takes a few writes.
+const PORTION: usize = 20;
+/// How many documents are looked at for one portion. More stand in the way only if so many have to stay.
+const MAX_LOOKED_AT: usize = 1_000;
+/// What ends a workflow.
+const ENDS: [WorkflowStatus; 3] =
+    [WorkflowStatus::Completed, WorkflowStatus::Failed, WorkflowStatus::Cancelled];
+
+/// What is kept at the most; nothing: without end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RetentionSettings {
+    /// How long a workflow is kept after its end.
+    pub workflow_ttl: Option<Duration>,
+    /// How many workflows that have ended are kept.
+    pub max_workflows: Option<u64>,
+    /// How many results are kept.
+    pub max_results: Option<u64>,
+}
+
+#[derive(Clone)]
+pub struct Retention {
+    base: Arc<Foundation>,
+    workflows: Workflows,
+}
+
+impl Retention {
+    pub(super) fn new(base: Arc<Foundation>, workflows: Workflows) -> Self {
+        Self { base, workflows }
+    }
+
+    /// Whether anything is to go at all.
+    pub fn is_on(&self) -> bool {
+        self.settings() != RetentionSettings::default()
+    }
+
+    /// Removes one portion of each; whether more is left.
+    pub async fn run(&self) -> Result<bool, ServiceError> {
+        let settings = self.settings();
+        let mut more = false;
+        if let Some(ttl) = settings.workflow_ttl {
+            more |= self.too_old(ttl).await?;
+        }
+        if let Some(most) = settings.max_workflows {
+            more |= self.too_many(most).await?;
+        }
+        if let Some(most) = settings.max_results {
+            more |= self.too_many_results(most).await?;
+        }
+        Ok(more)
+    }
+
+    fn settings(&self) -> RetentionSettings {
+        self.base.retention
+    }
+
+    /// Workflows that ended too long ago. They stand in the order in which they were begun: behind the first that
+    /// was begun within the time, none can be over.
+    async fn too_old(&self, ttl: Duration) -> Result<bool, ServiceError> {
+        let now = self.base.clock.now();
+        let oldest = chrono::Duration::from_std(ttl).ok().and_then(|ttl| now.checked_sub_signed(ttl));
+        let Some(oldest) = oldest else { return Ok(false) };
+        let mut removed = 0;
+        for status in ENDS {
+            let (mut after, mut looked_at) = (None, 0);
+            'pages: while looked_at < MAX_LOOKED_AT {
+                let page = self.base.store.list(&oldest_first(status).after(after.take())).await?;
+                looked_at += page.docs.len().max(1);
+                for workflow in page.docs.iter().filter_map(readable) {
+                    if workflow.created_at > oldest {
+                        break 'pages;
+                    }
+                    if ended_at(&workflow) <= oldest && self.remove(&workflow, "its time is over").await? {
+                        removed += 1;
+                    }
+                    if removed >= PORTION {
+                        return Ok(true);
+                    }
+                }
+                match page.next {
+                    Some(next) => after = Some(next),
+                    None => break,
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// The oldest workflows that have ended, as many as are too many.
+    async fn too_many(&self, most: u64) -> Result<bool, ServiceError> {
+        let store = self.base.store.as_ref();
+        let mut ended = 0;
+        for status in ENDS {
+            ended += store.count(&records::workflows_by_status(status)).await?;
+        }
+        let excess = usize::try_from(ended.saturating_sub(most)).unwrap_or(usize::MAX);
+        if excess == 0 {
+            return Ok(false);
+        }
+        // The oldest of each kind of end; the oldest of all are among them.
+        let mut candidates = Vec::new();
+        for status in ENDS {
+            let page = store.list(&oldest_first(status)).await?;
+            candidates.extend(page.docs.iter().filter_map(readable));
+        }
+        candidates.sort_by_key(|workflow| workflow.created_at);
+        let mut removed = 0;
+        for workflow in &candidates {
+            if removed == excess.min(PORTION) {
+                break;
+            }
+            if self.remove(workflow, "there are more than MAX_WORKFLOWS").await? {
+                removed += 1;
+            }
+        }
+        Ok(removed > 0 && removed < excess)
+    }
+
+    /// Whether it has gone. One that is needed stays, and so does one that somebody just then revived.
+    async fn remove(&self, workflow: &Workflow, why: &str) -> Result<bool, ServiceError> {
+        let id = workflow.workflow_id.as_str();
+        match self.workflows.delete_but_pinned(id).await {
+            Ok(()) => {
+                log::info!(workflow_id = id; "a workflow was removed: {why}");
+                Ok(true)
+            }
+            // Another process was faster; or it cannot go now.
+            Err(ServiceError::NotFound(_)) => Ok(true),
+            Err(ServiceError::Conflict(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The oldest results that are not pinned, as many as are too many.
+    async fn too_many_results(&self, most: u64) -> Result<bool, ServiceError> {
+        let store = self.base.store.as_ref();
+        let index = IndexName::all(records::RESULT);
+        let excess = store.count(&index).await?.saturating_sub(most);
+        let excess = usize::try_from(excess).unwrap_or(usize::MAX);
+        if excess == 0 {
+            return Ok(false);
+        }
+        let (mut after, mut looked_at, mut removed) = (None, 0, 0);
+        while looked_at < MAX_LOOKED_AT && removed < excess.min(MAX_BATCH) {
+            let query = ListQuery::newest(records::RESULT, MAX_BATCH).oldest_first().after(after.take());
+            let page = store.list(&query).await?;
+            looked_at += page.docs.len().max(1);
+            let left = excess.min(MAX_BATCH) - removed;
+            let going = page.docs.iter().filter(|doc| doc.parse::<JobResult>().is_ok_and(|r| !r.pinned));
+            for doc in going.take(left) {
+                // One that is pinned at this moment stays.
+                let change =
+                    Change::new().expect(doc.key.clone(), Some(doc.revision())).delete(doc.key.clone());
+                removed += usize::from(store.apply(change).await?.is_ok());
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        if removed > 0 {
+            log::info!("there are more than {most} results: the {removed} oldest were removed");
+        }
+        Ok(removed > 0 && removed < excess)
+    }
+}
+
+fn oldest_first(status: WorkflowStatus) -> ListQuery {
+    let index = records::workflows_by_status(status);
+    ListQuery::newest(records::WORKFLOW, MAX_BATCH).index(index).oldest_first()
+}
+
+fn readable(doc: &crate::store::Doc) -> Option<Workflow> {
+    doc.parse().map_err(|e| log::warn!("passed over by retention: {e}")).ok()
+}
+
+/// One of the earlier system may not say when it ended.
+fn ended_at(workflow: &Workflow) -> Timestamp {
+    workflow.completed_at.unwrap_or(workflow.created_at)
+}
