@@ -7,4 +7,8 @@ mod killed;
 mod legacy;
 mod outage;
 mod rate_limit;
+mod redis_clock;
+mod redis_servers;
+mod redis_tls;
+mod redis_troubles;
 mod uploads;

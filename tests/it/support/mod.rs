@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod blobs;
+pub mod certificates;
 pub mod command;
 #[macro_use]
 pub mod engines;
@@ -10,6 +11,8 @@ pub mod fault_proxy;
 pub mod legacy_database;
 pub mod logs;
 pub mod process;
+pub mod redis_cluster;
+pub mod redis_sentinels;
 pub mod redis_server;
 pub mod s3_server;
 pub mod scripted;
