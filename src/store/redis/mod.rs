@@ -7,7 +7,7 @@
 //!   deadpool-redis brings the client; `link` says why neither its pool nor the client's
 //!   `ConnectionManager` carries the traffic
 //! - `target`: where to connect to now: one server, the owner of our slot in a cluster, the primary that sentinels
-//!   name · `trouble`: what can be wrong with it
+//!   name · `dial`: opens a connection · `trouble`: what can be wrong with it
 //! - `apply`: the write and its group commit · `queues`, `documents`, `tallies`: the other verbs · `wakeup`: waiting ·
 //!   `pickup`: waiting and taking · `event_watch`: waiting for events · `check`: is this Redis set up for work? · `audit`: mending ·
 //!   `dump`, `restore`: all that is kept ·
@@ -16,6 +16,7 @@
 mod apply;
 mod audit;
 mod check;
+mod dial;
 mod documents;
 mod dump;
 mod error;

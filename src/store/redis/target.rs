@@ -20,39 +20,30 @@
 //! and the table above asked again; who waits on a connection of its own is told by [`Target::moves`].
 
 use std::{
-    path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use deadpool_redis::redis::{
-    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, ErrorKind,
-    IntoConnectionInfo, Pipeline, RedisConnectionInfo, RedisError, ServerErrorKind, TlsCertificates, Value,
+    ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisConnectionInfo, RedisError,
+    ServerErrorKind, Value,
     aio::{ConnectionLike, MultiplexedConnection},
-    cmd,
-    io::tcp::TcpSettings,
-    pipe,
 };
 use futures_util::future::{join_all, select_ok};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
+    dial::{CONNECT_LIMIT, greeting, open, silent},
     error::Place,
-    trouble::{NO_HASH_TAG, NO_PRIMARY, OWN_FILES},
+    trouble::{CLOSED_AT_ONCE, NO_HASH_TAG, NO_PRIMARY},
 };
 use crate::{
     config::{RedisAccess, RedisServers, RedisUrl, has_hash_tag},
     store::StoreError,
 };
 
-/// How long making one connection may take.
-const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 /// How long one sentinel may take to answer.
 const SENTINEL_LIMIT: Duration = Duration::from_millis(500);
-/// A peer that acknowledges nothing for this long is gone, whatever TCP hopes.
-const PEER_LIMIT: Duration = Duration::from_secs(10);
-/// Commands that wait for the socket.
-const BUFFERED_COMMANDS: usize = 1024;
 /// From node to node of a cluster; one is usual, two are a cluster that is just learning of a move.
 const MOST_HOPS: usize = 4;
 
@@ -132,8 +123,7 @@ impl Target {
     }
 
     /// Makes a connection to the server that counts now, within [`CONNECT_LIMIT`] for each that has to be
-    /// asked. The library's limit for replies is off (its 500 ms would also cut off blocking commands): every
-    /// caller here has one of its own, and drops the connection when it is reached.
+    /// asked. Every caller has a limit for replies of its own, and drops the connection when it is reached.
     pub async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
         if let RedisServers::Sentinels { primary } = &self.servers {
             let address = self.ask_sentinels(primary).await?;
@@ -208,22 +198,27 @@ impl Target {
 
     /// A connection to this server, once it has let us in and is the right one.
     async fn reach(&self, address: &ConnectionAddr) -> Result<MultiplexedConnection, RedisError> {
-        let mut connection = self.open(address).await?;
-        let mut greeting = self.greeting(self.login.username(), self.login.password());
+        let mut connection = open(address, &self.access).await?;
+        let mut greeting = greeting(self.login.username(), self.login.password());
         if self.login.db() != 0 {
             greeting.cmd("SELECT").arg(self.login.db());
         }
         let logged_in = greeting.len();
         let sentinels = matches!(self.servers, RedisServers::Sentinels { .. });
+        if !self.tagged {
+            greeting.cmd("INFO").arg("cluster");
+        }
         match sentinels {
             true => greeting.cmd("ROLE"),
             false => greeting.cmd("EXISTS").arg(&self.guard),
         };
-        if !self.tagged {
-            greeting.cmd("INFO").arg("cluster");
-        }
         let answers = timeout(CONNECT_LIMIT, connection.req_packed_commands(&greeting, 0, greeting.len()));
-        let answers = answers.await.map_err(|_| silent())??;
+        let answers =
+            answers.await.map_err(|_| silent())?.map_err(|error| match error.is_connection_dropped() {
+                // What it said before that is lost with the connection, as we were speaking.
+                true => (ErrorKind::Io, CLOSED_AT_ONCE, error.to_string()).into(),
+                false => error,
+            })?;
         for (nth, answer) in answers.into_iter().enumerate() {
             match answer.extract_error() {
                 Err(error) if nth < logged_in || !self.may_pass(&error) => return Err(error),
@@ -252,50 +247,6 @@ impl Target {
         !refused && !full && !not_now.iter().any(|kind| error.kind() == ErrorKind::Server(*kind))
     }
 
-    /// Opens a connection; nothing is said on it yet. The password is told by us: the library makes one error of
-    /// whatever a server answers to it.
-    async fn open(&self, address: &ConnectionAddr) -> Result<MultiplexedConnection, RedisError> {
-        let tcp = TcpSettings::default().set_nodelay(true);
-        #[cfg(target_os = "linux")]
-        let tcp = tcp.set_user_timeout(PEER_LIMIT);
-        let quiet = RedisConnectionInfo::default().set_skip_set_lib_name();
-        let info = address.clone().into_connection_info()?.set_tcp_settings(tcp).set_redis_settings(quiet);
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_LIMIT))
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(BUFFERED_COMMANDS);
-        let client = match self.certificates()? {
-            Some(certificates) => Client::build_with_tls(info, certificates)?,
-            None => Client::open(info)?,
-        };
-        client.get_multiplexed_async_connection_with_config(&config).await
-    }
-
-    fn greeting(&self, user: Option<&str>, password: Option<&str>) -> Pipeline {
-        let mut greeting = pipe();
-        if let Some(password) = password.filter(|password| !password.is_empty()) {
-            let mut login = cmd("AUTH");
-            user.into_iter().for_each(|user| _ = login.arg(user));
-            greeting.add_command(login.arg(password).clone());
-        }
-        greeting
-    }
-
-    /// The files of the configuration, as they are now.
-    fn certificates(&self) -> Result<Option<TlsCertificates>, RedisError> {
-        let RedisAccess { ca, certificate, .. } = &self.access;
-        if !self.is_encrypted() || (ca.is_none() && certificate.is_none()) {
-            return Ok(None);
-        }
-        let client_tls = match certificate {
-            Some((certificate, key)) => {
-                Some(ClientTlsConfig { client_cert: file(certificate)?, client_key: file(key)? })
-            }
-            None => None,
-        };
-        Ok(Some(TlsCertificates { client_tls, root_cert: ca.as_deref().map(file).transpose()? }))
-    }
-
     /// The address that most sentinels name.
     async fn ask_sentinels(&self, primary: &str) -> Result<ConnectionAddr, RedisError> {
         let asked = self.nodes.iter().map(|sentinel| async {
@@ -322,9 +273,9 @@ impl Target {
         sentinel: &ConnectionAddr,
         primary: &str,
     ) -> Result<Option<ConnectionAddr>, RedisError> {
-        let mut connection = self.open(sentinel).await?;
+        let mut connection = open(sentinel, &self.access).await?;
         let password = self.access.sentinel_password.as_ref().map(|password| password.expose());
-        let mut question = self.greeting(None, password);
+        let mut question = greeting(None, password);
         question.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(primary);
         let answers = connection.req_packed_commands(&question, 0, question.len()).await?;
         let answers = answers.into_iter().map(Value::extract_error).collect::<Result<Vec<_>, _>>()?;
@@ -368,16 +319,6 @@ fn is_primary(role: &[Value]) -> bool {
     matches!(role.first(), Some(Value::BulkString(role)) if role == b"master")
 }
 
-fn file(path: &Path) -> Result<Vec<u8>, RedisError> {
-    std::fs::read(path).map_err(|error| {
-        RedisError::from((ErrorKind::Client, OWN_FILES, format!("{}: {error}", path.display())))
-    })
-}
-
 fn no_hash_tag() -> RedisError {
     (ErrorKind::Client, NO_HASH_TAG, "REDIS_PREFIX has no hash tag".to_owned()).into()
-}
-
-fn silent() -> RedisError {
-    std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time").into()
 }

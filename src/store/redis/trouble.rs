@@ -23,7 +23,9 @@ const QUIET: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trouble {
     Away,
+    Broken,
     Silent,
+    ClosedAtOnce,
     TooManyClients,
     PasswordMissing,
     PasswordWrong,
@@ -51,6 +53,10 @@ pub(super) enum Trouble {
 pub(super) const OWN_FILES: &str = "a file of the configuration cannot be used";
 /// The same when keys of the store would lie in several slots of a cluster.
 pub(super) const NO_HASH_TAG: &str = "this is a cluster";
+/// The same when a connection is closed before it has answered anything.
+pub(super) const CLOSED_AT_ONCE: &str = "closed at once";
+/// The same when a TLS handshake is not answered.
+pub(super) const NO_HANDSHAKE: &str = "no TLS handshake";
 /// The same when sentinels name no primary, or one that is none.
 pub(super) const NO_PRIMARY: &str = "there is no primary";
 
@@ -70,9 +76,11 @@ impl Trouble {
         }
         match error.kind() {
             ErrorKind::Io if says("peer certificate") => Self::certificate(&text),
-            ErrorKind::Io if says("InvalidContentType") || says("CorruptMessage") => Self::NoTls,
+            ErrorKind::Io if says("InvalidContentType") || says(NO_HANDSHAKE) => Self::NoTls,
+            ErrorKind::Io if says(CLOSED_AT_ONCE) => Self::ClosedAtOnce,
             ErrorKind::Io if says("received fatal alert") => Self::CertificateRefused,
             ErrorKind::Io if error.is_timeout() => Self::Silent,
+            ErrorKind::Io if error.is_connection_dropped() && !error.is_connection_refusal() => Self::Broken,
             ErrorKind::Io => Self::Away,
             ErrorKind::AuthenticationFailed => Self::PasswordWrong,
             ErrorKind::Server(ServerErrorKind::BusyLoading) => Self::Loading,
@@ -109,6 +117,10 @@ impl Trouble {
     pub fn sentence(self) -> &'static str {
         match self {
             Self::Away => "Redis cannot be reached: is it running, and are host and port of REDIS_URL right?",
+            Self::Broken => "the connection to Redis broke: Redis was stopped, or something between ended it",
+            Self::ClosedAtOnce => {
+                "Redis closes new connections at once: it has none left (maxclients), or wants TLS (rediss://) or a certificate of ours (REDIS_CERT_FILE)"
+            }
             Self::Silent => {
                 "Redis does not answer in time: it hangs, is overloaded, or the network between swallows everything"
             }
@@ -134,7 +146,9 @@ impl Trouble {
             Self::CertificateRefused => {
                 "Redis refuses our TLS handshake: it may want a certificate (REDIS_CERT_FILE and REDIS_KEY_FILE)"
             }
-            Self::NoTls => "Redis does not speak TLS on this port: use redis:// or its TLS port",
+            Self::NoTls => {
+                "Redis does not answer the TLS handshake: this may be its port without TLS (redis://), or it hangs"
+            }
             Self::OwnFiles => {
                 "a certificate or key of ours cannot be used: look at REDIS_CA_FILE, REDIS_CERT_FILE and REDIS_KEY_FILE"
             }

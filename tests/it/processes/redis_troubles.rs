@@ -63,7 +63,7 @@ impl Scene {
     /// How many lines of the log tell this trouble.
     fn times(&self, words: &str) -> usize {
         let output = self.server.process.output();
-        output.lines().filter(|line| line.contains(words) && line.ends_with("; trying on")).count()
+        output.lines().filter(|line| line.contains(words) && line.contains("[store::redis::trouble]")).count()
     }
 
     /// What `/system/health` says is wrong; with the status of a store that is away.
@@ -183,7 +183,13 @@ async fn no_connection_left() {
     scene.run::<i64>("CLIENT KILL TYPE normal SKIPME yes").await;
     scene.is_ill("maxclients").await;
     scene.refuses(503, "store-unavailable").await;
-    scene.told_once("has no connection left (maxclients)").await;
+    // What Redis says is lost now and then: it closes while we speak.
+    let lines =
+        ["has no connection left (maxclients)", "it has none left (maxclients)"].map(|w| scene.times(w));
+    assert!(
+        (1..=2).contains(&lines.iter().sum::<usize>()) && lines.iter().all(|times| *times <= 1),
+        "{lines:?}"
+    );
     scene.run::<()>("CONFIG SET maxclients 1000").await;
     scene.recovers().await;
 }
@@ -196,7 +202,8 @@ async fn snapshots_that_cannot_be_saved() {
     // A folder in the place of the file.
     let file = scene.redis.folder().join("dump.rdb");
     std::fs::create_dir(&file).unwrap();
-    scene.run::<()>("CONFIG SET save 3600_1".replace('_', " ").as_str()).await;
+    let mut save = cmd("CONFIG");
+    save.arg("SET").arg("save").arg("3600 1").query_async::<()>(&mut scene.foreign).await.unwrap();
     scene.snapshot("err").await;
     scene.refuses(507, "store-full").await;
     assert_eq!(scene.server.get("/workflows").await.0, 200);

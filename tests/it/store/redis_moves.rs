@@ -53,12 +53,13 @@ async fn in_the_middle_of_a_move_nothing_is_half_done() {
             Change::new().under(held.token, LeaseEnd::Requeue),
             Change::new().event("run", Vec::new()),
         ];
-        for change in writes {
-            let answer = store.apply(change).await;
-            assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
-        }
-        assert!(matches!(store.renew(&[held.token], LEASE_MS).await, Err(StoreError::Unavailable(_))));
-        assert!(matches!(store.sweep(9).await, Err(StoreError::Unavailable(_))));
+        // At once: each is tried again until its time is up.
+        let writes = futures_util::future::join_all(writes.map(|change| store.apply(change)));
+        let tokens = [held.token];
+        let (writes, renewed, swept) = tokio::join!(writes, store.renew(&tokens, LEASE_MS), store.sweep(9));
+        assert!(writes.iter().all(|answer| matches!(answer, Err(StoreError::Unavailable(_)))), "{writes:?}");
+        assert!(matches!(renewed, Err(StoreError::Unavailable(_))), "{renewed:?}");
+        assert!(matches!(swept, Err(StoreError::Unavailable(_))), "{swept:?}");
         // Never "there is none".
         match store.get(&[note("7")]).await {
             Ok(found) => assert_eq!(found[0].as_ref().unwrap().body, b"7"),
