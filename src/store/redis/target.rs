@@ -161,7 +161,6 @@ impl Target {
 
     /// Connects to a node and from there to the owner of our slot.
     async fn follow_from(&self, mut address: ConnectionAddr) -> Result<MultiplexedConnection, RedisError> {
-        let mut sent_by = None;
         for _ in 0..MOST_HOPS {
             match self.reach(&address).await {
                 Ok(connection) => {
@@ -174,9 +173,8 @@ impl Target {
                     None => return Err(error),
                 },
             }
-            sent_by = Some(address.to_string());
         }
-        let last = sent_by.unwrap_or_default();
+        let last = address.to_string();
         Err((ErrorKind::Client, "sent from one node of the cluster to the next", last).into())
     }
 
@@ -184,15 +182,15 @@ impl Target {
         let shown = address.to_string();
         *self.led_to() = Some(address);
         self.moves.send_if_modified(|last| {
-            let moved = last.as_ref().is_some_and(|last| *last != shown);
+            if last.as_ref() == Some(&shown) {
+                return false;
+            }
+            let moved = last.is_some();
             if moved {
                 log::info!("Redis at {}: connecting to {shown} from now on", self.place.shown);
             }
-            let is_news = last.as_ref() != Some(&shown);
-            if is_news {
-                *last = Some(shown);
-            }
-            is_news && moved
+            *last = Some(shown);
+            moved
         });
     }
 
