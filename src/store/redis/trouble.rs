@@ -244,3 +244,51 @@ impl Troubles {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use deadpool_redis::redis::parse_redis_value;
+
+    use super::*;
+
+    #[test]
+    fn what_redis_says_is_understood() {
+        for (said, trouble) in [
+            ("OOM command not allowed when used memory > 'maxmemory'.", Trouble::OutOfMemory),
+            // From a script, as servers before 7.0 say it.
+            ("ERR Error running script: @user_script:7: OOM command not allowed", Trouble::OutOfMemory),
+            ("MISCONF Redis is configured to save RDB snapshots", Trouble::CannotSave),
+            ("READONLY You can't write against a read only replica.", Trouble::ReadOnly),
+            ("NOREPLICAS Not enough good replicas to write.", Trouble::TooFewReplicas),
+            ("NOAUTH Authentication required.", Trouble::PasswordMissing),
+            ("WRONGPASS invalid username-password pair or user is disabled.", Trouble::PasswordWrong),
+            ("ERR AUTH <password> called without any password configured", Trouble::PasswordWrong),
+            ("NOPERM User forge has no permissions to run the 'evalsha' command", Trouble::Forbidden),
+            ("ERR max number of clients reached", Trouble::TooManyClients),
+            ("LOADING Redis is loading the dataset in memory", Trouble::Loading),
+            ("MASTERDOWN Link with MASTER is down", Trouble::NoPrimary),
+            ("CLUSTERDOWN Hash slot not served", Trouble::ClusterDown),
+            ("ASK 3999 127.0.0.1:6381", Trouble::SlotMoves),
+            ("TRYAGAIN Multiple keys request during rehashing of slot", Trouble::SlotMoves),
+            ("ERR Script attempted to access a non local key in a cluster node", Trouble::SlotMoves),
+            ("CROSSSLOT Keys in request don't hash to the same slot", Trouble::NoHashTag),
+            ("ERR unknown command 'BLMOVE'", Trouble::Other),
+        ] {
+            let reply = parse_redis_value(format!("-{said}\r\n").as_bytes()).unwrap();
+            assert_eq!(Trouble::of(&reply.extract_error().unwrap_err()), trouble, "{said}");
+        }
+    }
+
+    /// A trouble is open until the opposite is proven: by any answer, or by a write.
+    #[test]
+    fn a_trouble_ends_with_what_proves_it() {
+        let troubles = Troubles::default();
+        troubles.met(Trouble::Silent, "one");
+        troubles.met(Trouble::OutOfMemory, "two");
+        assert_eq!(troubles.newest(), Some(Trouble::OutOfMemory));
+        troubles.answered(false, "here");
+        assert_eq!(troubles.newest(), Some(Trouble::OutOfMemory), "reads go on when memory is full");
+        troubles.answered(true, "here");
+        assert_eq!(troubles.newest(), None);
+    }
+}
