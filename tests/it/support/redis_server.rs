@@ -85,11 +85,16 @@ impl RedisServer {
 
     /// A connection for the test itself: the foreign program. Past the TLS, where there is some.
     pub async fn connection(&self) -> MultiplexedConnection {
+        self.try_connection().await.unwrap()
+    }
+
+    /// The same of a server that may be about to end its connections.
+    pub async fn try_connection(&self) -> redis::RedisResult<MultiplexedConnection> {
         let url = match &self.options.tls {
             None => self.url(),
             Some(_) => format!("unix://{}", self.socket().display()),
         };
-        redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap()
+        redis::Client::open(url)?.get_multiplexed_async_connection().await
     }
 
     fn socket(&self) -> PathBuf {
