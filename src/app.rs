@@ -31,7 +31,7 @@ use crate::{
     },
     store::{
         MAX_BATCH, Measured, Store, StoreError,
-        redis::{RedisOptions, RedisStore},
+        redis::RedisStore,
         sqlite::{Location, SqliteStore},
     },
     tools::Registry,
@@ -232,9 +232,8 @@ async fn open_store(
 ) -> anyhow::Result<(Arc<dyn Store>, Option<Started>)> {
     match &config.store.redis_url {
         Some(url) => {
-            let options =
-                RedisOptions { url: url.expose().to_owned(), prefix: config.store.redis_prefix.clone() };
-            let store = Arc::new(RedisStore::open(options).context("Redis cannot be used")?);
+            let store = RedisStore::configured(&config.store, url.expose());
+            let store = Arc::new(store.context("Redis cannot be used")?);
             let migrations = migrate::start::at_start(store.clone()).await;
             let migrations = migrations.context("the database cannot be brought up to date")?;
             Ok((store, Some(migrations)))

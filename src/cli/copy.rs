@@ -20,7 +20,7 @@ use crate::{
     },
     store::{
         Store,
-        redis::{RedisOptions, RedisStore},
+        redis::RedisStore,
         sqlite::{Location, SqliteStore},
     },
     telemetry,
@@ -78,7 +78,7 @@ impl FromStr for Place {
             None if text == "redis" => Ok(Self::Redis(None)),
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(Some(path.into()))),
             // The URL itself will do, too.
-            Some(("redis" | "rediss", rest)) if rest.starts_with("//") => {
+            Some((scheme, rest)) if scheme.starts_with("redis") && rest.starts_with("//") => {
                 Ok(Self::Redis(Some(text.to_owned())))
             }
             Some(("redis", url)) if !url.is_empty() => Ok(Self::Redis(Some(url.to_owned()))),
@@ -158,10 +158,9 @@ fn open(config: &Config, place: &Place, has_to_be_there: bool) -> anyhow::Result
         Place::Redis(url) => {
             let configured = config.store.redis_url.as_ref().map(|url| url.expose().to_owned());
             let url = url.clone().or(configured).unwrap_or_default();
-            let prefix = config.store.redis_prefix.clone();
-            let store = RedisStore::open(RedisOptions { url, prefix: prefix.clone() });
+            let store = RedisStore::configured(&config.store, &url);
             let store = Arc::new(store.context("Redis cannot be used")?);
-            let name = format!("redis {}, prefix \"{prefix}\"", store.place());
+            let name = format!("redis {}, prefix \"{}\"", store.place(), config.store.redis_prefix);
             Ok(Opened { store: store.clone(), redis: Some(store), name })
         }
     }
@@ -252,6 +251,7 @@ mod tests {
         assert_eq!("redis:unix:///s".parse(), redis("unix:///s"));
         assert_eq!("redis://h".parse(), redis("redis://h"));
         assert_eq!("rediss://h".parse(), redis("rediss://h"));
+        assert_eq!("redis-cluster://h,i".parse(), redis("redis-cluster://h,i"));
         for nonsense in ["", "mysql", "sqlite:", "redis:", "mysql:x"] {
             assert!(nonsense.parse::<Place>().is_err(), "{nonsense}");
         }

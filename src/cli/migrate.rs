@@ -7,7 +7,7 @@ use anyhow::Context;
 use crate::{
     config::Config,
     migrate::{self, PATIENCE, Report, State, Work},
-    store::redis::{RedisOptions, RedisStore},
+    store::redis::RedisStore,
     telemetry,
 };
 
@@ -76,8 +76,7 @@ async fn migrate(config: &Config, check: bool) -> anyhow::Result<Report> {
 
 fn open(config: &Config) -> anyhow::Result<RedisStore> {
     let url = config.store.redis_url.as_ref().map_or("", |url| url.expose());
-    let options = RedisOptions { url: url.to_owned(), prefix: config.store.redis_prefix.clone() };
-    RedisStore::open(options).context("Redis cannot be used")
+    RedisStore::configured(&config.store, url).context("Redis cannot be used")
 }
 
 fn told(report: &Report) -> String {

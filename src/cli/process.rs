@@ -47,7 +47,11 @@ pub(super) async fn announce(app: &App) -> anyhow::Result<()> {
             }
         }
         // Started together with its Redis, say: it is there in a moment, and until then 503 is the answer.
-        Err(e @ StoreError::Unavailable(_)) => log::error!("{e}; starting all the same and trying on"),
+        Err(e @ StoreError::Unavailable(_)) => match app.store.trouble() {
+            // Told already, by the store.
+            Some(_) => log::warn!("the store is not available; starting all the same and trying on"),
+            None => log::error!("{e}; starting all the same and trying on"),
+        },
         Err(e) => return Err(e).context("the store does not answer"),
     }
     match model(&app.config.llm) {

@@ -16,6 +16,8 @@ mod providers;
 mod providers_tests;
 mod proxies;
 mod reader;
+mod redis;
+mod redis_url;
 mod secret;
 mod section;
 #[cfg(test)]
@@ -35,6 +37,8 @@ pub use prices::PricesConfig;
 pub use provider::{ApiStyle, ModelTimeouts, PriceConfig, ProviderConfig};
 pub use proxies::TrustedProxies;
 pub use reader::{ConfigError, Flags, Setting, Source};
+pub use redis::RedisAccess;
+pub use redis_url::{RedisServers, RedisUrl, has_hash_tag};
 pub use secret::Secret;
 pub use trace::{OtlpProtocol, TraceConfig};
 pub use upload::UploadConfig;
@@ -77,6 +81,8 @@ pub struct StoreConfig {
     pub redis_url: Option<Secret>,
     /// `REDIS_PREFIX`, put before every key; `{pf}:` keeps all keys in one slot of a Redis Cluster.
     pub redis_prefix: String,
+    /// `REDIS_CA_FILE`, `REDIS_CERT_FILE`, `REDIS_KEY_FILE`, `REDIS_SENTINEL_PASSWORD`.
+    pub redis_access: RedisAccess,
     /// `WORKSPACE_DIR`: logs and the embedded store.
     pub workspace: PathBuf,
     /// `RESULT_TTL` (seconds): how long results are kept.
@@ -237,9 +243,11 @@ impl Config {
             max_connections: r.value("MAX_CONNECTIONS", "4096", values::number(16, 100_000)),
             drain_delay: r.value("DRAIN_DELAY_SECONDS", "0", values::seconds(0, 60)),
         };
+        let redis = redis::read(&mut r);
         let store = StoreConfig {
-            redis_url: r.secret("REDIS_URL", values::redis_url),
-            redis_prefix: r.value("REDIS_PREFIX", "", values::key_prefix),
+            redis_url: redis.url,
+            redis_prefix: redis.prefix,
+            redis_access: redis.access,
             workspace: r.value("WORKSPACE_DIR", "workspace", |v| Ok(PathBuf::from(v))),
             result_ttl: r.value("RESULT_TTL", "3600", values::seconds(1, 10 * 365 * 86_400)),
             audit_ttl: r.value("AUDIT_TTL", "7776000", values::seconds(60, 10 * 365 * 86_400)),

@@ -55,14 +55,6 @@ pub(super) fn log_filter(text: String) -> Result<String, String> {
     }
 }
 
-pub(super) fn redis_url(text: String) -> Result<String, String> {
-    if ["redis://", "rediss://", "redis+unix://", "unix://"].iter().any(|s| text.starts_with(s)) {
-        Ok(text)
-    } else {
-        Err("must begin with redis:// or rediss://".to_owned())
-    }
-}
-
 pub(super) fn key_prefix(text: String) -> Result<String, String> {
     if text.len() <= 64 && text.bytes().all(|b| (0x21..0x7f).contains(&b)) {
         Ok(text)

@@ -367,7 +367,7 @@ fn megabytes(bytes: u64) -> String {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) => Self::unavailable(error.to_string()),
+            StoreError::Unavailable(_) | StoreError::Unusable(_) => Self::unavailable(error.to_string()),
             StoreError::Full(_) => Self::new(
                 StatusCode::INSUFFICIENT_STORAGE,
                 "store-full",

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{MigrateError, PATIENCE, apply};
-use crate::store::redis::RedisStore;
+use crate::store::{Store, redis::RedisStore};
 
 /// How long to wait before the next try.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -53,7 +53,9 @@ pub async fn at_start(store: Arc<RedisStore>) -> Result<Started, MigrateError> {
             None
         }
         Err(error) if error.may_pass() => {
-            log::error!("the database cannot be looked at yet: {error}; trying on");
+            // A store that knows what is wrong has told it.
+            let level = if store.trouble().is_some() { log::Level::Debug } else { log::Level::Error };
+            log::log!(level, "the database cannot be looked at yet: {error}; trying on");
             Some(tokio::spawn(keep_trying(store, sender)))
         }
         Err(error) => return Err(error),

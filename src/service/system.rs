@@ -196,8 +196,11 @@ impl System {
         let connected = answer.is_ok();
         let mut problems = Vec::new();
         let (depth, results) = answer.unwrap_or_else(|e| {
-            log::warn!("health: {e}");
-            problems.push("the store does not answer".to_owned());
+            // A store that knows what is wrong has logged it, once.
+            let trouble = store.trouble();
+            let level = if trouble.is_some() { log::Level::Debug } else { log::Level::Warn };
+            log::log!(level, "health: {e}");
+            problems.push(trouble.unwrap_or("the store does not answer").to_owned());
             (QueueDepth::default(), 0)
         });
         if connected {

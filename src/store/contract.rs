@@ -66,6 +66,12 @@ pub trait Store: Send + Sync {
     /// What the store says of itself and whether it is set up to be trusted with work.
     async fn check(&self) -> Result<StoreReport, StoreError>;
 
+    /// What is wrong with the store at the moment as its last answers show, and what to do, in a sentence
+    /// that everybody may see. `None`: nothing is known to be wrong.
+    fn trouble(&self) -> Option<&'static str> {
+        None
+    }
+
     // --- documents -------------------------------------------------------------------------
 
     /// The documents under these keys, in the same order; `None` where there is none.

@@ -13,6 +13,9 @@ pub enum StoreError {
     /// A stored value is not what it should be.
     #[error("{what} in the store cannot be read: {why}")]
     Corrupt { what: String, why: String },
+    /// The store is there and is not one to work on, as it is set up. Trying again does not help.
+    #[error("the store cannot be used: {0}")]
+    Unusable(String),
     /// The caller broke a limit of the contract.
     #[error("the request breaks a limit of the store: {0}")]
     Invalid(String),

@@ -64,6 +64,7 @@ fn note<T>(operation: Operation, outcome: Result<T, StoreError>) -> Result<T, St
             StoreError::Unavailable(_) => "unavailable",
             StoreError::Full(_) => "full",
             StoreError::Corrupt { .. } => "corrupt",
+            StoreError::Unusable(_) => "unusable",
             StoreError::Invalid(_) => "invalid",
         };
         let name = counters::STORE_OPERATIONS.get(operation as usize).copied().unwrap_or_default();

@@ -16,11 +16,16 @@ const CLOSE_TOGETHER: Duration = Duration::from_millis(500);
 pub async fn run(shared: Arc<Shared>) {
     let rhythm = shared.options.lease / 3;
     let mut wait = rhythm;
+    let mut failing = false;
     while shared.pause(wait).await {
-        wait = match run_once(&shared).await {
+        let renewed = run_once(&shared).await;
+        let told = std::mem::replace(&mut failing, renewed.is_err());
+        wait = match renewed {
             Ok(()) => rhythm,
             Err(e) => {
-                log::warn!("leases could not be renewed: {e}");
+                // Once, not with every try.
+                let level = if told { log::Level::Debug } else { log::Level::Warn };
+                log::log!(level, "leases could not be renewed: {e}; trying on");
                 (rhythm / 6).min(CLOSE_TOGETHER)
             }
         };

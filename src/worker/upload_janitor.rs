@@ -10,12 +10,17 @@ const RHYTHM: Duration = Duration::from_secs(10);
 
 /// Until the worker has ended. Any number of processes may clean.
 pub async fn run(shared: Arc<Shared>, services: Services) {
+    let mut failing = false;
     loop {
         match run_once(&services).await {
             Ok(true) => continue,
-            Ok(false) => {}
-            // An upload that cannot be removed now is tried again.
-            Err(e) => log::warn!("uploads that are over cannot be removed: {e}"),
+            Ok(false) => failing = false,
+            // An upload that cannot be removed now is tried again; it is told once.
+            Err(e) => {
+                let level = if failing { log::Level::Debug } else { log::Level::Warn };
+                log::log!(level, "uploads that are over cannot be removed: {e}; trying on");
+                failing = true;
+            }
         }
         if !shared.pause(jittered(RHYTHM)).await {
             return;

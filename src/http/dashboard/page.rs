@@ -314,7 +314,9 @@ pub fn service_status(error: &ServiceError) -> StatusCode {
         ServiceError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         ServiceError::Damaged(_) | ServiceError::Blob(_) => StatusCode::INTERNAL_SERVER_ERROR,
         ServiceError::Conflict(_) => StatusCode::CONFLICT,
-        ServiceError::Store(StoreError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
+        ServiceError::Store(StoreError::Unavailable(_) | StoreError::Unusable(_)) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         ServiceError::Store(StoreError::Full(_)) => StatusCode::INSUFFICIENT_STORAGE,
         ServiceError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -225,7 +225,15 @@ async fn send(store: &Shared, changes: &[Change]) -> Result<Vec<Result<Outcome, 
     let plan = Plan::of(changes, &store.keys);
     let value = script::APPLY.run(&store.work, &keys, |command| plan.write(command)).await?;
     let mut reply = Reply::of("apply", value)?;
-    changes.iter().map(|change| Ok(read(change, &mut reply))).collect()
+    let outcomes: Result<Vec<_>, StoreError> =
+        changes.iter().map(|change| Ok(read(change, &mut reply))).collect();
+    let made = |(change, outcome): (&Change, &Result<Outcome, StoreError>)| {
+        matches!(outcome, Ok(Ok(_))) && !(change.put.is_empty() && change.enqueue.is_empty())
+    };
+    if changes.iter().zip(outcomes.iter().flatten()).any(made) {
+        store.work.place().troubles.answered(true, &store.work.place().shown);
+    }
+    outcomes
 }
 
 /// What the script says of one change.

@@ -4,18 +4,36 @@ use std::collections::HashMap;
 
 use deadpool_redis::redis::{Value, cmd};
 
-use super::{Shared, link::Link};
-use crate::store::{StoreCheck, StoreError, StoreReport, StoreSize};
+use super::{Shared, link::Link, target::Target};
+use crate::{
+    config::RedisServers,
+    store::{StoreCheck, StoreError, StoreReport, StoreSize},
+};
 
 /// `BLMOVE`, `PXAT` and exclusive ranges came with 6.2.
 const OLDEST: (u32, u32) = (6, 2);
+/// From this part of a limit on (memory, connections) it is said to be near.
+const NEAR: f64 = 0.9;
 
 pub(super) async fn check(store: &Shared) -> Result<StoreReport, StoreError> {
     // A server that is away is an error; one that keeps its mouth shut (managed Redis often forbids
-    // INFO and CONFIG) is not.
-    store.read(&cmd("PING")).await?;
+    // INFO and CONFIG) is not. One that takes no writes refuses PING as well, and is to say why.
+    store.read(&cmd("TIME")).await?;
     let told = Told { info: info(&store.read).await, config: config(&store.read).await };
-    let checks = vec![told.version(), told.role(), told.eviction(), told.evicted(), told.persistence()];
+    let target = store.read.target();
+    let checks = vec![
+        told.version(),
+        told.role(),
+        told.eviction(),
+        told.evicted(),
+        told.persistence(),
+        told.saving(),
+        told.memory(),
+        told.connections(),
+        told.replicas(target.servers()),
+        told.servers(target, &store.read).await,
+        encryption(target),
+    ];
     let version = told.info("redis_version").unwrap_or("unknown").to_owned();
     let bytes = told.info("used_memory").and_then(|bytes| bytes.parse().ok());
     let size = bytes.map(|bytes| StoreSize { bytes, free: None });
@@ -29,8 +47,15 @@ struct Told {
 }
 
 async fn info(link: &Link) -> HashMap<String, String> {
-    let Ok(Value::BulkString(text)) = link.read(&cmd("INFO")).await else { return HashMap::new() };
-    String::from_utf8_lossy(&text)
+    match link.read(&cmd("INFO")).await {
+        Ok(Value::BulkString(text)) => entries(&text),
+        _ => HashMap::new(),
+    }
+}
+
+/// The lines of `INFO` and its kind.
+fn entries(text: &[u8]) -> HashMap<String, String> {
+    String::from_utf8_lossy(text)
         .lines()
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
@@ -39,7 +64,7 @@ async fn info(link: &Link) -> HashMap<String, String> {
 
 async fn config(link: &Link) -> HashMap<String, String> {
     let mut answers = HashMap::new();
-    for name in ["maxmemory-policy", "save", "appendfsync"] {
+    for name in ["maxmemory-policy", "save", "appendfsync", "min-replicas-to-write"] {
         if let Ok(Value::Array(answer)) = link.read(cmd("CONFIG").arg("GET").arg(name)).await
             && let [_, Value::BulkString(value)] = answer.as_slice()
         {
@@ -52,6 +77,10 @@ async fn config(link: &Link) -> HashMap<String, String> {
 impl Told {
     fn info(&self, name: &str) -> Option<&str> {
         self.info.get(name).map(String::as_str)
+    }
+
+    fn number(&self, name: &str) -> Option<f64> {
+        self.info(name)?.parse().ok()
     }
 
     fn config(&self, name: &str) -> Option<&str> {
@@ -140,6 +169,132 @@ impl Told {
             None => unknown(NAME, "INFO"),
         }
     }
+
+    /// Whether snapshots can be written; if not, Redis takes no writes (`MISCONF`).
+    fn saving(&self) -> StoreCheck {
+        const NAME: &str = "saving";
+        match self.info("rdb_last_bgsave_status") {
+            None => unknown(NAME, "INFO"),
+            Some("ok") => fine(NAME, "the last snapshot was written".to_owned()),
+            Some(_) => bad(
+                NAME,
+                "Redis could not write its last snapshot, and may refuse writes because of it (MISCONF): look \
+                 at its disk and its log, then BGSAVE"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    fn memory(&self) -> StoreCheck {
+        const NAME: &str = "memory";
+        let (Some(used), Some(most)) = (self.number("used_memory"), self.number("maxmemory")) else {
+            return unknown(NAME, "INFO");
+        };
+        if most == 0.0 {
+            let used = mebibytes(used);
+            return fine(
+                NAME,
+                format!("{used} are used; maxmemory is not set, so the machine's memory ends it"),
+            );
+        }
+        let share = format!("{} of maxmemory {} are used", mebibytes(used), mebibytes(most));
+        if used >= most {
+            bad(
+                NAME,
+                format!(
+                    "{share}: nothing new is taken; raise maxmemory or let results expire sooner (RESULT_TTL)"
+                ),
+            )
+        } else if used >= most * NEAR {
+            bad(NAME, format!("{share}: soon nothing new is taken; raise maxmemory"))
+        } else {
+            fine(NAME, share)
+        }
+    }
+
+    fn connections(&self) -> StoreCheck {
+        const NAME: &str = "connections";
+        // Redis tells its limit since 7.0.
+        let (Some(used), Some(most)) = (self.number("connected_clients"), self.number("maxclients")) else {
+            return unknown(NAME, "INFO (maxclients)");
+        };
+        let told = format!("{used} of {most} connections are used");
+        if used >= most * NEAR {
+            bad(NAME, format!("{told}: raise maxclients, or end what else is connected"))
+        } else {
+            fine(NAME, told)
+        }
+    }
+
+    /// Whether a failover has somebody to fail over to, and what it may cost.
+    fn replicas(&self, servers: &RedisServers) -> StoreCheck {
+        const NAME: &str = "replicas";
+        let Some(replicas) = self.number("connected_slaves") else { return unknown(NAME, "INFO") };
+        match self.config("min-replicas-to-write") {
+            _ if replicas == 0.0 && *servers == RedisServers::One => {
+                fine(NAME, "there is no replica".to_owned())
+            }
+            _ if replicas == 0.0 => bad(
+                NAME,
+                "no replica follows the primary: should it fail, nobody takes its place; start one"
+                    .to_owned(),
+            ),
+            Some("0") => fine(
+                NAME,
+                format!(
+                    "{replicas} follow; a failover can lose the last moments' writes, fewer of them with \
+                     min-replicas-to-write 1"
+                ),
+            ),
+            _ => fine(NAME, format!("{replicas} follow")),
+        }
+    }
+
+    /// One server, a cluster or sentinels, and whether that is what is really there.
+    async fn servers(&self, target: &Target, link: &Link) -> StoreCheck {
+        const NAME: &str = "servers";
+        let is_cluster = self.info("cluster_enabled") == Some("1");
+        match target.servers() {
+            RedisServers::Sentinels { primary } => {
+                return fine(NAME, format!("sentinels name the primary of {primary}"));
+            }
+            RedisServers::One if !is_cluster => return fine(NAME, "one server".to_owned()),
+            RedisServers::Cluster if self.info("cluster_enabled") == Some("0") => {
+                return fine(NAME, "one server that is no cluster: redis:// says the same".to_owned());
+            }
+            RedisServers::One | RedisServers::Cluster => {}
+        }
+        let Ok(Value::BulkString(text)) = link.read(cmd("CLUSTER").arg("INFO")).await else {
+            return unknown(NAME, "CLUSTER INFO");
+        };
+        match entries(&text).get("cluster_state").map(String::as_str) {
+            Some("ok") if *target.servers() == RedisServers::One => fine(
+                NAME,
+                "one node of a cluster; name several (redis-cluster://host1,host2), so that it may fail"
+                    .to_owned(),
+            ),
+            Some("ok") => fine(NAME, "a cluster, and all its slots have an owner".to_owned()),
+            _ => bad(
+                NAME,
+                "the cluster has slots without an owner: look at CLUSTER INFO and CLUSTER NODES".to_owned(),
+            ),
+        }
+    }
+}
+
+fn encryption(target: &Target) -> StoreCheck {
+    fine(
+        "tls",
+        match target.is_encrypted() {
+            true => "connections are encrypted, and the server's certificate is checked".to_owned(),
+            false => "connections are not encrypted: use rediss:// where others share the network".to_owned(),
+        },
+    )
+}
+
+/// Bytes for people.
+fn mebibytes(bytes: f64) -> String {
+    format!("{:.0} MiB", bytes / f64::from(1 << 20))
 }
 
 fn major_and_minor(version: &str) -> Option<(u32, u32)> {

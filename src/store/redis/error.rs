@@ -1,15 +1,18 @@
-//! From Redis' errors to the contract's. No text of ours ever holds the password of the URL.
+//! From Redis' errors to the contract's. No text of ours ever holds a password of the configuration.
 
 use deadpool_redis::redis::{ErrorKind, RedisError, ServerErrorKind};
 
+use super::trouble::{Trouble, Troubles};
 use crate::store::StoreError;
 
-/// Where the store is, as it may be shown: host and port, or the path of the socket.
-#[derive(Debug, Clone)]
+/// Where the store is, and what is wrong there.
+#[derive(Default)]
 pub(super) struct Place {
+    /// As it may be shown: host and port, or the path of the socket.
     pub shown: String,
     /// What must not be shown, should an error repeat it.
-    pub password: Option<String>,
+    pub secrets: Vec<String>,
+    pub troubles: Troubles,
 }
 
 impl Place {
@@ -17,25 +20,28 @@ impl Place {
         StoreError::Unavailable(self.clean(format!("Redis at {}: {why}", self.shown)))
     }
 
-    /// What an error of Redis means to the caller.
+    /// What an error of Redis means to the caller. The first of its kind is logged.
     pub fn explain(&self, error: &RedisError) -> StoreError {
         let text = error.to_string();
-        // Old servers wrap the error of a script's command into one of the script: the code is inside.
-        let is = |code: &str| error.code() == Some(code) || text.contains(&format!("{code} "));
-        if is("OOM") || is("MISCONF") {
-            StoreError::Full(self.clean(text))
-        } else if is("WRONGTYPE") {
-            StoreError::Corrupt { what: "a key".to_owned(), why: self.clean(text) }
-        } else {
-            self.unavailable(text)
+        if error.code() == Some("WRONGTYPE") || text.contains("WRONGTYPE ") {
+            return StoreError::Corrupt { what: "a key".to_owned(), why: self.clean(text) };
+        }
+        let trouble = Trouble::of(error);
+        let told = self.clean(match trouble {
+            Trouble::Other => format!("Redis at {}: {text}", self.shown),
+            _ => format!("Redis at {}: {} ({text})", self.shown, trouble.sentence()),
+        });
+        self.troubles.met(trouble, &told);
+        match trouble {
+            Trouble::OutOfMemory | Trouble::CannotSave => StoreError::Full(told),
+            Trouble::NoHashTag => StoreError::Unusable(told),
+            _ => StoreError::Unavailable(told),
         }
     }
 
     fn clean(&self, text: String) -> String {
-        match &self.password {
-            Some(password) if !password.is_empty() => text.replace(password.as_str(), "***"),
-            _ => text,
-        }
+        let secrets = self.secrets.iter().filter(|secret| !secret.is_empty());
+        secrets.fold(text, |text, secret| text.replace(secret.as_str(), "***"))
     }
 }
 
@@ -45,9 +51,10 @@ pub(super) fn unexpected(what: &str) -> StoreError {
 }
 
 /// Whether the connection that gave this error is of no more use: it is gone, hangs, has lost its way in
-/// the protocol, or leads to a server that takes no writes any more (a demoted primary).
+/// the protocol, is not let in any more, or leads to a server that takes no writes (a demoted primary).
 pub(super) fn spoils_connection(error: &RedisError) -> bool {
     error.is_unrecoverable_error()
+        || error.code() == Some("NOAUTH")
         || matches!(
             error.kind(),
             ErrorKind::Io

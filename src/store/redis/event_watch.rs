@@ -22,10 +22,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{
-    link::{Link, connect},
-    reply::Reply,
-};
+use super::{link::Link, reply::Reply};
 use crate::store::{ALL_EVENTS, StoreError};
 
 /// How long one look blocks: 0.2 commands a second of an idle process.
@@ -174,7 +171,8 @@ async fn run(shared: Arc<Shared>, link: Arc<Link>, stream: String) {
 
 /// Follows the stream until the connection is lost; whether it ever stood in it.
 async fn follow(shared: &Shared, link: &Link, stream: &str) -> bool {
-    let Ok(mut connection) = connect(link.target()).await else { return false };
+    let Ok(mut connection) = link.target().connect().await else { return false };
+    let mut moves = link.target().moves();
     let mut newest = cmd("XREVRANGE");
     newest.arg(stream).arg("+").arg("-").arg("COUNT").arg(1);
     let Some(newest) = ask(&mut connection, &newest).await else { return false };
@@ -187,7 +185,12 @@ async fn follow(shared: &Shared, link: &Link, stream: &str) -> bool {
         let mut look = cmd("XREAD");
         look.arg("COUNT").arg(PORTION).arg("BLOCK").arg(BLOCK.as_millis() as u64);
         look.arg("STREAMS").arg(stream).arg(&last);
-        let Some(answer) = ask(&mut connection, &look).await else { return true };
+        let answer = tokio::select! {
+            answer = ask(&mut connection, &look) => answer,
+            // Another server counts now: nothing is added to the stream of this one any more.
+            _ = moves.changed() => return true,
+        };
+        let Some(answer) = answer else { return true };
         if answer == Value::Nil {
             continue;
         }

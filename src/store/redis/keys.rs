@@ -23,6 +23,7 @@
 //! | `pf:tally:{name}` | hash | ours | field → value, a whole number | for ever, or `PEXPIREAT` |
 //! | `pf:expiring` | zset | ours | keys (msgpack) → when the janitor is to look whether they are gone, in ms | until then |
 //! | `pf:indexed` | hash | ours | a document's key → its narrower indexes (msgpack); the main one needs no record | as its document |
+//! | `pf:guard` | none | ours | never exists; scripts that write name it, see `target` | never |
 //! | `pf:schema` | hash | migrations | `version`, `min_reader`, who applied what; see `migrations-redis/` | for ever |
 //! | `pf:schema:lease` | string | migrations | who migrates now | 10 s, renewed |
 //! | `pf:adopted:{kind}:{id}` | hash | migrations | what an adopted document was made from | for ever |

@@ -17,34 +17,38 @@ use std::{
 };
 
 use deadpool_redis::redis::{
-    Arg, AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, Value,
+    Arg, Cmd, ErrorKind, RedisError, ServerErrorKind, Value,
     aio::{ConnectionLike, MultiplexedConnection},
     cmd,
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
-use super::error::{Place, spoils_connection};
-use crate::telemetry::counters;
+use super::{
+    error::{Place, spoils_connection},
+    target::Target,
+    trouble::Trouble,
+};
+use crate::{config::RedisServers, telemetry::counters};
 
 /// How long a call may take, with whatever connecting it needs.
 pub(super) const CALL_LIMIT: Duration = Duration::from_secs(2);
 /// What is sent must come through a slow network or a busy machine at this many bytes a second;
 /// only what is far larger than usual gets noticeably more time by it.
 const SLOWEST_BYTES_PER_SECOND: u32 = 4 << 20;
-/// How long making one connection may take.
-const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 /// After a failed connection the next one is tried no sooner than this, so that callers fail at once
 /// instead of queueing up, and a server that comes back is not trampled.
 const PAUSE_MS: std::ops::Range<u64> = 50..200;
 /// A connection unused for this long is asked before a write is trusted to it.
 const STALE_AFTER: Duration = Duration::from_secs(1);
-/// Commands that wait for the socket.
-const BUFFERED_COMMANDS: usize = 1024;
+/// The pause before a command is sent again that a cluster did not run, because the slot moves or has no
+/// owner for a moment.
+const AGAIN_MS: std::ops::Range<u64> = 20..100;
+/// How often a command may be sent to another node.
+const MOST_MOVES: usize = 3;
 
 /// One shared connection.
 pub(super) struct Link {
-    info: ConnectionInfo,
-    place: Place,
+    target: Arc<Target>,
     state: Mutex<State>,
     /// Held while connecting, so that one caller connects and the others wait for it.
     connecting: tokio::sync::Mutex<()>,
@@ -65,25 +69,27 @@ struct State {
     pause_until: Option<Instant>,
     /// The count of [`Link::connects`] when a connection failed.
     connects_seen: u64,
-    last_failure: String,
-    /// The cluster node that owns our slot, once another one sent us there.
-    moved_to: Option<ConnectionAddr>,
+    last_failure: Option<RedisError>,
 }
 
 impl Link {
-    pub fn new(info: ConnectionInfo, place: Place) -> Self {
+    pub fn new(target: Arc<Target>) -> Self {
         let (state, connecting) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { info, place, state, connecting, losses: Arc::default(), connects: Arc::default() }
+        Self { target, state, connecting, losses: Arc::default(), connects: Arc::default() }
     }
 
     /// Another link to the same server.
     pub fn beside(&self) -> Self {
         let (losses, connects) = (self.losses.clone(), self.connects.clone());
-        Self { losses, connects, ..Self::new(self.info.clone(), self.place.clone()) }
+        Self { losses, connects, ..Self::new(self.target.clone()) }
     }
 
     pub fn place(&self) -> &Place {
-        &self.place
+        &self.target.place
+    }
+
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
     /// Sends a command and waits for its reply, at the most the [`limit`] of its size.
@@ -96,9 +102,20 @@ impl Link {
     /// costs one more try, not an error.
     pub async fn read(&self, command: &Cmd) -> Result<Value, RedisError> {
         let deadline = Instant::now() + CALL_LIMIT;
-        match self.attempt(command, deadline).await {
-            Err(error) if error.is_connection_dropped() => self.attempt(command, deadline).await,
-            answer => answer,
+        let mut broken = false;
+        loop {
+            match self.attempt(command, deadline).await {
+                Err(error) if error.is_connection_dropped() && !broken => broken = true,
+                // Keys that a script looks at have gone to another node; the others follow.
+                Err(error) if Trouble::of(&error) == Trouble::SlotMoves => {
+                    let pause = Duration::from_millis(rand::random_range(AGAIN_MS));
+                    if Instant::now() + pause >= deadline {
+                        return Err(error);
+                    }
+                    sleep(pause).await;
+                }
+                answer => return answer,
+            }
         }
     }
 
@@ -113,14 +130,6 @@ impl Link {
         if doubtful { self.read(&cmd("PING")).await.map(|_| ()) } else { Ok(()) }
     }
 
-    /// Where to connect to now.
-    pub fn target(&self) -> ConnectionInfo {
-        match self.state().moved_to.clone() {
-            Some(address) => self.info.clone().set_addr(address),
-            None => self.info.clone(),
-        }
-    }
-
     /// Lets go of the connection.
     pub fn close(&self) {
         self.state().connection = None;
@@ -128,32 +137,53 @@ impl Link {
 
     async fn attempt(&self, command: &Cmd, deadline: Instant) -> Result<Value, RedisError> {
         counters::REDIS_OPERATIONS.add(1);
-        for _ in 0..2 {
+        let mut moves = 0;
+        loop {
             let losses = self.losses.load(Ordering::Acquire);
             let (generation, mut connection) = self.connection(deadline).await?;
             let answer = timeout_at(deadline, connection.req_packed_command(command))
                 .await
                 .unwrap_or_else(|_| Err(timed_out("no answer in time")))
                 .and_then(Value::extract_error);
-            match answer {
+            let error = match answer {
                 Ok(value) => {
+                    self.place().troubles.answered(false, &self.place().shown);
                     let mut state = self.state();
                     state.last_used = Some(Instant::now());
                     state.losses_seen = losses;
                     return Ok(value);
                 }
-                Err(error) => {
-                    if spoils_connection(&error) {
-                        self.drop_connection(generation);
-                    }
-                    // A command that was sent elsewhere was not run here.
-                    if error.kind() != moved() || !self.follow(&error) {
-                        return Err(error);
-                    }
-                }
+                Err(error) => error,
+            };
+            if spoils_connection(&error) {
+                self.drop_connection(generation);
             }
+            // In each of these cases nothing was run.
+            let pause = match error.kind() {
+                ErrorKind::Server(ServerErrorKind::Moved)
+                    if moves < MOST_MOVES
+                        && self.target.guard().is_some()
+                        && self.target.sent_elsewhere(&error) =>
+                {
+                    moves += 1;
+                    continue;
+                }
+                ErrorKind::Server(
+                    ServerErrorKind::Ask | ServerErrorKind::TryAgain | ServerErrorKind::ClusterDown,
+                ) => Duration::from_millis(rand::random_range(AGAIN_MS)),
+                // The sentinels may know of another primary by now.
+                ErrorKind::Server(ServerErrorKind::ReadOnly)
+                    if matches!(self.target.servers(), RedisServers::Sentinels { .. }) =>
+                {
+                    Duration::from_millis(rand::random_range(PAUSE_MS))
+                }
+                _ => return Err(error),
+            };
+            if Instant::now() + pause >= deadline {
+                return Err(error);
+            }
+            sleep(pause).await;
         }
-        Err(timed_out("sent from one cluster node to the next"))
     }
 
     async fn connection(&self, deadline: Instant) -> Result<(u64, MultiplexedConnection), RedisError> {
@@ -170,10 +200,10 @@ impl Link {
             let state = self.state();
             let still_away = state.connects_seen == self.connects.load(Ordering::Acquire);
             if still_away && state.pause_until.is_some_and(|until| Instant::now() < until) {
-                return Err(failed(state.last_failure.clone()));
+                return Err(state.last_failure.clone().unwrap_or_else(|| timed_out("no connection in time")));
             }
         }
-        match timeout_at(deadline, connect(self.target())).await {
+        match timeout_at(deadline, self.target.connect()).await {
             Ok(Ok(connection)) => {
                 let mut state = self.state();
                 self.connects.fetch_add(1, Ordering::AcqRel);
@@ -195,39 +225,15 @@ impl Link {
         let mut state = self.state();
         state.pause_until = Some(Instant::now() + Duration::from_millis(rand::random_range(PAUSE_MS)));
         state.connects_seen = self.connects.load(Ordering::Acquire);
-        state.last_failure = error.to_string();
-        // The node we were sent to may be gone for good; the URL's one knows better.
-        state.moved_to = None;
+        state.last_failure = Some(error.clone());
         error
     }
 
     fn drop_connection(&self, generation: u64) {
         let mut state = self.state();
         if state.generation == generation && state.connection.take().is_some() {
-            state.moved_to = None;
             self.losses.fetch_add(1, Ordering::AcqRel);
         }
-    }
-
-    /// Remembers where a cluster node sent us. With the one hash tag of the prefix all keys have the
-    /// same owner, so one address is all there is to know of a cluster.
-    fn follow(&self, error: &RedisError) -> bool {
-        let Some((host, port)) = error.redirect_node().and_then(|(address, _)| address.rsplit_once(':'))
-        else {
-            return false;
-        };
-        let Ok(port) = port.parse() else { return false };
-        let address = match self.info.addr() {
-            ConnectionAddr::TcpTls { insecure, tls_params, .. } => ConnectionAddr::TcpTls {
-                host: host.to_owned(),
-                port,
-                insecure: *insecure,
-                tls_params: tls_params.clone(),
-            },
-            _ => ConnectionAddr::Tcp(host.to_owned(), port),
-        };
-        self.state().moved_to = Some(address);
-        true
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -240,26 +246,6 @@ pub(super) fn limit(bytes: usize) -> Duration {
     CALL_LIMIT + Duration::from_secs(1).mul_f64(bytes as f64 / f64::from(SLOWEST_BYTES_PER_SECOND))
 }
 
-/// Makes one connection, within [`CONNECT_LIMIT`]. The library's limit for replies is off (its 500 ms
-/// would also cut off blocking commands): every caller here has one of its own, and drops the
-/// connection when it is reached.
-pub(super) async fn connect(info: ConnectionInfo) -> Result<MultiplexedConnection, RedisError> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_LIMIT))
-        .set_response_timeout(None)
-        .set_pipeline_buffer_size(BUFFERED_COMMANDS);
-    Client::open(info)?.get_multiplexed_async_connection_with_config(&config).await
-}
-
-fn moved() -> ErrorKind {
-    ErrorKind::Server(deadpool_redis::redis::ServerErrorKind::Moved)
-}
-
 fn timed_out(why: &'static str) -> RedisError {
     std::io::Error::new(std::io::ErrorKind::TimedOut, why).into()
-}
-
-/// A connection that was tried a moment ago and is not tried again yet.
-fn failed(why: String) -> RedisError {
-    std::io::Error::other(why).into()
 }

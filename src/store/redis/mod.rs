@@ -6,6 +6,8 @@
 //!   alive, `read` for documents, so that an export of large results never stands in front of a renewal.
 //!   deadpool-redis brings the client; `link` says why neither its pool nor the client's
 //!   `ConnectionManager` carries the traffic
+//! - `target`: where to connect to now: one server, the owner of our slot in a cluster, the primary that sentinels
+//!   name · `dial`: opens a connection · `trouble`: what can be wrong with it
 //! - `apply`: the write and its group commit · `queues`, `documents`, `tallies`: the other verbs · `wakeup`: waiting ·
 //!   `pickup`: waiting and taking · `event_watch`: waiting for events · `check`: is this Redis set up for work? · `audit`: mending ·
 //!   `dump`, `restore`: all that is kept ·
@@ -14,6 +16,7 @@
 mod apply;
 mod audit;
 mod check;
+mod dial;
 mod documents;
 mod dump;
 mod error;
@@ -30,6 +33,8 @@ mod restore;
 mod script;
 mod standing;
 mod tallies;
+mod target;
+mod trouble;
 mod wakeup;
 
 use std::{
@@ -42,31 +47,31 @@ use std::{
 };
 
 use async_trait::async_trait;
-use deadpool_redis::redis::{Cmd, ConnectionInfo, IntoConnectionInfo, Value, cmd, io::tcp::TcpSettings};
+use deadpool_redis::redis::{Cmd, Value, cmd};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::task::TaskTracker;
 
 use self::{
-    apply::Writer, error::Place, event_watch::EventWatch, keys::Keys, link::Link, pickup::Arrivals,
-    wakeup::Wakeup,
+    apply::Writer, event_watch::EventWatch, keys::Keys, link::Link, pickup::Arrivals, target::Target,
+    trouble::Trouble, wakeup::Wakeup,
 };
 pub use self::{
     raw::{Lua, RawRedis},
     reply::Reply,
 };
-use crate::store::{
-    AuditPart, Audited, Change, Cursor, Delivery, Doc, DocKey, DocPage, Dump, Event, IndexName, Item,
-    LeaseInfo, ListQuery, Outcome, Promoted, Queue, QueueDepth, Reserve, Store, StoreError, StoreReport,
-    Swept, Token, UnixMs,
+use crate::{
+    config::{RedisAccess, StoreConfig},
+    store::{
+        AuditPart, Audited, Change, Cursor, Delivery, Doc, DocKey, DocPage, Dump, Event, IndexName, Item,
+        LeaseInfo, ListQuery, Outcome, Promoted, Queue, QueueDepth, Reserve, Store, StoreError, StoreReport,
+        Swept, Token, UnixMs,
+    },
 };
-
-/// A peer that acknowledges nothing for this long is gone, whatever TCP hopes.
-const PEER_LIMIT: Duration = Duration::from_secs(10);
 
 /// Which Redis, and where in it.
 #[derive(Clone)]
 pub struct RedisOptions {
-    /// `redis://[user:password@]host[:port][/db]`, `rediss://…` for TLS, `unix:///path`.
+    /// One of the forms of [`RedisUrl`](crate::config::RedisUrl).
     pub url: String,
     /// Stands before every key. With a hash tag (`{pf}:`) the store works on a cluster.
     pub prefix: String,
@@ -94,11 +99,22 @@ impl RedisStore {
     /// The first call connects, as does every one after the connection is lost; so a Redis that is away
     /// now is no reason to fail here. Only a URL that is none is.
     pub fn open(options: RedisOptions) -> Result<Self, StoreError> {
+        Self::open_with(options, RedisAccess::default())
+    }
+
+    /// Opens what is configured, or another address with the same prefix and the same certificates.
+    pub fn configured(config: &StoreConfig, url: &str) -> Result<Self, StoreError> {
+        let options = RedisOptions { url: url.to_owned(), prefix: config.redis_prefix.clone() };
+        Self::open_with(options, config.redis_access.clone())
+    }
+
+    /// The same with what is needed beside the address.
+    pub fn open_with(options: RedisOptions, access: RedisAccess) -> Result<Self, StoreError> {
         // For rediss://. Err says that the process has one already.
         rustls::crypto::ring::default_provider().install_default().ok();
-        let (info, place) = parse(&options.url)?;
+        let target = Target::new(&options.url, &options.prefix, access)?;
         let keys = Keys::new(&options.prefix);
-        let work = Arc::new(Link::new(info, place));
+        let work = Arc::new(Link::new(Arc::new(target)));
         let (arrived, arrivals) = mpsc::unbounded_channel();
         let shared = Shared {
             wakeup: Wakeup::new(work.clone(), keys.lists.clone(), arrived),
@@ -116,8 +132,8 @@ impl RedisStore {
 
     /// Where it is, as it may be shown: without user and password, but with the number of the database.
     pub fn place(&self) -> String {
-        let info = self.shared.work.target();
-        format!("{}/{}", self.shared.work.place().shown, info.redis_settings().db())
+        let target = self.shared.work.target();
+        format!("{}/{}", target.place.shown, target.database())
     }
 
     fn opened(&self) -> Result<&Arc<Shared>, StoreError> {
@@ -126,21 +142,6 @@ impl RedisStore {
             false => Ok(&self.shared),
         }
     }
-}
-
-/// The URL without a word of it in the error: it may hold a password, also where it cannot be parsed.
-fn parse(url: &str) -> Result<(ConnectionInfo, Place), StoreError> {
-    let info = url.into_connection_info().map_err(|error| {
-        StoreError::Invalid(format!("the Redis URL cannot be used ({})", error.category()))
-    })?;
-    let place = Place {
-        shown: info.addr().to_string(),
-        password: info.redis_settings().password().map(str::to_owned),
-    };
-    let tcp = TcpSettings::default().set_nodelay(true);
-    #[cfg(target_os = "linux")]
-    let tcp = tcp.set_user_timeout(PEER_LIMIT);
-    Ok((info.set_tcp_settings(tcp), place))
 }
 
 impl Shared {
@@ -163,6 +164,10 @@ impl Store for RedisStore {
 
     async fn check(&self) -> Result<StoreReport, StoreError> {
         check::check(self.opened()?).await
+    }
+
+    fn trouble(&self) -> Option<&'static str> {
+        self.shared.work.place().troubles.newest().map(Trouble::sentence)
     }
 
     async fn get(&self, keys: &[DocKey]) -> Result<Vec<Option<Doc>>, StoreError> {

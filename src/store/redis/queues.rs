@@ -74,7 +74,7 @@ pub(super) async fn take(store: &Shared, request: &Reserve, note: Note) -> Resul
 /// What a connection that waits for a list sends behind its waiting.
 pub(super) fn take_by_note(store: &Shared, request: &Reserve) -> Cmd {
     let keys = reserve_keys(&store.keys, request);
-    script::PICKUP.command(&keys, |command| {
+    script::PICKUP.command(&store.work, &keys, |command| {
         command
             .arg(ms::span(request.lease_ms))
             .arg(format!(" {} {}", request.worker.len(), request.worker))

@@ -71,10 +71,11 @@ impl Script {
         keys: &[K],
         args: impl Fn(&mut Cmd),
     ) -> Result<Value, StoreError> {
-        match self.send(link, &self.command(keys, &args)).await {
+        let guard = self.guard(link);
+        match self.send(link, &build("EVALSHA", &self.sha1, keys, guard, &args)).await {
             // EVAL runs and keeps the script in one go: no SCRIPT FLUSH can come between.
             Err(error) if is_unknown_script(&error) => {
-                self.send(link, &build("EVAL", self.source, keys, &args)).await
+                self.send(link, &build("EVAL", self.source, keys, guard, &args)).await
             }
             answer => answer,
         }
@@ -82,8 +83,13 @@ impl Script {
     }
 
     /// The command that runs the script where the server knows it already.
-    pub fn command<K: AsRef<str>>(&self, keys: &[K], args: impl Fn(&mut Cmd)) -> Cmd {
-        build("EVALSHA", &self.sha1, keys, args)
+    pub fn command<K: AsRef<str>>(&self, link: &Link, keys: &[K], args: impl Fn(&mut Cmd)) -> Cmd {
+        build("EVALSHA", &self.sha1, keys, self.guard(link), args)
+    }
+
+    /// One that only reads needs none: what it cannot see ends it, and nothing is half done.
+    fn guard<'a>(&self, link: &'a Link) -> Option<&'a str> {
+        link.target().guard().filter(|_| self.effect == Effect::Writes)
     }
 
     /// Tells the server of the script.
@@ -100,11 +106,18 @@ impl Script {
     }
 }
 
-fn build<K: AsRef<str>>(verb: &str, script: &str, keys: &[K], args: impl Fn(&mut Cmd)) -> Cmd {
+/// The guard is the last key: scripts know the others by their number.
+fn build<K: AsRef<str>>(
+    verb: &str,
+    script: &str,
+    keys: &[K],
+    guard: Option<&str>,
+    args: impl Fn(&mut Cmd),
+) -> Cmd {
     let mut command = cmd(verb);
-    command.arg(script).arg(keys.len());
-    for key in keys {
-        command.arg(key.as_ref());
+    command.arg(script).arg(keys.len() + usize::from(guard.is_some()));
+    for key in keys.iter().map(AsRef::as_ref).chain(guard) {
+        command.arg(key);
     }
     args(&mut command);
     command

@@ -31,10 +31,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{
-    link::{Link, connect},
-    script,
-};
+use super::{link::Link, script};
 
 /// How long one `BLMOVE` waits: three lists make 0.4 commands a second of an idle process.
 const BLOCK: Duration = Duration::from_secs(8);
@@ -238,7 +235,7 @@ async fn look(
     let mut open = match connection.take() {
         Some(open) => open,
         None => {
-            let mut fresh = connect(link.target()).await.map_err(drop)?;
+            let mut fresh = link.target().connect().await.map_err(drop)?;
             script::PICKUP.load(&mut fresh).await.map_err(drop)?;
             fresh
         }
@@ -248,8 +245,13 @@ async fn look(
     if let Some(take) = take {
         commands.add_command(Cmd::clone(&take));
     }
-    let answers = timeout(WATCHDOG, open.req_packed_commands(&commands, 0, commands.len()));
-    let mut answers = answers.await.map_err(drop)?.map_err(drop)?.into_iter();
+    let mut moves = link.target().moves();
+    let answers = tokio::select! {
+        answers = timeout(WATCHDOG, open.req_packed_commands(&commands, 0, commands.len())) => answers,
+        // Another server counts now: nothing comes into the list of this one any more.
+        _ = moves.changed() => return Err(()),
+    };
+    let mut answers = answers.map_err(drop)?.map_err(drop)?.into_iter();
     let something = match answers.next() {
         Some(Value::Nil) => false,
         Some(Value::ServerError(_)) | None => return Err(()),

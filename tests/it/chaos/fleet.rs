@@ -66,7 +66,7 @@ impl Fleet {
         let redis = (settings.engine == Engine::Redis).then(|| {
             // Every write is kept before it is answered; what is written to strings is told.
             let extra = "--notify-keyspace-events K$";
-            RedisServer::start_with(Options { appendfsync: Some("always"), extra })
+            RedisServer::start_with(Options { appendfsync: Some("always"), extra, ..Options::default() })
         });
         let store = redis.as_ref().map(|redis| -> Arc<dyn Store> {
             Arc::new(RedisStore::open(RedisOptions { url: redis.url(), prefix: String::new() }).unwrap())

@@ -39,7 +39,15 @@ macro_rules! on_every_store {
         }
     };
     (opening: $($body:ident),* $(,)?) => { on_every_store!(@engines opening ($($body),*)); };
-    ($($body:ident),* $(,)?) => { on_every_store!(@engines open ($($body),*)); };
+    ($($body:ident),* $(,)?) => {
+        on_every_store!(@engines open ($($body),*));
+
+        /// The same bodies, for servers that are too dear to be started for each.
+        pub fn bodies() -> Vec<$crate::store::topologies::Body> {
+            use $crate::store::topologies::Body;
+            vec![$(Body::new(concat!(module_path!(), "::", stringify!($body)), |h| Box::pin($body(h)))),*]
+        }
+    };
 }
 
 mod fault;
@@ -80,9 +88,12 @@ mod sqlite_files;
 mod tallies;
 mod tally_bounds;
 mod tally_lives;
+mod topologies;
 mod waiting;
 
 mod redis_audits;
+mod redis_failovers;
+mod redis_moves;
 mod redis_only;
 mod redis_outages;
 mod redis_pickup;

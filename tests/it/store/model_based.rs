@@ -15,7 +15,7 @@ on_every_store!(opening: random_operations_agree_with_the_model);
 pub const STEPS: usize = 250;
 pub const SEEDS: std::ops::Range<u64> = 1..6;
 
-async fn random_operations_agree_with_the_model<O>(open: O)
+pub async fn random_operations_agree_with_the_model<O>(open: O)
 where
     O: AsyncFn() -> Option<Box<dyn Harness>>,
 {

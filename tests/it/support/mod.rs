@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod blobs;
+pub mod certificates;
 pub mod collector;
 pub mod command;
 #[macro_use]
@@ -12,6 +13,8 @@ pub mod legacy_database;
 pub mod logs;
 pub mod process;
 pub mod receiver;
+pub mod redis_cluster;
+pub mod redis_sentinels;
 pub mod redis_server;
 pub mod s3_server;
 pub mod scripted;

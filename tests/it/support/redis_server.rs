@@ -4,13 +4,16 @@ use std::{
     fs::File,
     io::Write,
     net::{TcpListener, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use deadpool_redis::redis::{self, aio::MultiplexedConnection};
 use tempfile::TempDir;
+
+use super::certificates::Certificate;
 
 /// How the server is set up; the default keeps nothing on disk.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +22,13 @@ pub struct Options {
     pub appendfsync: Option<&'static str>,
     /// Further arguments, as words.
     pub extra: &'static str,
+    /// Those that are known only now.
+    pub arguments: Vec<String>,
+    pub environment: Vec<(&'static str, String)>,
+    /// Speaks TLS and nothing else, with this certificate.
+    pub tls: Option<Arc<Certificate>>,
+    /// A sentinel with this configuration.
+    pub sentinel: Option<String>,
 }
 
 /// A server that runs until it is dropped.
@@ -64,12 +74,31 @@ impl RedisServer {
     }
 
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        let scheme = if self.options.tls.is_some() { "rediss" } else { "redis" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
-    /// A connection for the test itself: the foreign program.
+    /// What is preserved in its folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A connection for the test itself: the foreign program. Past the TLS, where there is some.
     pub async fn connection(&self) -> MultiplexedConnection {
-        redis::Client::open(self.url()).unwrap().get_multiplexed_async_connection().await.unwrap()
+        self.try_connection().await.unwrap()
+    }
+
+    /// The same of a server that may be about to end its connections.
+    pub async fn try_connection(&self) -> redis::RedisResult<MultiplexedConnection> {
+        let url = match &self.options.tls {
+            None => self.url(),
+            Some(_) => format!("unix://{}", self.socket().display()),
+        };
+        redis::Client::open(url)?.get_multiplexed_async_connection().await
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("redis.sock")
     }
 
     /// Ends the server in good order.
@@ -109,8 +138,26 @@ impl RedisServer {
         let log_path = self.folder.path().join("redis.log");
         let log = File::create(&log_path).unwrap();
         let mut command = Command::new("redis-server");
-        command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--daemonize", "no"]);
-        command.args(["--save", "", "--dir"]).arg(self.folder.path());
+        let port = self.port.to_string();
+        if let Some(configuration) = &self.options.sentinel {
+            let file = self.folder.path().join("sentinel.conf");
+            std::fs::write(&file, configuration).unwrap();
+            command.arg(file).arg("--sentinel");
+        } else {
+            command.args(["--save", ""]);
+        }
+        match &self.options.tls {
+            None => _ = command.args(["--port", &port]),
+            Some(certificate) => {
+                command.args(["--port", "0", "--tls-port", &port, "--tls-auth-clients", "no"]);
+                command.arg("--unixsocket").arg(self.socket());
+                command.arg("--tls-cert-file").arg(certificate.certificate());
+                command.arg("--tls-key-file").arg(certificate.key());
+                command.arg("--tls-ca-cert-file").arg(certificate.authority());
+            }
+        }
+        command.args(["--bind", "127.0.0.1", "--daemonize", "no", "--dir"]).arg(self.folder.path());
+        command.args(&self.options.arguments).envs(self.options.environment.clone());
         if let Some(appendfsync) = self.options.appendfsync {
             command.args(["--appendonly", "yes", "--appendfsync", appendfsync]);
         }
@@ -168,7 +215,9 @@ fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
-/// Whether the server whose log this is listens and has loaded its data.
+/// Whether the server whose log this is listens and has loaded its data, or the sentinel has begun to watch.
 fn is_ready(log: &Path) -> bool {
-    std::fs::read_to_string(log).is_ok_and(|words| words.contains("Ready to accept connections"))
+    let says =
+        |words: &str| words.contains("Ready to accept connections") || words.contains("+monitor master");
+    std::fs::read_to_string(log).is_ok_and(|words| says(&words))
 }
