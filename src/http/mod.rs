@@ -14,6 +14,8 @@ mod draw;
 pub mod error;
 pub mod extract;
 pub mod fields;
+#[doc(hidden)]
+pub mod fuzzing;
 mod login_throttle;
 mod markdown;
 pub mod middleware;

@@ -29,6 +29,11 @@ pub(super) struct Zone {
 }
 
 impl Zone {
+    /// So many hours ahead of UTC.
+    pub fn hours(hours: i64) -> Self {
+        Self { seconds: Some(hours * 3600) }
+    }
+
     /// `+02:00`; nothing where no document tells.
     pub fn shown(self) -> Option<String> {
         let seconds = self.seconds?;
