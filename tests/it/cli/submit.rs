@@ -90,7 +90,7 @@ async fn interrupted_it_detaches_or_cancels_and_says_how_to_come_back() {
     let args = ["run", "Never mind", "--server", &server.url, "--cancel-on-interrupt"];
     let mut run = workspace.start(&args, &[]);
     let id = run.line_with(" at http").split(' ').next().unwrap().to_owned();
-    run.line_with("queued");
+    run.line_with("admin_analysis (");
     run.signal("INT");
     assert!(run.ends_with_code(130).contains(&format!("Cancelled {id}.")));
     assert_eq!(server.get(&format!("/workflows/{id}")).await.1["workflow"]["status"], "cancelled");
