@@ -9,7 +9,7 @@ use deadpool_redis::redis::Value;
 use super::{Adoption, zone::Zone};
 use crate::{
     migrate::{MigrateError, report::Change as Word},
-    model::{Agent, NewAgent, Timestamp},
+    model::{Agent, NewAgent, Timestamp, iso},
     service::records,
     store::{
         DocKey, IndexName, Store,
@@ -84,7 +84,7 @@ pub(super) fn agent_of(zone: Zone, name: &str, fields: &[Vec<u8>], now: Timestam
         let text = said(field)?;
         match text.parse::<f64>() {
             Ok(seconds) if seconds.is_finite() => {
-                chrono::DateTime::from_timestamp_millis((seconds * 1000.0) as i64)
+                chrono::DateTime::from_timestamp_millis((seconds * 1000.0) as i64).filter(iso::fits)
             }
             _ => zone.read(text),
         }
