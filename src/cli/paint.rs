@@ -49,7 +49,7 @@ pub(super) fn head(text: &str) -> String {
 /// A word that says how something stands, in the colour of how good that is. `key` is the word, `text` may be padded.
 pub(super) fn state(key: &str, text: &str) -> String {
     let code = match key.split(':').next().unwrap_or_default() {
-        "completed" | "approve" | "pinned" | "ok" | "working" | "open" => "32",
+        "completed" | "analysed" | "approve" | "pinned" | "ok" | "working" | "open" => "32",
         "running" | "processing" | "queued" | "scheduled" => "36",
         "paused" | "waiting" | "revise" | "draining" | "skipped" => "33",
         "failed" | "dead" | "reject" | "cancelled" => "31",

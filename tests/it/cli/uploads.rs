@@ -24,9 +24,9 @@ async fn an_archive_is_sent_shown_and_deleted() {
     let id = run(&["send", "shop.zip", "--project", "shop"]).expect_code(0).stdout.trim().to_owned();
     let show =
         || serde_json::from_str::<Value>(&run(&["show", &id, "--json"]).expect_code(0).stdout).unwrap();
-    until("it is analysed", || async { (show()["status"] == "completed").then_some(()) }).await;
+    until("it is analysed", || async { (show()["status"] == "analysed").then_some(()) }).await;
     let shown = run(&["show", &id]).expect_code(0).stdout;
-    assert!(shown.contains("file       shop.zip\n") && shown.contains("status     completed\n"), "{shown}");
+    assert!(shown.contains("file       shop.zip\n") && shown.contains("status     analysed\n"), "{shown}");
     assert!(shown.contains("project    shop\n") && shown.contains("files      4\n"), "{shown}");
     let list = run(&["list"]).expect_code(0).stdout;
     assert!(list.starts_with("UPLOAD ") && list.contains(&id), "{list}");
