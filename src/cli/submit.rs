@@ -116,7 +116,7 @@ impl Run<'_> {
     async fn watch(&self) -> Result<Value, Failure> {
         let terminal = io::stderr().is_terminal();
         let mut progress = Progress::new(terminal);
-        let mut events = Follower::new(self.client, self.id);
+        let mut events = Follower::of_known(self.client, self.id);
         let mut told = None;
         loop {
             let found = match self.client.get(&["workflows", self.id], &[]).await {

@@ -51,13 +51,20 @@ pub(super) struct Follower<'a> {
     text: Vec<u8>,
     /// The id of the last event.
     last: Option<u64>,
+    /// Whether the server has answered at all; one that has may come back.
+    known: bool,
     /// How often in a row there was no connection.
     failures: u32,
 }
 
 impl<'a> Follower<'a> {
     pub(super) fn new(client: &'a Client, id: &'a str) -> Self {
-        Self { client, id, stream: None, text: Vec::new(), last: None, failures: 0 }
+        Self { client, id, stream: None, text: Vec::new(), last: None, known: false, failures: 0 }
+    }
+
+    /// The same for a workflow that the server has already told about.
+    pub(super) fn of_known(client: &'a Client, id: &'a str) -> Self {
+        Self { known: true, ..Self::new(client, id) }
     }
 
     /// What happens next; waits for it, and connects again as long as there is hope.
@@ -88,17 +95,13 @@ impl<'a> Follower<'a> {
         match self.client.events(&["workflows", self.id, "events"], self.last).await {
             Ok(stream) => {
                 self.stream = Some(stream);
+                self.known = true;
                 self.failures = 0;
                 Ok(())
             }
             Err(NoStream::Refused(error)) => Err(error),
-            // One that has answered once may come back.
-            Err(NoStream::Away(error)) => {
-                if self.last.is_none() {
-                    return Err(error);
-                }
-                self.away(error).await
-            }
+            Err(NoStream::Away(error)) if !self.known => Err(error),
+            Err(NoStream::Away(error)) => self.away(error).await,
         }
     }
 

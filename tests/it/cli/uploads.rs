@@ -36,8 +36,8 @@ async fn an_archive_is_sent_shown_and_deleted() {
     assert_eq!(run(&["list"]).expect_code(0).stderr, "there are no uploads\n");
 
     std::fs::write(workspace.path().join("lies.zip"), "no archive").unwrap();
-    let refused = run(&["send", "lies.zip"]).expect_code(1);
-    assert!(refused.stderr.contains("zip"), "{refused:?}");
+    let refused = run(&["send", "lies.zip"]).expect_code(2);
+    assert!(refused.stderr.contains("file: The file is not a zip archive"), "{refused:?}");
     let other = run(&["send", "nowhere.zip"]).expect_code(1);
     assert!(other.stderr.contains("nowhere.zip cannot be read"), "{other:?}");
     std::fs::write(workspace.path().join("shop.tar"), "x").unwrap();
