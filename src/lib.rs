@@ -22,6 +22,7 @@
 //! - [`worker`]: the roles of a worker process
 //! - [`http`]: the API, the documents and the dashboard
 //! - [`cli`]: the commands
+//! - [`fuzzing`]: what must hold for bytes that come from outside; only tests call it
 
 pub mod analysis;
 pub mod app;
@@ -31,6 +32,8 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod engine;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 pub mod llm;
 pub mod migrate;

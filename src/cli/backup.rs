@@ -77,10 +77,10 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
         return Err(Failure::Failed(is_there(taken)));
     }
     let config = load(args.from, [])?;
-    if !args.server.is_named() && config.store.redis_url.is_some() {
+    if !args.server.is_known() && config.store.redis_url.is_some() {
         return Err(Failure::Failed(anyhow::anyhow!(NOT_EMBEDDED)));
     }
-    let here = !args.server.is_named() && is_free(&config);
+    let here = !args.server.is_known() && is_free(&config);
     let client = if here { None } else { Some(args.server.client()?) };
     telemetry::init_quiet(&config.log, &telemetry::log_folder(&config))?;
     let target = args.out.filter(|_| !piped);

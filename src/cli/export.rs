@@ -31,7 +31,6 @@ use super::{
 const PAGE: usize = 200;
 
 const EXAMPLES: &str = "\
-It asks a running server: --url or PRODUCTFORGE_URL says which, API_KEY is sent as its key.
 When it is interrupted, the same command goes on where it stopped.
 
 Examples:

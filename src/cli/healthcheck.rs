@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, bail};
 use reqwest::Url;
 
-use super::{Failure, FromFile, load, say};
+use super::{Failure, FromFile, load, process::runtime, say};
 
 /// The most that connecting and answering may take, each.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -20,14 +20,15 @@ Exits with 0 if the answer is a 2xx within three seconds, else with 1.
 
 Examples:
   productforge healthcheck
-  productforge healthcheck --url http://127.0.0.1:9000/system/health";
+  productforge healthcheck --url http://127.0.0.1:9000/system/health
+  productforge healthcheck --server https://forge.example.com";
 
 /// Ask a running server whether it answers; the exit code tells
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// What to ask [default: /system/ping of the configured HOST and PORT]
-    #[arg(long)]
+    /// What to ask, /system/ping where it names no path [default: the configured HOST and PORT]
+    #[arg(long, visible_alias = "server")]
     url: Option<String>,
     #[command(flatten)]
     from: FromFile,
@@ -41,11 +42,16 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
             format!("http://{}/system/ping", SocketAddr::new(reachable(http.host), http.port))
         }
     };
-    let url = Url::parse(&url).map_err(|e| Failure::Usage(format!("--url {url}: {e}")))?;
-    if url.scheme() != "http" {
-        return Err(Failure::Usage("--url must begin with http://".to_owned()));
+    let mut url = Url::parse(&url).map_err(|e| Failure::Usage(format!("--url {url}: {e}")))?;
+    if url.path() == "/" {
+        url.set_path("/system/ping");
     }
-    let status = ask(&url).with_context(|| format!("{url} does not answer"))?;
+    let asked = match url.scheme() {
+        "http" => ask(&url),
+        "https" => ask_by_tls(&url),
+        _ => return Err(Failure::Usage("--url must begin with http:// or https://".to_owned())),
+    };
+    let status = asked.with_context(|| format!("{url} does not answer"))?;
     if !(200..300).contains(&status) {
         return Err(anyhow::anyhow!("{url} answers {status}").into());
     }
@@ -76,6 +82,21 @@ fn ask(url: &Url) -> anyhow::Result<u16> {
     line.strip_prefix("HTTP/1.")
         .and_then(|rest| rest.split(' ').nth(1)?.trim().parse().ok())
         .context("the answer is not HTTP")
+}
+
+/// The same with TLS.
+fn ask_by_tls(url: &Url) -> anyhow::Result<u16> {
+    // Fails only when there is one already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder()
+        .connect_timeout(PATIENCE)
+        .timeout(2 * PATIENCE)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .context("cannot set up HTTPS (are CA certificates installed?)")?;
+    // The request has clocks of its own, which belong to the runtime.
+    let answer = runtime()?.block_on(async { client.get(url.clone()).send().await })?;
+    Ok(answer.status().as_u16())
 }
 
 fn connect(addresses: impl Iterator<Item = SocketAddr>) -> anyhow::Result<TcpStream> {

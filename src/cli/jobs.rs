@@ -1,12 +1,11 @@
 //! `productforge jobs`: the jobs of a running server.
 
 use std::{
-    io::{self, IsTerminal, Read},
+    io::{self, IsTerminal},
     process::ExitCode,
     time::Duration,
 };
 
-use anyhow::Context;
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -15,17 +14,17 @@ use super::{
     Failure,
     answers::{each, pretty},
     client::{Client, Server},
+    files::read_text,
     note,
     process::runtime,
     say,
-    table::{cell, printable, short, table, time},
+    table::{ago, cell, printable, short, table, time},
 };
 
 /// How many jobs one bulk call looks at: enough for speed, few enough for a bar that moves.
 const PORTION: usize = 200;
 
 const EXAMPLES: &str = "\
-They ask a running server: --url or PRODUCTFORGE_URL says which, API_KEY is sent as its key.
 Exits with 0 if it was done, 1 if it could not be (to all of the named jobs), 2 for a bad command line.
 
 Examples:
@@ -171,13 +170,13 @@ async fn list(client: &Client, filter: Filter, limit: usize, json: bool) -> Resu
             cell(&job["agent"]),
             cell(&job["priority"]),
             cell(&job["attempts"]),
-            time(&job["created_at"]),
+            ago(&job["created_at"]),
             short(&job["task"]),
             short(why.unwrap_or(&Value::Null)),
         ]
     };
     let rows: Vec<_> = jobs.iter().map(row).collect();
-    let head = ["JOB", "STATE", "AGENT", "PRIORITY", "ATTEMPTS", "CREATED (UTC)", "TASK", "WHY"];
+    let head = ["JOB", "STATE", "AGENT", "PRIORITY", "ATTEMPTS", "CREATED", "TASK", "WHY"];
     if rows.is_empty() {
         note("no job fits");
     } else {
@@ -270,12 +269,6 @@ async fn bulk(client: &Client, mut body: Value, json: bool) -> Result<ExitCode, 
 }
 
 fn read_payload(file: &str) -> Result<Value, Failure> {
-    let text = if file == "-" {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text).context("the payload cannot be read from standard input")?;
-        text
-    } else {
-        std::fs::read_to_string(file).with_context(|| format!("{file} cannot be read"))?
-    };
+    let text = read_text(file, "the payload")?;
     serde_json::from_str(&text).map_err(|e| Failure::Usage(format!("the payload is not JSON: {e}")))
 }

@@ -1,26 +1,38 @@
-//! The commands. One file each; what they share is in [`process`], [`progress`], [`client`] and [`table`].
+//! The commands. One file each; what they share is in [`process`], [`progress`], [`client`], [`answers`], [`table`],
+//! [`paint`], [`reading`] and [`files`].
 //!
-//! Exit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong, 3 (`migrate --check`) there is
-//! something to do, 130 interrupted.
+//! Exit codes: 0 done; 1 it failed, or a server refused it; 2 the command line, the configuration or the key is wrong;
+//! 3 no server answers (`migrate --check`: there is something to do); 130 interrupted. `healthcheck` knows 0 and 1
+//! only, as containers want it.
 
+mod agents;
 mod answers;
+mod approval;
 mod audit;
 mod backup;
 mod client;
 mod config;
 mod copy;
 mod export;
+mod files;
 mod healthcheck;
 mod jobs;
 mod keys;
 mod migrate;
+mod paint;
 mod process;
 mod progress;
 mod queues;
+mod reading;
+mod reports;
 mod restore;
+mod results;
 mod run;
 mod serve;
+mod submit;
 mod table;
+mod uploads;
+mod usage;
 mod watch;
 mod worker;
 mod workers;
@@ -38,17 +50,25 @@ use crate::{
     service::ServiceError,
 };
 
+/// The exit code where no server answers.
+const UNREACHABLE: u8 = 3;
+
 const EXAMPLES: &str = "\
 Examples:
   productforge serve                        the API and the dashboard on http://127.0.0.1:8000
   productforge run \"Fix the login bug\"      one brief, here and now, report on standard output
   REDIS_URL=redis://cache:6379 productforge worker --workers 16
   productforge jobs list --state dead       what failed for good at a running server
+  productforge run \"Fix the login bug\" --server https://forge.example.com
 
 Settings come from flags, then from the environment, then from productforge.toml:
 `productforge config` lists them all. Without OPENAI_API_KEY, OPENAI_BASE_URL or a provider in the
 file answers are simulated; without REDIS_URL everything is kept in one file in the folder
-WORKSPACE_DIR.";
+WORKSPACE_DIR.
+
+Commands that ask a running server find it by --server or PRODUCTFORGE_SERVER and show it the key of
+--key-file or API_KEY. Exit codes: 0 done, 1 failed or refused, 2 wrong command line, configuration
+or key, 3 no server answers, 130 interrupted.";
 
 /// Turns a brief into reviewed work: a durable team of agents behind one executable.
 #[derive(Debug, Parser)]
@@ -64,12 +84,17 @@ enum Command {
     Serve(serve::Args),
     Worker(worker::Args),
     Run(run::Args),
+    Agents(agents::Args),
     Jobs(jobs::Args),
     Keys(keys::Args),
     Queues(queues::Args),
     Workers(workers::Args),
     Workflows(workflows::Args),
     Audit(audit::Args),
+    Results(results::Args),
+    Uploads(uploads::Args),
+    Reports(reports::Args),
+    Usage(usage::Args),
     Export(export::Args),
     Healthcheck(healthcheck::Args),
     Migrate(migrate::Args),
@@ -85,6 +110,8 @@ enum Failure {
     Usage(String),
     /// It was tried and did not work: exit code 1.
     Failed(anyhow::Error),
+    /// No server answers: exit code 3.
+    Unreachable(anyhow::Error),
 }
 
 impl From<anyhow::Error> for Failure {
@@ -116,12 +143,17 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Worker(args) => worker::run(args),
         Command::Run(args) => run::run(args),
+        Command::Agents(args) => agents::run(args),
         Command::Jobs(args) => jobs::run(args),
         Command::Keys(args) => keys::run(args),
         Command::Queues(args) => queues::run(args),
         Command::Workers(args) => workers::run(args),
         Command::Workflows(args) => workflows::run(args),
         Command::Audit(args) => audit::run(args),
+        Command::Results(args) => results::run(args),
+        Command::Uploads(args) => uploads::run(args),
+        Command::Reports(args) => reports::run(args),
+        Command::Usage(args) => usage::run(args),
         Command::Export(args) => export::run(args),
         Command::Healthcheck(args) => healthcheck::run(args),
         Command::Migrate(args) => migrate::run(args),
@@ -139,6 +171,10 @@ pub fn main() -> ExitCode {
         Err(Failure::Failed(error)) => {
             complain(&format!("{error:#}"));
             ExitCode::FAILURE
+        }
+        Err(Failure::Unreachable(error)) => {
+            complain(&format!("{error:#}"));
+            ExitCode::from(UNREACHABLE)
         }
     }
 }

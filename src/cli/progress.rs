@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::model::{Step, StepStatus, Workflow};
 
@@ -27,6 +27,15 @@ impl Progress {
                 Self::Plain(plain) => plain.show(step),
             }
         }
+    }
+
+    /// Lets something else have the terminal meanwhile.
+    pub(super) async fn suspended<T>(&self, what: impl Future<Output = T>) -> T {
+        let Self::Live(live) = self else { return what.await };
+        live.screen.set_draw_target(ProgressDrawTarget::hidden());
+        let done = what.await;
+        live.screen.set_draw_target(ProgressDrawTarget::stderr());
+        done
     }
 
     /// Leaves the last state of every step on the screen.

@@ -14,13 +14,12 @@ use super::{
 };
 
 const EXAMPLES: &str = "\
-They ask a running server: --url or PRODUCTFORGE_URL says which, API_KEY is sent as its key.
 Nothing is taken from a paused queue; what waits stays, and what runs goes on.
 
 Examples:
   productforge queues list
   productforge queues pause low
-  productforge queues resume low --url https://forge.example.com";
+  productforge queues resume low --server https://forge.example.com";
 
 /// Show, pause and resume the queues of a running server
 #[derive(Debug, clap::Args)]

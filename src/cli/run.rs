@@ -1,13 +1,14 @@
-//! `productforge run "brief"`: one workflow, here and now, worked on by this process.
+//! `productforge run "brief"`: one workflow, here and now, worked on by this process; or, with `--server`, by a running
+//! server (`submit.rs`).
 
 use std::{
-    borrow::Cow,
-    io::{self, IsTerminal, Read},
+    io::{self, IsTerminal},
     process::ExitCode,
     time::Duration,
 };
 
 use anyhow::Context;
+use serde_json::json;
 
 use crate::{
     app::App,
@@ -18,25 +19,37 @@ use crate::{
 };
 
 use super::{
-    Failure, FromFile, complain, load, note,
+    Failure, FromFile,
+    client::Server,
+    complain,
+    files::read_text,
+    load, note,
     process::{LAST_SPANS, StopSignals, open_unless_stopped, runtime},
     progress::Progress,
+    reading::for_reader,
     say,
+    submit::{self, Remote},
 };
 
 /// How often the workflow is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 /// What a shell expects of a program that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
+pub(super) const INTERRUPTED: u8 = 130;
 
 const EXAMPLES: &str = "\
 The report goes to standard output, progress to standard error, the log to logs/app.log in the
 workspace. Exits with 0 if the workflow completed, 1 if it failed, 130 after Ctrl-C.
 
+With --server the brief is worked on by that server and watched from here. Ctrl-C then ends the
+watching, not the work. Work that waits for a person's word is asked about on a terminal. Only the flag
+does this, not PRODUCTFORGE_SERVER: where the work is done is never a surprise.
+
 Examples:
   productforge run \"Fix the login bug\"
   productforge run - < brief.md > report.md
-  productforge run \"Compare three queues\" --agent analyzer_bot --agent debugger_bot --json | jq .report";
+  productforge run \"Compare three queues\" --agent analyzer_bot --agent debugger_bot --json | jq .report
+  API_KEY=… productforge run \"Review this shop\" --server https://forge.example.com --upload shop.zip
+  productforge run - --server http://127.0.0.1:8000 --approval --detach < brief.md";
 
 /// Work on one brief and print the report
 #[derive(Debug, clap::Args)]
@@ -47,9 +60,6 @@ pub(super) struct Args {
     /// Leave out the review: no QA, no revisions, no closing feedback
     #[arg(long)]
     no_qa: bool,
-    /// Print one JSON object with the workflow and its report
-    #[arg(long)]
-    json: bool,
     /// How often QA may send the work back [default: 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_REVISIONS)))]
     max_revisions: Option<u32>,
@@ -57,10 +67,14 @@ pub(super) struct Args {
     #[arg(long = "agent", value_name = "NAME")]
     agents: Vec<String>,
     /// Jobs run at once [default: WORKERS, 4]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "url")]
     workers: Option<String>,
     #[command(flatten)]
     from: FromFile,
+    #[command(flatten)]
+    remote: Remote,
+    #[command(flatten)]
+    server: Server,
 }
 
 /// What `--json` prints.
@@ -72,6 +86,14 @@ struct Answer<'a> {
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
+    if args.server.is_named() {
+        if args.from.file.is_some() {
+            return Err(Failure::Usage("--config is for a run here, --server for one elsewhere".to_owned()));
+        }
+        let body = json!({"job": read_brief(&args.brief)?, "requires_qa": !args.no_qa,
+            "max_revisions": args.max_revisions, "specialists": args.agents});
+        return submit::run(&args.server, args.remote, body);
+    }
     let config = load(args.from, [("WORKERS", args.workers.clone())])?;
     if config.worker.slots == 0 {
         return Err(Failure::Usage("nobody would work on it: set --workers to 1 or more".to_owned()));
@@ -86,16 +108,11 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
         specialists: Some(args.agents),
         ..NewWorkflow::default()
     };
-    runtime()?.block_on(work(config, new, args.json))
+    runtime()?.block_on(work(config, new, args.server.json))
 }
 
-fn read_brief(brief: &str) -> anyhow::Result<String> {
-    if brief != "-" {
-        return Ok(brief.to_owned());
-    }
-    let mut text = String::new();
-    io::stdin().read_to_string(&mut text).context("the brief cannot be read from standard input")?;
-    Ok(text)
+fn read_brief(brief: &str) -> Result<String, Failure> {
+    if brief == "-" { read_text(brief, "the brief") } else { Ok(brief.to_owned()) }
 }
 
 async fn work(config: Config, new: NewWorkflow, json: bool) -> Result<ExitCode, Failure> {
@@ -154,24 +171,13 @@ async fn finish(app: &App, workflow: &Workflow, json: bool) -> Result<ExitCode, 
         let answer = Answer { workflow, report: report.as_deref() };
         say(&serde_json::to_string_pretty(&answer).context("the workflow cannot be written as JSON")?);
     } else if let Some(report) = &report {
-        say(&for_reader(report.trim_end(), io::stdout().is_terminal()));
+        say(&for_reader(report.trim_end()));
     }
     if workflow.status == WorkflowStatus::Completed {
         return Ok(ExitCode::SUCCESS);
     }
     complain(&format!("the workflow failed: {}", workflow.error.as_deref().unwrap_or("no reason is known")));
     Ok(ExitCode::FAILURE)
-}
-
-/// A model's text as it may be shown: a terminal obeys control characters, so it gets none but line
-/// breaks and tabs. A file or a pipe gets the text as it is.
-fn for_reader(text: &str, is_terminal: bool) -> Cow<'_, str> {
-    let harmful = |c: char| c.is_control() && c != '\n' && c != '\t';
-    if is_terminal && text.contains(harmful) {
-        Cow::Owned(text.replace(harmful, "\u{fffd}"))
-    } else {
-        Cow::Borrowed(text)
-    }
 }
 
 fn interrupted(id: &str, embedded: bool) -> String {
@@ -187,8 +193,8 @@ fn interrupted(id: &str, embedded: bool) -> String {
 fn explain(error: anyhow::Error, embedded: bool) -> Failure {
     if embedded && format!("{error:#}").contains("in use by another process") {
         return Failure::Failed(error.context(
-            "another ProductForge, probably `productforge serve`, is using this workspace. Post the brief to it \
-             (POST /orchestrate), or give this run a folder of its own: WORKSPACE_DIR=elsewhere productforge run …",
+            "another ProductForge, probably `productforge serve`, is using this workspace. Let it work on the \
+             brief (--server http://127.0.0.1:8000), or give this run a folder of its own: WORKSPACE_DIR=elsewhere productforge run …",
         ));
     }
     Failure::Failed(error)

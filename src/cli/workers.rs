@@ -11,12 +11,10 @@ use super::{
     note,
     process::runtime,
     say,
-    table::{cell, table, time},
+    table::{ago, cell, table},
 };
 
 const EXAMPLES: &str = "\
-It asks a running server: --url or PRODUCTFORGE_URL says which, API_KEY is sent as its key.
-
 Examples:
   productforge workers list
   productforge workers list --json | jq '.workers[].free_slots'
@@ -59,10 +57,10 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let rows: Vec<_> = workers.iter().map(row).collect();
-    say(&table(&["WORKER", "SLOTS", "FREE", "STATE", "SINCE (UTC)", "HEARD OF"], &rows));
+    say(&table(&["WORKER", "SLOTS", "FREE", "STATE", "SINCE", "HEARD OF"], &rows));
     let jobs: Vec<_> = workers.iter().flat_map(jobs_of).collect();
     if !jobs.is_empty() {
-        say(&format!("\n{}", table(&["JOB", "AGENT", "ATTEMPT", "SINCE (UTC)", "WORKER"], &jobs)));
+        say(&format!("\n{}", table(&["JOB", "AGENT", "ATTEMPT", "SINCE", "WORKER"], &jobs)));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -73,8 +71,8 @@ fn row(worker: &Value) -> Vec<String> {
         cell(&worker["slots"]),
         cell(&worker["free_slots"]),
         if worker["draining"] == true { "draining" } else { "working" }.to_owned(),
-        time(&worker["started_at"]),
-        time(&worker["seen_at"]),
+        ago(&worker["started_at"]),
+        ago(&worker["seen_at"]),
     ]
 }
 
@@ -84,7 +82,7 @@ fn jobs_of(worker: &Value) -> Vec<Vec<String>> {
             cell(&job["job_id"]),
             cell(&job["agent"]),
             cell(&job["attempt"]),
-            time(&job["since"]),
+            ago(&job["since"]),
             cell(&worker["worker_id"]),
         ]
     };

@@ -1,11 +1,7 @@
 //! `productforge workflows`: the workflows of a running server.
 
-use std::{
-    io::{self, Read},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -13,15 +9,15 @@ use super::{
     Failure,
     answers::{each, pretty},
     client::{Client, Server},
+    files::read_text,
     note,
     process::runtime,
     say,
-    table::{cell, printable, short, table, time},
+    table::{ago, cell, printable, short, table, time},
     watch::watch,
 };
 
 const EXAMPLES: &str = "\
-They ask a running server: --url or PRODUCTFORGE_URL says which, API_KEY is sent as its key.
 Exits with 0 if it was done (watch: the workflow completed), 1 if not, 2 for a bad command line.
 
 Examples:
@@ -155,7 +151,7 @@ async fn work(client: &Client, verb: Verb, json: bool) -> Result<ExitCode, Failu
             order(&[id], "reject", json!({"comment": comment, "send_back": send_back}), done).await
         }
         Verb::Fork { id, from, output } => {
-            let output = output.map(|file| read_output(&file)).transpose()?;
+            let output = output.map(|file| read_text(&file, "the output")).transpose()?;
             let fork =
                 client.post(&["workflows", &id, "fork"], &json!({"from": from, "output": output})).await?;
             match json {
@@ -196,7 +192,7 @@ async fn list(
             cell(&w["status"]),
             format!("{done} of {}", steps.len()),
             cell(&w["usage"]["total_tokens"]),
-            time(&w["created_at"]),
+            ago(&w["created_at"]),
             short(&w["original_task"]),
             short(why.unwrap_or(&Value::Null)),
         ]
@@ -204,9 +200,7 @@ async fn list(
     let rows: Vec<_> = workflows.iter().map(row).collect();
     match rows.is_empty() {
         true => note("no workflow fits"),
-        false => {
-            say(&table(&["WORKFLOW", "STATUS", "STEPS", "TOKENS", "CREATED (UTC)", "BRIEF", "WHY"], &rows))
-        }
+        false => say(&table(&["WORKFLOW", "STATUS", "STEPS", "TOKENS", "CREATED", "BRIEF", "WHY"], &rows)),
     }
     if !page["next_cursor"].is_null() {
         let total = page["total"].as_u64().map_or_else(String::new, |total| format!(" of {total}"));
@@ -249,13 +243,4 @@ fn text_of(w: &Value) -> String {
     let rows: Vec<_> = w["steps"].as_array().map_or(&[][..], Vec::as_slice).iter().map(row).collect();
     lines.push(table(&["STEP", "ROUND", "STATUS", "AGENT", "VERDICT", "TOOK", "JOB", "WHY"], &rows));
     lines.join("\n")
-}
-
-fn read_output(file: &str) -> Result<String, Failure> {
-    if file == "-" {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text).context("the output cannot be read from standard input")?;
-        return Ok(text);
-    }
-    Ok(std::fs::read_to_string(file).with_context(|| format!("{file} cannot be read"))?)
 }

@@ -64,7 +64,7 @@ pub(super) fn scalar(value: &Spanned<DeValue<'_>>) -> Option<String> {
 }
 
 /// The name that is most like a wrong one.
-pub(super) fn nearest<'k>(wrong: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub fn nearest<'k>(wrong: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     known.into_iter().min_by_key(|name| distance(wrong, name))
 }
 

@@ -31,6 +31,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 pub use budget::BudgetConfig;
 pub use concurrency::ModelConcurrency;
+pub use file::nearest;
 pub use llm::LlmConfig;
 pub use mcp::{McpConfig, McpTransport, inherited_environment};
 pub use prices::PricesConfig;

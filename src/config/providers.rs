@@ -195,8 +195,9 @@ pub(super) fn choose_default(r: &mut Reader<'_>, model: &str, providers: &mut [P
     }
     let name = provider.name.clone();
     if provider.model.is_empty() {
+        let place = r.place_of("providers", &name).map_or_else(String::new, |place| format!("{place}: "));
         r.complain(format!(
-            "the provider {name} is asked by default and has no model; set model in [providers.{name}] or \
+            "{place}the provider {name} is asked by default and has no model; set model in [providers.{name}] or \
              OPENAI_MODEL={name}/…"
         ));
     }

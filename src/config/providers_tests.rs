@@ -157,7 +157,7 @@ fn what_is_wrong_with_a_provider_is_named() {
             "providers.groq.key_env names BAD, which must be visible ASCII",
         ),
         ("[providers.groq]\nkey = 'a'\nkey_env = 'BAD'", "has both key and key_env"),
-        ("[providers.groq]\nkey = 'a'", "the provider groq is asked by default and has no model"),
+        ("[providers.groq]\nkey = 'a'", "f.toml:1: the provider groq is asked by default and has no model"),
         ("[providers.groq]\nkey = 'a'\nmodel = ''", "providers.groq.model must name a model"),
         ("[providers.simulated]", "providers.simulated is built in"),
         ("[providers.Groq]\nkey = 'a'", "providers.Groq must be a name of 1 to 32"),

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use toml::de::DeValue;
+
 use super::{
     Secret,
     file::{ConfigFile, nearest, scalar},
@@ -114,6 +116,14 @@ impl<'a> Reader<'a> {
     /// Adds an effective value that is shown beside the settings.
     pub(super) fn note(&mut self, name: impl Into<Cow<'static, str>>, value: &str, source: Source) {
         self.settings.push(Setting { name: name.into(), value: value.to_owned(), source });
+    }
+
+    /// Where in the file a table stands, such as `[providers.groq]`.
+    pub(super) fn place_of(&self, tables: &str, name: &str) -> Option<String> {
+        let file = self.file?;
+        let DeValue::Table(tables) = file.table().get(tables)?.get_ref() else { return None };
+        let (key, _) = tables.iter().find(|(key, _)| key.get_ref().as_ref() == name)?;
+        Some(file.place(&key.span()))
     }
 
     /// Adds a problem.

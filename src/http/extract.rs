@@ -66,12 +66,17 @@ impl<T: RequestBody> FromRequest for Body<T> {
             let empty = T::MAY_BE_EMPTY && bytes.is_empty() && is_json(&req);
             let mut value = if empty { json!({}) } else { parse_json(&req, &bytes)? };
             fields::make_whole(&mut value, T::FIELDS);
-            let checked = fields::check(&value, T::FIELDS)
-                .and_then(|()| serde_path_to_error::deserialize(&value).map_err(|e| vec![unforeseen(&e)]));
+            let checked = fit::<T>(&value);
             req.extensions_mut().insert(SentBody(value));
             Ok(Self(checked.map_err(Problem::fields)?))
         })
     }
+}
+
+/// A value as what it should be, or all that is wrong with it.
+pub(super) fn fit<T: RequestBody>(value: &Value) -> Result<T, Vec<FieldError>> {
+    fields::check(value, T::FIELDS)
+        .and_then(|()| serde_path_to_error::deserialize(value).map_err(|e| vec![unforeseen(&e)]))
 }
 
 const SLOW: &str = "The body did not arrive in time";
@@ -138,14 +143,16 @@ fn parse_json(req: &HttpRequest, bytes: &[u8]) -> Result<Value, Problem> {
     if bytes.is_empty() {
         return Err(Problem::field(body("missing", "Field required")));
     }
+    json_of(bytes).map_err(|error| Problem::field(*error))
+}
+
+/// A text as JSON, or where it is none.
+pub(super) fn json_of(bytes: &[u8]) -> Result<Value, Box<FieldError>> {
     serde_json::from_slice(bytes).map_err(|e| {
         // What is cut off goes wrong behind its last character.
         let place = if e.is_eof() { bytes.len() } else { offset(bytes, e.line(), e.column()) };
-        Problem::field(
-            FieldError::new("json_invalid", vec![json!("body"), json!(place)], "JSON decode error")
-                .input(json!({}))
-                .ctx(json!({"error": e.to_string()})),
-        )
+        let error = FieldError::new("json_invalid", vec![json!("body"), json!(place)], "JSON decode error");
+        Box::new(error.input(json!({})).ctx(json!({"error": e.to_string()})))
     })
 }
 

@@ -15,6 +15,8 @@ mod draw;
 pub mod error;
 pub mod extract;
 pub mod fields;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gate;
 mod guess_throttle;
 mod markdown;

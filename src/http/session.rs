@@ -69,7 +69,7 @@ pub fn verify<'a>(api_key: &str, cookie: &'a str, now: i64) -> Option<Holder<'a>
 pub fn id(cookie: &str, now: i64) -> Option<(&str, u64)> {
     let mut parts = cookie.split('.').skip(1);
     let (expiry, nonce) = (parts.next()?.parse::<i64>().ok()?, parts.next()?);
-    Some((nonce, u64::try_from(expiry - now).ok()?))
+    Some((nonce, u64::try_from(expiry.checked_sub(now)?).ok()?))
 }
 
 /// The CSRF token of a session: what its forms carry and its POSTs must show.
@@ -94,9 +94,8 @@ pub fn safe_next(next: &str) -> &str {
     let plain = next.bytes().all(|b| (0x21..0x7f).contains(&b) && b != b'\\');
     let path = next.split(['?', '#']).next().unwrap_or_default();
     let loops = path.starts_with("/dashboard/login") || path.starts_with("/dashboard/logout");
-    let climbs = path.contains("//")
-        || path.to_ascii_lowercase().contains("%2e")
-        || path.split('/').any(|s| s == "..");
+    // However a slash or a dot is written: what is in front may decode it.
+    let climbs = path.contains("//") || path.to_ascii_lowercase().contains("%2e") || path.contains("..");
     if local && plain && !loops && !climbs && next.len() <= 1000 { next } else { HOME }
 }
 
@@ -160,6 +159,14 @@ mod tests {
     }
 
     #[test]
+    fn what_names_a_session_ends_at_no_time_beyond_time() {
+        assert_eq!(id("v1.1800000007.n.s", NOW), Some(("n", 7)));
+        for cookie in ["v1.-9223372036854775808.n.s", "v1.1799999999.n.s", "v1.x.n.s", "v1.1800000007", ""] {
+            assert_eq!(id(cookie, NOW), None, "{cookie}");
+        }
+    }
+
+    #[test]
     fn two_sessions_differ_and_so_do_their_tokens() {
         let (one, two) = (issue(KEY, NOW).unwrap(), issue(KEY, NOW).unwrap());
         assert_ne!(one, two);
@@ -181,6 +188,8 @@ mod tests {
             "https://evil.example/dashboard/",
             "/dashboard/../agents",
             "/dashboard/%2e%2e/x",
+            "/dashboard/..%2fagents",
+            "/dashboard/..%5cagents",
             "/dashboard//evil",
             "/dashboard/\\evil",
             "/dashboard/a\r\nSet-Cookie: x",

@@ -7,6 +7,8 @@
 
 mod adopt;
 pub mod copy;
+#[doc(hidden)]
+pub mod fuzzing;
 mod lease;
 mod report;
 mod schema;

@@ -10,7 +10,7 @@ pub type Timestamp = DateTime<Utc>;
 /// That is the spelling that parsers without support for `Z` read too. Reads every ISO 8601 time;
 /// one without a zone (legacy documents) counts as UTC.
 pub mod iso {
-    use chrono::NaiveDateTime;
+    use chrono::{Datelike, NaiveDateTime};
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     use super::{SecondsFormat, Timestamp, Utc};
@@ -19,11 +19,18 @@ pub mod iso {
         time.to_rfc3339_opts(SecondsFormat::Micros, false)
     }
 
+    /// Nothing for a time that [`format()`] would write in another form than this reads: `+10000-01-01T…`.
     pub fn parse(text: &str) -> Option<Timestamp> {
         chrono::DateTime::parse_from_rfc3339(text)
             .map(|t| t.with_timezone(&Utc))
             .ok()
             .or_else(|| text.parse::<NaiveDateTime>().ok().map(|t| t.and_utc()))
+            .filter(fits)
+    }
+
+    /// Whether a time has a form: its year has four digits.
+    pub fn fits(time: &Timestamp) -> bool {
+        (0..=9999).contains(&time.year())
     }
 
     pub fn serialize<S: Serializer>(time: &Timestamp, s: S) -> Result<S::Ok, S::Error> {
@@ -54,5 +61,33 @@ pub mod iso_option {
         iso::parse(&text)
             .map(Some)
             .ok_or_else(|| D::Error::custom(format!("'{text}' is not an ISO 8601 time")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::iso;
+
+    #[test]
+    fn what_is_read_is_read_again_as_it_is_written() {
+        for text in [
+            "2026-11-22T10:17:24.520252+00:00",
+            "2026-11-22T10:17:24",
+            "0000-01-01T00:00:00Z",
+            "9999-12-31T23:59:59.999999999Z",
+            "9999-12-31T22:59:59-01:00",
+        ] {
+            let read = iso::parse(text).unwrap_or_else(|| panic!("{text}"));
+            assert!(iso::parse(&iso::format(&read)).is_some(), "{text}");
+        }
+        for text in [
+            "+56862-04-03T14:43:40.500000",
+            "-0001-01-01T00:00:00",
+            "9999-12-31T23:59:59-01:00",
+            "0000-01-01T00:00:00+01:00",
+            "today",
+        ] {
+            assert_eq!(iso::parse(text), None, "{text}");
+        }
     }
 }

@@ -13,6 +13,7 @@ mod blobs;
 mod browser;
 mod chaos;
 mod cli;
+mod fuzz;
 mod llm;
 mod processes;
 mod store;

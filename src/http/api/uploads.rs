@@ -12,7 +12,10 @@ use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::{
     HttpRequest, HttpResponse,
     error::PayloadError,
-    http::{StatusCode, header},
+    http::{
+        StatusCode,
+        header::{self, HeaderMap},
+    },
     web::{Bytes, Data, Json, Path, Payload},
 };
 use futures_util::{Stream, StreamExt};
@@ -161,8 +164,31 @@ async fn read(
     if announced.is_some_and(|bytes| bytes > uploads.max_size().saturating_add(AROUND_BYTES)) {
         return Err(crate::service::ServiceError::TooLarge { limit: uploads.max_size() }.into());
     }
-    let mut form = Multipart::new(req.headers(), body);
-    let mut file: Option<(Incoming, String)> = None;
+    let (incoming, name, project) =
+        read_form(req.headers(), body, admit, async || Ok(uploads.begin().await?)).await?;
+    Ok(uploads.accept(incoming, &name, &project, Caller::of_request(req).name()).await?)
+}
+
+/// Where the bytes of a form's file go.
+pub(in crate::http) trait Sink {
+    async fn take(&mut self, bytes: &[u8]) -> Result<(), Problem>;
+}
+
+impl Sink for Incoming {
+    async fn take(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        Ok(self.write(bytes).await?)
+    }
+}
+
+/// Reads the form: where its file has gone, the file's name, the project.
+pub(in crate::http) async fn read_form<S: Sink>(
+    headers: &HeaderMap,
+    body: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
+    admit: &dyn Fn(&str) -> Result<(), Problem>,
+    begin: impl AsyncFn() -> Result<S, Problem>,
+) -> Result<(S, String, String), Problem> {
+    let mut form = Multipart::new(headers, body);
+    let mut file: Option<(S, String)> = None;
     let (mut project, mut csrf) = (String::new(), String::new());
     let mut parts = 0;
     while let Some(part) = patient(form.next()).await? {
@@ -180,9 +206,9 @@ async fn read(
                 if !name.to_lowercase().ends_with(".zip") {
                     return Err(refused("Only ZIP files are allowed".to_owned()));
                 }
-                let mut incoming = uploads.begin().await?;
+                let mut incoming = begin().await?;
                 while let Some(chunk) = patient(part.next()).await? {
-                    incoming.write(&chunk.map_err(|e| bad_form(&e))?).await?;
+                    incoming.take(&chunk.map_err(|e| bad_form(&e))?).await?;
                 }
                 file = Some((incoming, name));
             }
@@ -196,7 +222,7 @@ async fn read(
         let place = vec![json!("body"), json!("file")];
         return Err(Problem::field(FieldError::new("missing", place, "Field required")));
     };
-    Ok(uploads.accept(incoming, &name, &project, Caller::of_request(req).name()).await?)
+    Ok((incoming, name, project))
 }
 
 /// A short text field.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::form::{Fields, field};
+use super::form::{Fields, field, lines_of};
 use crate::{
     model::{Agent, AgentBudget, NewAgent, Usd},
     service::ServiceError,
@@ -57,8 +57,7 @@ impl AgentForm {
 
     /// As it was filled in.
     pub fn read(fields: &Fields) -> Self {
-        // Browsers send line ends as CR LF.
-        let text = |name: &str| field(fields, name).replace("\r\n", "\n");
+        let text = |name: &str| lines_of(field(fields, name));
         Self {
             name: text("name"),
             role: text("role"),

@@ -29,6 +29,11 @@ pub fn field<'a>(fields: &'a Fields, name: &str) -> &'a str {
     fields.iter().rev().find(|(n, _)| n == name).map_or("", |(_, v)| v.as_str())
 }
 
+/// A text with line ends as they are kept: browsers send CR LF.
+pub fn lines_of(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
+}
+
 /// The inputs that may have something wrong with them, as they are named in the form.
 const INPUTS: [&str; 9] = [
     "job",
@@ -122,8 +127,7 @@ impl BriefForm {
         };
         let typed = |name| field(fields, name).trim().to_owned();
         Self {
-            // Browsers send line ends as CR LF.
-            job: field(fields, "job").replace("\r\n", "\n"),
+            job: lines_of(field(fields, "job")),
             requires_qa: field(fields, "requires_qa") == "true",
             approval: field(fields, "approval") == "true",
             priority: match field(fields, "priority") {
@@ -370,6 +374,13 @@ mod tests {
             assert!(!form.errors[input].is_empty(), "{input}");
         }
         assert!(form.errors["job"].is_empty() && form.problems.len() == 4);
+    }
+
+    #[test]
+    fn a_brief_is_the_same_when_it_is_sent_again_as_it_is_shown() {
+        let job = |text: &str| BriefForm::read(&pairs(&[("job", text)])).job;
+        assert_eq!(job("a\r\nb\rc\r\r\nd"), "a\nb\nc\n\nd");
+        assert_eq!(job(&job("a\r\r\nb")), job("a\r\r\nb"));
     }
 
     #[test]

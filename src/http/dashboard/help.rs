@@ -10,12 +10,13 @@ use super::{
 use crate::http::{assets, extract::query_value, markdown};
 
 /// Name of the file and of the page, title.
-pub(super) const PAGES: [(&str, &str); 8] = [
+pub(super) const PAGES: [(&str, &str); 9] = [
     ("quick-start", "Quick start"),
     ("concepts", "Concepts"),
     ("dashboard", "The dashboard"),
     ("briefs", "Briefs to start from"),
     ("api", "API by example"),
+    ("cli", "Command line"),
     ("operations", "Operations, by symptom"),
     ("errors", "Errors"),
     ("configuration", "Configuration"),

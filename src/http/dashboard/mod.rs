@@ -15,6 +15,8 @@ mod diff;
 mod drafts;
 mod exports;
 mod form;
+#[doc(hidden)]
+pub mod fuzzing;
 mod help;
 mod help_search;
 mod job;

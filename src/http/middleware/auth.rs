@@ -28,7 +28,7 @@ use crate::{
 pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Public to everyone, exactly as written.
-const PUBLIC: &[&str] = &[
+pub(in crate::http) const PUBLIC: &[&str] = &[
     "/",
     "/system/ping",
     "/system/health",
@@ -41,7 +41,7 @@ const PUBLIC: &[&str] = &[
 ];
 /// Public with everything below: pages and assets without data. The dashboard's handlers ask for a
 /// session themselves.
-const PUBLIC_BELOW: &[&str] = &["/docs/", "/redoc/", "/help/", "/dashboard/", "/static/"];
+pub(in crate::http) const PUBLIC_BELOW: &[&str] = &["/docs/", "/redoc/", "/help/", "/dashboard/", "/static/"];
 
 /// Whether a path, as sent, needs no key.
 pub fn is_public(path: &str) -> bool {
@@ -137,7 +137,7 @@ fn names_this_machine(req: &ServiceRequest) -> bool {
 }
 
 /// Whether a `host[:port]` is loopback.
-fn is_local(authority: &str) -> bool {
+pub(in crate::http) fn is_local(authority: &str) -> bool {
     let host = match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or(""),
         None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),

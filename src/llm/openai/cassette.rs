@@ -45,10 +45,11 @@ struct Tape {
     next: usize,
 }
 
+/// An exchange as it stands in a file.
 #[derive(Debug, Serialize, Deserialize)]
-struct Line {
+pub(super) struct Line {
     request: Asked,
-    response: Told,
+    pub response: Told,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -99,9 +100,7 @@ impl Cassette {
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("cannot read the recorded answers in {}", path.display()))?;
         let mut tapes: HashMap<String, Tape> = HashMap::new();
-        for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            let line: Line = serde_json::from_str(line)
-                .with_context(|| format!("{}: line {} is no recorded exchange", path.display(), n + 1))?;
+        for line in lines(&text).with_context(|| path.display().to_string())? {
             let key = key(&line.request.path, &line.request.body);
             let tape = tapes.entry(key).or_insert_with(|| Tape { answers: Vec::new(), next: 0 });
             tape.answers.push(Arc::new(line.response));
@@ -127,7 +126,7 @@ impl Cassette {
             );
             ModelError { requests: 0, ..ModelError::new(ModelErrorKind::BadRequest, message) }
         };
-        Some(answer.map(|told| (told.clone(), Played { told, next: 0 })).ok_or_else(unknown))
+        Some(answer.map(|told| (told.clone(), Played::of(told))).ok_or_else(unknown))
     }
 
     /// Begins to record an exchange of which the answer has begun.
@@ -154,7 +153,22 @@ impl Cassette {
     }
 }
 
+/// The exchanges of a file.
+pub(super) fn lines(text: &str) -> anyhow::Result<Vec<Line>> {
+    let numbered = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    numbered
+        .map(|(n, line)| {
+            serde_json::from_str(line).with_context(|| format!("line {} is no recorded exchange", n + 1))
+        })
+        .collect()
+}
+
 impl Told {
+    /// Of how many pieces its body came.
+    pub(super) fn pieces(&self) -> usize {
+        self.pieces.len()
+    }
+
     pub(super) fn headers(&self) -> HeaderMap {
         let headers = self.headers.iter().filter_map(|(name, value)| {
             Some((HeaderName::try_from(name).ok()?, HeaderValue::from_str(value).ok()?))
@@ -170,6 +184,11 @@ pub(super) struct Played {
 }
 
 impl Played {
+    /// An answer, from its beginning.
+    pub(super) fn of(told: impl Into<Arc<Told>>) -> Self {
+        Self { told: told.into(), next: 0 }
+    }
+
     /// More of the body, at once; an error says how it broke off.
     pub(super) fn next(&mut self) -> Result<Option<Bytes>, String> {
         let Some(piece) = self.told.pieces.get(self.next) else {

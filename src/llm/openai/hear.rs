@@ -12,6 +12,7 @@ use super::{
     complaint::complaint,
     exchange::{Awaited, Exchange},
     manners::Complaint,
+    retry::Hints,
     said::Said,
     text,
     wire::{
@@ -91,9 +92,20 @@ pub(super) async fn hear(
         Err(Said::read(&wording.hide(&String::from_utf8_lossy(&body))).into())
     };
     exchange.end().await;
-    read.map_err(|fault| match fault {
+    read.map_err(|fault| failure(fault, status, &hints, question, wording))
+}
+
+/// What a fault means to the one who asked.
+pub(super) fn failure(
+    fault: Fault,
+    status: u16,
+    hints: &Hints,
+    question: &Question<'_>,
+    wording: &Wording,
+) -> Failure {
+    match fault {
         Fault::Said(said) => {
-            let mut error = classify(status, &hints, &said, wording);
+            let mut error = classify(status, hints, &said, wording);
             let complaint = complaint(status, &said);
             if complaint == Some(Complaint::Tools) && !question.tools.is_empty() {
                 let (model, quote) = (question.model, wording.quote(&said.message, text::MAX_QUOTE));
@@ -107,9 +119,11 @@ pub(super) async fn hear(
             if matches!(error.kind, ModelErrorKind::BadAnswer | ModelErrorKind::Refused) {
                 error.status = Some(status);
             }
+            // It may quote an event of a stream, of which no secret has gone yet.
+            error.message = wording.hide(&error.message);
             Failure { error: *error, should_retry: hints.should_retry, complaint: None }
         }
-    })
+    }
 }
 
 async fn read(

@@ -11,6 +11,8 @@ mod classify;
 mod classify_tests;
 mod complaint;
 mod exchange;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hear;
 mod limits;
 mod manners;

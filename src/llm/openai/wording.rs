@@ -46,14 +46,27 @@ impl Wording {
         text::without(words, self.secrets.iter().map(Secret::expose))
     }
 
-    /// Foreign words on one line. Secrets go before the text is cut, so that no part of one is left at
-    /// the end.
+    /// Foreign words on one line. Secrets go before the text is cut, so that no part of one is left at the end, and
+    /// when it is on one line, so that none comes together from what was between its parts.
     pub(super) fn quote(&self, words: &str, max: usize) -> String {
-        text::one_line(&self.hide(text::beginning(words, MOST_QUOTED_FROM)), max)
+        let line = text::one_line(text::beginning(words, MOST_QUOTED_FROM), MOST_QUOTED_FROM);
+        text::one_line(&self.hide(&line), max)
     }
 
     /// The same of bytes that should be text.
     pub(super) fn quote_bytes(&self, bytes: &[u8], max: usize) -> String {
         self.quote(&String::from_utf8_lossy(&bytes[..bytes.len().min(MOST_QUOTED_FROM)]), max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_with_something_between_its_parts_is_hidden() {
+        let wording = Wording::new("groq", vec![Secret::new("gsk_0123456789")]);
+        assert_eq!(wording.quote("bad key gsk_01\u{0}23456\u{200e}789!", 100), "bad key ***!");
+        assert_eq!(wording.quote("bad\nkey gsk_0123456789", 9), "bad key *…");
     }
 }

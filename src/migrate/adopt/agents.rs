@@ -6,10 +6,10 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 use deadpool_redis::redis::Value;
 
-use super::Adoption;
+use super::{Adoption, zone::Zone};
 use crate::{
     migrate::{MigrateError, report::Change as Word},
-    model::{Agent, NewAgent, Timestamp},
+    model::{Agent, NewAgent, Timestamp, iso},
     service::records,
     store::{
         DocKey, IndexName, Store,
@@ -43,7 +43,7 @@ impl Adoption<'_> {
             return Ok(());
         }
         let now = chrono::DateTime::from_timestamp_millis(self.store.now().await?).unwrap_or_default();
-        let Some(agent) = self.agent_of(&key.id, &fields, now) else {
+        let Some(agent) = agent_of(self.zone, &key.id, &fields, now) else {
             self.work.leave(&key.to_string(), "it is a hash without the role of an agent, or not of text");
             return Ok(());
         };
@@ -72,36 +72,35 @@ impl Adoption<'_> {
         self.work.change(Word::AgentConverted, || format!("{key} from a hash, which is kept as {kept}"));
         Ok(())
     }
+}
 
-    /// The agent that a hash describes: at least its role is said.
-    fn agent_of(&self, name: &str, fields: &[Vec<u8>], now: Timestamp) -> Option<Agent> {
-        let texts: Vec<&str> =
-            fields.iter().map(|field| std::str::from_utf8(field)).collect::<Result<_, _>>().ok()?;
-        let fields: BTreeMap<&str, &str> = texts.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
-        let said =
-            |field: &str| fields.get(field).copied().filter(|text| !text.is_empty() && *text != "None");
-        let time = |field: &str| {
-            let text = said(field)?;
-            match text.parse::<f64>() {
-                Ok(seconds) if seconds.is_finite() => {
-                    chrono::DateTime::from_timestamp_millis((seconds * 1000.0) as i64)
-                }
-                _ => self.zone.read(text),
+/// The agent that a hash describes: at least its role is said.
+pub(super) fn agent_of(zone: Zone, name: &str, fields: &[Vec<u8>], now: Timestamp) -> Option<Agent> {
+    let texts: Vec<&str> =
+        fields.iter().map(|field| std::str::from_utf8(field)).collect::<Result<_, _>>().ok()?;
+    let fields: BTreeMap<&str, &str> = texts.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
+    let said = |field: &str| fields.get(field).copied().filter(|text| !text.is_empty() && *text != "None");
+    let time = |field: &str| {
+        let text = said(field)?;
+        match text.parse::<f64>() {
+            Ok(seconds) if seconds.is_finite() => {
+                chrono::DateTime::from_timestamp_millis((seconds * 1000.0) as i64).filter(iso::fits)
             }
-        };
-        let new = NewAgent {
-            name: name.to_owned(),
-            role: (*fields.get("role")?).to_owned(),
-            description: said("description").map(str::to_owned),
-            skills: said("skills").map(skills).unwrap_or_default(),
-            model: said("model").map_or_else(|| NewAgent::default().model, str::to_owned),
-            ..NewAgent::default()
-        };
-        let mut agent = Agent::register(new, time("created_at").unwrap_or(now));
-        agent.task_count = said("task_count").and_then(|count| count.parse().ok()).unwrap_or(0);
-        agent.last_assigned = time("last_assigned");
-        Some(agent)
-    }
+            _ => zone.read(text),
+        }
+    };
+    let new = NewAgent {
+        name: name.to_owned(),
+        role: (*fields.get("role")?).to_owned(),
+        description: said("description").map(str::to_owned),
+        skills: said("skills").map(skills).unwrap_or_default(),
+        model: said("model").map_or_else(|| NewAgent::default().model, str::to_owned),
+        ..NewAgent::default()
+    };
+    let mut agent = Agent::register(new, time("created_at").unwrap_or(now));
+    agent.task_count = said("task_count").and_then(|count| count.parse().ok()).unwrap_or(0);
+    agent.last_assigned = time("last_assigned");
+    Some(agent)
 }
 
 /// A list as JSON, or with commas between.

@@ -11,6 +11,7 @@
 mod agents;
 mod documents;
 mod entries;
+pub(super) mod fuzzing;
 mod look;
 mod queues;
 mod workflows;

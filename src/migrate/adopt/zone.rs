@@ -29,6 +29,11 @@ pub(super) struct Zone {
 }
 
 impl Zone {
+    /// So many hours ahead of UTC.
+    pub fn hours(hours: i64) -> Self {
+        Self { seconds: Some(hours * 3600) }
+    }
+
     /// `+02:00`; nothing where no document tells.
     pub fn shown(self) -> Option<String> {
         let seconds = self.seconds?;
@@ -40,7 +45,8 @@ impl Zone {
     pub fn instant(self, text: Option<&str>, parsed: Timestamp) -> Timestamp {
         match text {
             Some(text) if !has_zone(text) => {
-                parsed.checked_sub_signed(TimeDelta::seconds(self.seconds.unwrap_or(0))).unwrap_or(parsed)
+                let utc = parsed.checked_sub_signed(TimeDelta::seconds(self.seconds.unwrap_or(0)));
+                utc.filter(iso::fits).unwrap_or(parsed)
             }
             _ => parsed,
         }

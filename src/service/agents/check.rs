@@ -14,7 +14,7 @@ const MAX_TOOLS: usize = 16;
 /// More tokens than any account has in a day.
 const MAX_TOKENS_PER_DAY: u64 = 1_000_000_000_000;
 
-pub(super) fn check(new: &NewAgent) -> Result<(), ServiceError> {
+pub(crate) fn check(new: &NewAgent) -> Result<(), ServiceError> {
     let mut problems = Vec::new();
     texts(new, &mut problems);
     name(&new.name, &mut problems);

@@ -1,6 +1,6 @@
 //! Agents: register, show, list, delete.
 
-mod check;
+pub(crate) mod check;
 
 use std::sync::Arc;
 

@@ -19,6 +19,8 @@ mod audit;
 pub(super) mod budget;
 mod complete;
 mod fail;
+#[doc(hidden)]
+pub mod fuzzing;
 mod journal;
 mod limits;
 mod partial;

@@ -237,7 +237,7 @@ async fn send(store: &Shared, changes: &[Change]) -> Result<Vec<Result<Outcome, 
 }
 
 /// What the script says of one change.
-fn read(change: &Change, reply: &mut Reply) -> Result<Outcome, StoreError> {
+pub(super) fn read(change: &Change, reply: &mut Reply) -> Result<Outcome, StoreError> {
     let nth = |number: usize| number.checked_sub(1).ok_or_else(|| unexpected("apply"));
     match reply.number::<i64>()? {
         1 => {

@@ -61,13 +61,13 @@ pub(super) async fn list(store: &Shared, query: &ListQuery) -> Result<DocPage, S
 
 /// Where a page ended: the score as Redis writes it, which reads back as the very same number also
 /// where a legacy time has more digits than milliseconds, and the id.
-struct Place<'a> {
-    score: &'a str,
-    id: &'a str,
+pub(super) struct Place<'a> {
+    pub score: &'a str,
+    pub id: &'a str,
 }
 
 impl<'a> Place<'a> {
-    fn parse(cursor: &'a Cursor) -> Result<Self, StoreError> {
+    pub fn parse(cursor: &'a Cursor) -> Result<Self, StoreError> {
         cursor
             .0
             .split_once(' ')
@@ -76,7 +76,7 @@ impl<'a> Place<'a> {
             .ok_or_else(|| StoreError::Invalid("the cursor is not one of this store".to_owned()))
     }
 
-    fn cursor(score: &[u8], id: &[u8]) -> Result<Cursor, StoreError> {
+    pub fn cursor(score: &[u8], id: &[u8]) -> Result<Cursor, StoreError> {
         match (std::str::from_utf8(score), std::str::from_utf8(id)) {
             (Ok(score), Ok(id)) => Ok(Cursor(format!("{score} {id}"))),
             _ => Err(unexpected("list")),

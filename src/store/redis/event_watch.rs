@@ -212,7 +212,7 @@ async fn ask(connection: &mut MultiplexedConnection, command: &Cmd) -> Option<Va
 }
 
 /// The entries of the one stream that was read.
-fn streams(answer: Value) -> Result<Vec<(String, String)>, StoreError> {
+pub(super) fn streams(answer: Value) -> Result<Vec<(String, String)>, StoreError> {
     let mut stream = Reply::of("XREAD", answer)?.array()?;
     stream.next()?;
     entries(stream.next()?)

@@ -21,6 +21,8 @@ mod documents;
 mod dump;
 mod error;
 mod event_watch;
+#[doc(hidden)]
+pub mod fuzzing;
 mod keys;
 mod link;
 mod ms;

@@ -204,6 +204,8 @@ impl<'a> Parser<'a> {
             || MANY.contains(&name.as_str())
             || BINARY.iter().any(|(known, _)| *known == name);
         if !known {
+            // No known one is longer; the model need not read all of what it wrote again.
+            let name: String = name.chars().take(20).collect();
             return Err(format!("{name} is no function here, and there are no variables. {}", known_names()));
         }
         if self.next_if(|c| c == '(').is_none() {

@@ -9,6 +9,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("lib", &[]),
     ("main", &["cli"]),
     (
+        "fuzzing",
+        &[
+            "http", "migrate", "service", "engine", "store", "llm", "tools", "archive", "analysis", "model",
+            "config",
+        ],
+    ),
+    (
         "cli",
         &[
             "app",

@@ -83,7 +83,7 @@ async fn an_interrupted_export_goes_on_where_it_stopped() {
     let command = ["export", "--format", "ndjson", "--out", "out.ndjson"];
     // A server that is away changes nothing.
     let away = format!("http://127.0.0.1:{}", free_port());
-    workspace.run(&command, &[("PRODUCTFORGE_URL", away.as_str())]).expect_code(1);
+    workspace.run(&command, &[("PRODUCTFORGE_URL", away.as_str())]).expect_code(3);
     let ended = workspace.run(&command, &url).expect_code(0);
     assert!(ended.stderr.starts_with("going on after 2 results\n"), "{}", ended.stderr);
     let text = fs::read_to_string(path("out.ndjson")).unwrap();

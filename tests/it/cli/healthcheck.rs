@@ -49,7 +49,14 @@ fn an_answer_that_is_not_http_is_unhealthy() {
 
 #[test]
 fn an_address_that_is_none_is_a_usage_error() {
-    for url in ["nonsense", "https://127.0.0.1/"] {
+    for url in ["nonsense", "ftp://127.0.0.1/"] {
         Workspace::new().run(&["healthcheck", "--url", url], &[]).expect_code(2);
     }
+}
+
+#[test]
+fn a_server_is_asked_by_tls_where_its_address_says_so() {
+    let url = format!("https://127.0.0.1:{}", free_port());
+    let ended = Workspace::new().run(&["healthcheck", "--server", &url], &[]).expect_code(1);
+    assert!(ended.stderr.contains(&format!("{url}/system/ping does not answer")), "{ended:?}");
 }

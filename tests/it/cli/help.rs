@@ -1,5 +1,7 @@
 //! What the executable says of itself.
 
+use std::process::{Command, Stdio};
+
 use crate::support::command::Workspace;
 
 #[test]
@@ -15,12 +17,17 @@ fn help_names_every_command_with_examples() {
         "serve",
         "worker",
         "run",
+        "agents",
         "jobs",
         "keys",
         "queues",
         "workers",
         "workflows",
         "audit",
+        "results",
+        "uploads",
+        "reports",
+        "usage",
         "export",
         "healthcheck",
         "migrate",
@@ -41,12 +48,17 @@ fn every_command_has_help_with_an_example() {
         "serve",
         "worker",
         "run",
+        "agents",
         "jobs",
         "keys",
         "queues",
         "workers",
         "workflows",
         "audit",
+        "results",
+        "uploads",
+        "reports",
+        "usage",
         "export",
         "healthcheck",
         "migrate",
@@ -66,4 +78,32 @@ fn no_command_or_an_unknown_one_shows_help_and_exits_with_2() {
     let workspace = Workspace::new();
     assert!(workspace.run(&[], &[]).expect_code(2).stderr.contains("Usage: productforge"));
     assert!(workspace.run(&["dance"], &[]).expect_code(2).stderr.contains("dance"));
+}
+
+/// With `--help` at its end a command line is only looked at: what is no argument, or no value, is refused all the same.
+#[test]
+fn every_example_of_the_help_is_a_command_line_that_is_understood() {
+    let workspace = Workspace::new();
+    std::fs::write(workspace.path().join("brief.md"), "x").unwrap();
+    let help = workspace.run(&["--help"], &[]).expect_code(0).stdout;
+    let commands = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let commands =
+        commands.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
+    let mut seen = 0;
+    for command in commands {
+        let help = workspace.run(&[command, "--help"], &[]).expect_code(0).stdout;
+        let examples = help.split_once("\nExample").unwrap_or_else(|| panic!("{command} has no examples")).1;
+        for line in examples.lines().filter(|line| line.contains("productforge ")) {
+            let script = format!(
+                "productforge() {{ \"$BIN\" \"$@\" --help; }}; jq() {{ cat; }}; set -euo pipefail; {line}"
+            );
+            let mut bash = Command::new("bash");
+            bash.args(["-c", &script]).current_dir(workspace.path()).stdin(Stdio::null()).env_clear();
+            bash.env("PATH", std::env::var_os("PATH").unwrap());
+            let output = bash.env("BIN", env!("CARGO_BIN_EXE_productforge")).output().unwrap();
+            assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+            seen += 1;
+        }
+    }
+    assert!(seen > 40, "{seen}");
 }

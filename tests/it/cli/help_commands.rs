@@ -28,8 +28,10 @@ productforge() {
   case $1 in
     serve | worker) "$BIN" "$@" --help >said.txt ;;
     run) WORKSPACE_DIR=apart "$BIN" "$@" ;;
-    *) "$BIN" "$@" >said.txt 2>&1 || grep -q 'only [a-z]* \(jobs\|workflows\) are\|has completed already\|nothing in it waits\|nothing to cancel\|Without API_KEY everybody is let in\|Key .* not found' said.txt ||
-      { echo "productforge $*: $(cat said.txt)" >&2; return 1; } ;;
+    *) if "$BIN" "$@" >said.txt 2>why.txt; then cat said.txt; else
+      grep -q 'only [a-z]* \(jobs\|workflows\) are\|has completed already\|nothing in it waits\|nothing to cancel\|Without API_KEY everybody is let in\|Key .* not found' why.txt ||
+      { echo "productforge $*: $(cat why.txt)" >&2; return 1; }
+    fi ;;
   esac
 }
 redis-cli() { :; }

@@ -40,6 +40,44 @@ impl Workspace {
         Running { process: Process::start(self.0.path(), args, env), read: 0 }
     }
 
+    /// Runs a shell command on a terminal of 120 columns (a pseudo-terminal that Python makes), answering what it asks:
+    /// once the first text of a pair was said, the second is typed. What the terminal showed, and the exit code.
+    pub fn on_a_terminal(
+        &self,
+        command: &str,
+        env: &[(&str, &str)],
+        answers: &[(&str, &str)],
+    ) -> (String, i32) {
+        const PLAY: &str = r#"
+import fcntl, json, os, pty, select, struct, sys, termios, time
+command, answers = sys.argv[1], json.loads(sys.argv[2])
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp("sh", ["sh", "-c", "stty cols 120 rows 40; " + command])
+shown, deadline = b"", time.time() + 60
+while time.time() < deadline:
+    if not select.select([terminal], [], [], 1)[0]:
+        continue
+    try:
+        piece = os.read(terminal, 65536)
+    except OSError:
+        break
+    if not piece:
+        break
+    shown += piece
+    if answers and answers[0][0].encode() in shown:
+        os.write(terminal, answers.pop(0)[1].encode())
+sys.stdout.buffer.write(shown)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"#;
+        let mut python = Command::new("python3");
+        python.args(["-c", PLAY, command, &serde_json::json!(answers).to_string()]);
+        python.current_dir(self.0.path()).stdin(Stdio::null()).env_clear();
+        python.env("PATH", std::env::var_os("PATH").unwrap_or_default()).envs(env.iter().copied());
+        let output = python.output().expect("python3 is not installed: run ./dev setup");
+        (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code().unwrap_or(-1))
+    }
+
     pub fn path(&self) -> &Path {
         self.0.path()
     }

@@ -147,8 +147,11 @@ pub(in crate::llm::openai) fn too_large() -> Fault {
 fn named(calls: Vec<Call>) -> Vec<ToolCall> {
     let mut named: Vec<ToolCall> = Vec::with_capacity(calls.len());
     for (i, Call { mut id, name, arguments, .. }) in calls.into_iter().enumerate() {
-        if id.is_empty() || named.iter().any(|call| call.id == id) {
-            id = format!("call_{}{}", i + 1, if id.is_empty() { "" } else { "_again" });
+        let taken = |id: &str| named.iter().any(|call| call.id == id);
+        if id.is_empty() || taken(&id) {
+            let again = if id.is_empty() { "" } else { "_again" };
+            // The provider may have given one of ours to another call.
+            id = (i + 1..).map(|n| format!("call_{n}{again}")).find(|id| !taken(id)).unwrap_or_default();
         }
         named.push(ToolCall { id, name, arguments });
     }
