@@ -17,6 +17,7 @@ mod providers_tests;
 mod reader;
 mod secret;
 mod section;
+mod table;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -32,6 +33,7 @@ pub use prices::PricesConfig;
 pub use provider::{ApiStyle, ModelTimeouts, PriceConfig, ProviderConfig};
 pub use reader::{ConfigError, Flags, Setting, Source};
 pub use secret::Secret;
+pub use table::{Kind, Row, TABLE};
 pub use upload::UploadConfig;
 
 use file::ConfigFile;
@@ -237,7 +239,7 @@ impl Config {
 
     /// Whether somebody gave this setting: by flag, in the environment or in the file.
     pub fn is_given(&self, name: &str) -> bool {
-        let given = [Source::Flag, Source::Environment, Source::File];
+        let given = [Source::Flag, Source::Environment, Source::File, Source::SecretFile];
         self.settings.iter().any(|setting| setting.name == name && given.contains(&setting.source))
     }
 }
