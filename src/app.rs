@@ -119,6 +119,13 @@ const LEGACY_SETTINGS: [&str; 4] = ["REDIS_URL", "OPENAI_API_KEY", "API_KEY", "P
 
 /// Where uploaded files are kept.
 async fn open_blobs(config: &Config) -> anyhow::Result<Arc<dyn Blobs>> {
+    let folder =
+        config.store.workspace.join(if config.upload.blob_url.is_some() { "cache" } else { "uploads" });
+    blobs::open(blob_config(config, folder)).await.context("uploads cannot be kept")
+}
+
+/// How uploads are kept, with this folder for them or for the bucket's cache.
+pub fn blob_config(config: &Config, folder: PathBuf) -> blobs::Config {
     let upload = &config.upload;
     let keys = upload.access_key_id.clone().zip(upload.secret_access_key.clone());
     let keys = keys.map(|(id, secret)| Keys {
@@ -127,9 +134,7 @@ async fn open_blobs(config: &Config) -> anyhow::Result<Arc<dyn Blobs>> {
         session_token: upload.session_token.as_ref().map(|token| token.expose().to_owned()),
     });
     let url = upload.blob_url.as_ref().map(|url| url.expose().to_owned());
-    let folder = config.store.workspace.join(if url.is_some() { "cache" } else { "uploads" });
-    let blobs = blobs::Config { folder, url, keys, limits: blobs::Limits::default() };
-    blobs::open(blobs).await.context("uploads cannot be kept")
+    blobs::Config { folder, url, keys, limits: blobs::Limits::default() }
 }
 
 /// All configured providers behind one router; the simulated one stands beside them, or alone.

@@ -5,11 +5,14 @@
 
 mod answers;
 mod client;
+mod completions;
 mod config;
 mod copy;
+mod doctor;
 mod export;
 mod healthcheck;
 mod jobs;
+mod man;
 mod migrate;
 mod process;
 mod progress;
@@ -69,6 +72,9 @@ enum Command {
     Migrate(migrate::Args),
     Copy(copy::Args),
     Config(config::Args),
+    Doctor(doctor::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// Why a command ends with a code other than 0.
@@ -117,6 +123,9 @@ pub fn main() -> ExitCode {
         Command::Migrate(args) => migrate::run(args),
         Command::Copy(args) => copy::run(args),
         Command::Config(args) => config::run(args),
+        Command::Doctor(args) => doctor::run(args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     };
     match outcome {
         Ok(code) => code,

@@ -14,6 +14,7 @@ mod exchange;
 mod hear;
 mod limits;
 mod manners;
+mod models;
 mod retry;
 mod said;
 mod text;
@@ -33,6 +34,7 @@ use super::{
 use crate::config::{ApiStyle, LlmConfig, ModelTimeouts, ProviderConfig, Secret};
 
 pub use cassette::Cassette;
+pub use models::{Listed, list_models};
 pub use retry::RetryPolicy;
 
 use manners::{LimitField, Manners, Memory, Rung};

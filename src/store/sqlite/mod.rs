@@ -14,6 +14,7 @@ mod dump;
 mod error;
 mod events;
 mod indexes;
+mod inspect;
 mod known;
 mod leases;
 mod open;
@@ -35,6 +36,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
+pub use self::inspect::{Inspection, inspect};
 pub use self::open::Location;
 use self::{open::FileLock, readers::Readers, step::Step, wakeup::Wakeup, writer::Writer};
 use super::limits::{check_batch, check_change, check_items, check_page};

@@ -119,12 +119,12 @@ fn keep_prepared(conn: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn beside(database: &Path, ending: &str) -> PathBuf {
+pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
     path.push(ending);
     path.into()
 }
 
-fn unavailable(path: &Path, why: &str) -> StoreError {
+pub(super) fn unavailable(path: &Path, why: &str) -> StoreError {
     StoreError::Unavailable(format!("{}: {why}", path.display()))
 }

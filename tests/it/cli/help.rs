@@ -24,6 +24,9 @@ fn help_names_every_command_with_examples() {
         "migrate",
         "copy",
         "config",
+        "doctor",
+        "completions",
+        "man",
     ] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is not in {help}");
     }
@@ -46,6 +49,9 @@ fn every_command_has_help_with_an_example() {
         "migrate",
         "copy",
         "config",
+        "doctor",
+        "completions",
+        "man",
     ] {
         let help = workspace.run(&[command, "--help"], &[]).expect_code(0).stdout;
         assert!(help.contains(&format!("Usage: productforge {command}")), "{help}");
