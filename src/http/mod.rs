@@ -23,6 +23,7 @@ pub mod render;
 pub mod routes;
 pub mod session;
 pub mod sse;
+mod swagger;
 
 use std::{
     io,
