@@ -11,6 +11,7 @@ mod chaos;
 mod cli;
 mod llm;
 mod processes;
+mod ship;
 mod store;
 #[macro_use]
 mod support;
