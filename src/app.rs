@@ -127,6 +127,13 @@ const LEGACY_SETTINGS: [&str; 4] = ["REDIS_URL", "OPENAI_API_KEY", "API_KEY", "P
 
 /// Where uploaded files are kept.
 async fn open_blobs(config: &Config) -> anyhow::Result<Arc<dyn Blobs>> {
+    let has_bucket = config.upload.blob_url.is_some();
+    let folder = if has_bucket { config.store.workspace.join("cache") } else { uploads(config) };
+    blobs::open(blob_config(config, folder)).await.context("uploads cannot be kept")
+}
+
+/// How uploads are kept, with this folder for them or for the bucket's cache.
+pub fn blob_config(config: &Config, folder: PathBuf) -> blobs::Config {
     let upload = &config.upload;
     let keys = upload.access_key_id.clone().zip(upload.secret_access_key.clone());
     let keys = keys.map(|(id, secret)| Keys {
@@ -135,9 +142,7 @@ async fn open_blobs(config: &Config) -> anyhow::Result<Arc<dyn Blobs>> {
         session_token: upload.session_token.as_ref().map(|token| token.expose().to_owned()),
     });
     let url = upload.blob_url.as_ref().map(|url| url.expose().to_owned());
-    let folder = if url.is_some() { config.store.workspace.join("cache") } else { uploads(config) };
-    let blobs = blobs::Config { folder, url, keys, limits: blobs::Limits::default() };
-    blobs::open(blobs).await.context("uploads cannot be kept")
+    blobs::Config { folder, url, keys, limits: blobs::Limits::default() }
 }
 
 /// All configured providers behind one router; the simulated one stands beside them, or alone.

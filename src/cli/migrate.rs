@@ -74,7 +74,8 @@ async fn migrate(config: &Config, check: bool) -> anyhow::Result<Report> {
     Ok(report?)
 }
 
-fn open(config: &Config) -> anyhow::Result<RedisStore> {
+/// The Redis of the configuration; nothing is asked of it yet.
+pub(super) fn open(config: &Config) -> anyhow::Result<RedisStore> {
     let url = config.store.redis_url.as_ref().map_or("", |url| url.expose());
     RedisStore::configured(&config.store, url).context("Redis cannot be used")
 }

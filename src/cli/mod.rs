@@ -11,13 +11,16 @@ mod approval;
 mod audit;
 mod backup;
 mod client;
+mod completions;
 mod config;
 mod copy;
+mod doctor;
 mod export;
 mod files;
 mod healthcheck;
 mod jobs;
 mod keys;
+mod man;
 mod migrate;
 mod paint;
 mod process;
@@ -102,6 +105,9 @@ enum Command {
     Backup(backup::Args),
     Restore(restore::Args),
     Config(config::Args),
+    Doctor(doctor::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// Why a command ends with a code other than 0.
@@ -161,6 +167,9 @@ pub fn main() -> ExitCode {
         Command::Backup(args) => backup::run(args),
         Command::Restore(args) => restore::run(args),
         Command::Config(args) => config::run(args),
+        Command::Doctor(args) => doctor::run(args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     };
     match outcome {
         Ok(code) => code,

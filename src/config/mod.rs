@@ -20,6 +20,7 @@ mod redis;
 mod redis_url;
 mod secret;
 mod section;
+mod table;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -41,6 +42,7 @@ pub use reader::{ConfigError, Flags, Setting, Source};
 pub use redis::RedisAccess;
 pub use redis_url::{RedisServers, RedisUrl, has_hash_tag};
 pub use secret::Secret;
+pub use table::{Kind, Row, TABLE};
 pub use trace::{OtlpProtocol, TraceConfig};
 pub use upload::UploadConfig;
 pub use webhook::WebhookConfig;
@@ -308,7 +310,7 @@ impl Config {
 
     /// Whether somebody gave this setting: by flag, in the environment or in the file.
     pub fn is_given(&self, name: &str) -> bool {
-        let given = [Source::Flag, Source::Environment, Source::File];
+        let given = [Source::Flag, Source::Environment, Source::File, Source::SecretFile];
         self.settings.iter().any(|setting| setting.name == name && given.contains(&setting.source))
     }
 }

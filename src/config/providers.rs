@@ -57,7 +57,7 @@ fn openai(llm: &LlmConfig) -> ProviderConfig {
 
 /// The section of `openai` with what flags and environment say of it: they win over the file.
 fn refine(r: &Reader<'_>, llm: &LlmConfig, openai: &mut ProviderConfig) {
-    let wins = |name: &str| matches!(r.source(name), Source::Flag | Source::Environment);
+    let wins = |name: &str| matches!(r.source(name), Source::Flag | Source::Environment | Source::SecretFile);
     if let Some(key) = llm.api_key.clone().filter(|_| wins("OPENAI_API_KEY") || openai.key.is_none()) {
         openai.key = Some(key);
     }

@@ -1,12 +1,13 @@
 //! Reads one setting after the other, remembers its source and gathers the problems.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, path::PathBuf};
 
 use toml::de::DeValue;
 
 use super::{
     Secret,
     file::{ConfigFile, nearest, scalar},
+    secret::{read_secret, twin},
     section::{NamedTable, Section, named},
     values::without_password,
 };
@@ -27,6 +28,9 @@ pub enum Source {
     Flag,
     Environment,
     File,
+    /// The file that `NAME_FILE` names, for secrets.
+    #[serde(rename = "secret_file")]
+    SecretFile,
     Default,
     /// An optional value that nobody gave.
     Unset,
@@ -39,6 +43,15 @@ pub struct Setting {
     pub name: Cow<'static, str>,
     pub value: String,
     pub source: Source,
+    /// What it is when nobody says anything; empty where it is not set then.
+    #[serde(skip)]
+    pub default: String,
+    /// Whether it is a secret, which a file may hold that `NAME_FILE` names.
+    #[serde(skip)]
+    pub secret: bool,
+    /// The file that held the secret.
+    #[serde(skip)]
+    pub secret_file: Option<PathBuf>,
 }
 
 /// Everything that is wrong with the configuration.
@@ -74,7 +87,7 @@ impl<'a> Reader<'a> {
         Self { flags, env, file, problems: Vec::new(), settings: Vec::new() }
     }
 
-    fn find(&mut self, name: &'static str) -> Option<Found> {
+    fn find(&mut self, name: &str) -> Option<Found> {
         if let Some(value) = self.flags.get(name) {
             return Some(Found { text: value.clone(), source: Source::Flag, called: name.to_owned() });
         }
@@ -85,7 +98,29 @@ impl<'a> Reader<'a> {
         self.find_in_file(name)
     }
 
-    fn find_in_file(&mut self, name: &'static str) -> Option<Found> {
+    /// A secret: the value itself, or the text of the file that its twin `NAME_FILE` names, and which file that was.
+    /// An error is a problem of the twin.
+    fn find_secret(&mut self, name: &str) -> Option<(Found, Option<PathBuf>)> {
+        let own = self.find(name);
+        let Some(twin) = self.find(&twin(name)) else { return own.map(|own| (own, None)) };
+        if let Some(own) = own {
+            let both = format!("{} and {} are both given; one is enough", own.called, twin.called);
+            self.problems.push(both);
+            return Some((own, None));
+        }
+        let called = format!("{} names {}:", twin.called, twin.text);
+        match read_secret(&twin.text) {
+            Ok(text) => {
+                Some((Found { text, source: Source::SecretFile, called }, Some(PathBuf::from(twin.text))))
+            }
+            Err(why) => {
+                self.problems.push(format!("{called} it {why}"));
+                None
+            }
+        }
+    }
+
+    fn find_in_file(&mut self, name: &str) -> Option<Found> {
         let file = self.file?;
         let mut given = keys_of(name).filter_map(|key| file.table().get(key.as_ref()).map(|v| (key, v)));
         let (key, value) = given.next()?;
@@ -115,7 +150,15 @@ impl<'a> Reader<'a> {
 
     /// Adds an effective value that is shown beside the settings.
     pub(super) fn note(&mut self, name: impl Into<Cow<'static, str>>, value: &str, source: Source) {
-        self.settings.push(Setting { name: name.into(), value: value.to_owned(), source });
+        let (name, value) = (name.into(), value.to_owned());
+        self.settings.push(Setting {
+            name,
+            value,
+            source,
+            default: String::new(),
+            secret: false,
+            secret_file: None,
+        });
     }
 
     /// Where in the file a table stands, such as `[providers.groq]`.
@@ -149,6 +192,9 @@ impl<'a> Reader<'a> {
             called: name.to_owned(),
         });
         self.note(name, &text, source);
+        if let Some(setting) = self.settings.last_mut() {
+            setting.default = default.to_owned();
+        }
         match parse(text.clone()) {
             Ok(value) => value,
             Err(why) => {
@@ -179,11 +225,13 @@ impl<'a> Reader<'a> {
         name: &'static str,
         parse: impl Fn(String) -> Result<String, String>,
     ) -> Option<Secret> {
-        let Some(Found { text, source, called }) = self.find(name) else {
-            self.note(name, "", Source::Unset);
-            return None;
-        };
-        self.note(name, "***", source);
+        let (found, file) = self.find_secret(name).unzip();
+        let (shown, source) = found.as_ref().map_or(("", Source::Unset), |found| ("***", found.source));
+        self.note(name, shown, source);
+        if let Some(setting) = self.settings.last_mut() {
+            (setting.secret, setting.secret_file) = (true, file.flatten());
+        }
+        let Found { text, called, .. } = found?;
         parse(text).map(Secret::new).map_err(|why| self.problems.push(format!("{called} {why}"))).ok()
     }
 
@@ -217,12 +265,15 @@ impl<'a> Reader<'a> {
 
     fn name_unknown_keys(&mut self) {
         let Some(file) = self.file else { return };
-        let names = self.settings.iter().filter_map(|setting| match &setting.name {
-            Cow::Borrowed(name) => Some(*name),
+        let settings = self.settings.iter().filter_map(|setting| match &setting.name {
+            Cow::Borrowed(name) => Some((*name, setting.secret)),
             Cow::Owned(_) => None,
         });
+        let keys = |(name, secret): (&'static str, bool)| {
+            keys_of(name).chain(secret.then(|| Cow::Owned(twin(name).to_lowercase())))
+        };
         let mut known: Vec<Cow<'static, str>> =
-            names.filter(|name| *name != FILE).flat_map(keys_of).collect();
+            settings.filter(|(name, _)| *name != FILE).flat_map(keys).collect();
         known.extend(SECTIONS.map(Cow::Borrowed));
         for (key, _) in file.table() {
             let name = key.get_ref().as_ref();
@@ -239,7 +290,7 @@ impl<'a> Reader<'a> {
 pub(super) const FILE: &str = "CONFIG_FILE";
 
 /// The names that a setting has in the file.
-fn keys_of(name: &'static str) -> impl Iterator<Item = Cow<'static, str>> {
+fn keys_of(name: &str) -> impl Iterator<Item = Cow<'static, str>> {
     let aliases = ALIASES.iter().filter(move |(of, _)| *of == name).map(|(_, alias)| Cow::Borrowed(*alias));
     std::iter::once(Cow::Owned(name.to_lowercase())).chain(aliases)
 }

@@ -11,6 +11,7 @@ use toml::{
 use super::{
     Secret,
     file::{ConfigFile, nearest, scalar},
+    secret::{read_secret, twin},
     values,
 };
 
@@ -212,8 +213,17 @@ pub(super) fn named<'r>(
     found
 }
 
-/// A variable of the environment; an empty one counts as not set.
+/// A secret in a variable of the environment, or in the file that its twin `NAME_FILE` names; an empty variable counts
+/// as not set.
 fn variable(env: &dyn Fn(&str) -> Option<String>, name: &str) -> Result<String, String> {
-    let value = env(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-    value.ok_or_else(|| format!("names the environment variable {name}, which is not set"))
+    let given = |name: &str| env(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+    let twin = twin(name);
+    match (given(name), given(&twin)) {
+        (Some(_), Some(_)) => Err(format!("names {name}, but both {name} and {twin} are set; one is enough")),
+        (Some(value), None) => Ok(value),
+        (None, Some(path)) => {
+            read_secret(&path).map_err(|why| format!("names {name}, and {twin} names {path}: it {why}"))
+        }
+        (None, None) => Err(format!("names the environment variable {name}, which is not set")),
+    }
 }

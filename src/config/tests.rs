@@ -138,3 +138,52 @@ fn what_is_wrong_with_an_mcp_server_is_named() {
         assert!(found.iter().any(|p| p.contains(problem)), "{text}: {found:#?}");
     }
 }
+
+#[test]
+fn a_secret_may_stand_in_a_file_that_its_twin_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str, text: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (key, redis) = (path("key", b"top-secret-key\n"), path("redis", b"redis://:hush@cache\r\n"));
+    let text = format!("redis_url_file = '{redis}'\n[providers.groq]\nkey_env = 'GROQ_KEY'\nmodel = 'm'");
+    let config = load(&[("API_KEY_FILE", &key), ("GROQ_KEY_FILE", &key)], &text).unwrap();
+    assert_eq!(config.http.api_key.as_ref().unwrap().expose(), "top-secret-key");
+    assert_eq!(config.store.redis_url.as_ref().unwrap().expose(), "redis://:hush@cache");
+    assert_eq!(config.llm.providers[0].key.as_ref().unwrap().expose(), "top-secret-key");
+    let found = config.settings.iter().find(|setting| setting.name == "API_KEY").unwrap();
+    assert_eq!((found.source, found.value.as_str()), (Source::SecretFile, "***"));
+    assert!(config.is_given("REDIS_URL"));
+
+    let gone = folder.path().join("gone").display().to_string();
+    for (file, why) in [
+        (gone, "it cannot be read: No such file or directory"),
+        (folder.path().display().to_string(), "it cannot be read: Is a directory"),
+        (path("empty", b"\n"), "it is empty"),
+        (path("binary", b"\xff\xfe1234567890"), "it cannot be read: stream did not contain valid UTF-8"),
+        (path("large", &[b'x'; 70_000]), "it holds more than 65536 bytes"),
+        (path("short", b"hush\n"), "must have at least 8 characters"),
+    ] {
+        let found = problems(&[("API_KEY_FILE", &file)], "");
+        assert!(found[0].starts_with("API_KEY_FILE names ") && found[0].contains(why), "{found:?}");
+        assert!(found.len() == 1 && !found[0].contains("hush"), "{found:?}");
+    }
+}
+
+#[test]
+fn a_secret_and_its_twin_together_are_a_problem_wherever_they_stand() {
+    let both = |env: &[(&str, &str)], text: &str| problems(env, text).join("\n");
+    let found = both(&[("API_KEY", "12345678"), ("API_KEY_FILE", "x")], "");
+    assert_eq!(found, "API_KEY and API_KEY_FILE are both given; one is enough");
+    let found = both(&[("API_KEY", "12345678")], "api_key_file = 'x'");
+    assert_eq!(found, "API_KEY and f.toml:1: api_key_file are both given; one is enough");
+    let groq = "[providers.groq]\nmodel = 'm'\nkey_env = 'K'";
+    let found = both(&[("K", "12345678"), ("K_FILE", "x")], groq);
+    assert!(found.contains("names K, but both K and K_FILE are set"), "{found}");
+    let found = both(&[("K_FILE", "/gone")], groq);
+    assert!(found.contains("names K, and K_FILE names /gone: it cannot be read"), "{found}");
+    // What is no secret has no twin.
+    assert!(both(&[], "port_file = 'x'").contains("port_file is no setting"));
+}

@@ -20,6 +20,8 @@ use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 
+use super::swagger;
+
 #[derive(RustEmbed)]
 #[folder = "assets"]
 struct Embedded;
@@ -36,15 +38,21 @@ struct Asset {
     identity: Option<Bytes>,
 }
 
+/// Where the files of Swagger UI stand among the assets.
+pub(super) const SWAGGER: &str = "vendor/swagger/";
+
 static ASSETS: LazyLock<BTreeMap<String, Asset>> = LazyLock::new(|| {
-    Embedded::iter()
-        .filter_map(|path| {
-            let file = Embedded::get(&path)?;
-            let stored = path.strip_prefix("static/")?;
-            let bytes = Bytes::from(file.data.into_owned());
+    let own = Embedded::iter().filter_map(|path| {
+        let name = path.strip_prefix("static/")?.to_owned();
+        Some((name, Bytes::from(Embedded::get(&path)?.data.into_owned())))
+    });
+    let swagger = swagger::FILES.iter();
+    let swagger = swagger.map(|(name, packed)| (format!("{SWAGGER}{name}.gz"), Bytes::from_static(packed)));
+    own.chain(swagger)
+        .filter_map(|(stored, bytes)| {
             let (name, gzip, identity) = match stored.strip_suffix(".gz") {
                 Some(name) => (name, Some(bytes), None),
-                None => (stored, compress(&bytes), Some(bytes)),
+                None => (stored.as_str(), compress(&bytes), Some(bytes)),
             };
             let digest = Sha256::digest(identity.as_ref().or(gzip.as_ref())?);
             let hash = digest.iter().take(16).map(|b| format!("{b:02x}")).collect();
@@ -84,9 +92,17 @@ async fn serve(request: HttpRequest, path: web::Path<String>) -> HttpResponse {
 }
 
 fn answer(request: &HttpRequest, name: &str) -> HttpResponse {
-    let Some(asset) = ASSETS.get(name) else {
-        return HttpResponse::NotFound().content_type("text/plain; charset=utf-8").body("Not Found");
-    };
+    find(request, name).unwrap_or_else(|| {
+        HttpResponse::NotFound().content_type("text/plain; charset=utf-8").body("Not Found")
+    })
+}
+
+/// An asset by its name, in the form that the client takes; `None` when there is none.
+pub(super) fn find(request: &HttpRequest, name: &str) -> Option<HttpResponse> {
+    ASSETS.get(name).map(|asset| send(request, asset))
+}
+
+fn send(request: &HttpRequest, asset: &Asset) -> HttpResponse {
     let gzip = if takes_gzip(request) { asset.gzip.clone() } else { None };
     let tag = match gzip {
         Some(_) => EntityTag::new_strong(format!("{}-gz", asset.hash)),

@@ -1,5 +1,6 @@
-//! Who sends a request, as the middleware `auth` has found out; it stands in the request's extensions. For the pages of
-//! the dashboard their lock (`dashboard/access.rs`) finds out instead, and puts it there.
+//! Who sends a request, as the middleware `auth` has found out; it stands in the request's extensions.
+//!
+//! For the pages of the dashboard their lock (`dashboard/access.rs`) finds out instead, and puts it there.
 
 use std::future::{Ready, ready};
 

@@ -1,20 +1,17 @@
 //! The documentation of the API: `/openapi.json`, and Swagger UI under `/docs`. ReDoc is in `redoc.rs`.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     http::header::{self, ContentType, HeaderName},
     web::{Bytes, Path},
 };
-use utoipa_swagger_ui::Config;
 
-use super::{error::Problem, openapi};
+use super::{assets, error::Problem, openapi};
 
 static DOCUMENT: LazyLock<Bytes> =
     LazyLock::new(|| Bytes::from(serde_json::to_vec(&openapi::document()).unwrap_or_default()));
-static SWAGGER: LazyLock<Arc<Config<'static>>> =
-    LazyLock::new(|| Arc::new(Config::from("/openapi.json").try_it_out_enabled(true)));
 
 /// Swagger UI sets styles from its script and draws its icons from data: addresses; scripts are files.
 const POLICY: (HeaderName, &str) = (
@@ -60,16 +57,11 @@ pub async fn swagger_page() -> HttpResponse {
         .body(PAGE)
 }
 
-/// A file of Swagger UI.
-pub async fn swagger_file(name: Path<String>) -> Result<HttpResponse, Problem> {
-    let found = utoipa_swagger_ui::serve(&name, SWAGGER.clone());
-    let file = found.map_err(|e| Problem::internal(e.to_string()))?.ok_or_else(Problem::no_such_path)?;
-    let mut answer = HttpResponse::Ok();
-    if file.gzpipped {
-        answer.insert_header((header::CONTENT_ENCODING, "gzip"));
-    }
-    Ok(answer
-        .content_type(file.content_type)
-        .insert_header((header::CACHE_CONTROL, "public, max-age=3600"))
-        .body(file.bytes.into_owned()))
+/// A file of Swagger UI, or the script that starts it.
+pub async fn swagger_file(request: HttpRequest, name: Path<String>) -> Result<HttpResponse, Problem> {
+    let asset = match name.as_str() {
+        "swagger-initializer.js" => "swagger-init.js".to_owned(),
+        name => format!("{}{name}", assets::SWAGGER),
+    };
+    assets::find(&request, &asset).ok_or_else(Problem::no_such_path)
 }

@@ -29,6 +29,7 @@ pub mod rights;
 pub mod routes;
 pub mod session;
 pub mod sse;
+mod swagger;
 
 use std::{
     io,

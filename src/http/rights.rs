@@ -189,7 +189,7 @@ const TABLE: [(Needed, &[&str]); 4] = [
 pub fn listed(method: &str, path: &str) -> Option<Needed> {
     let is =
         |row: &&str| row.split_once(' ').is_some_and(|(m, p)| m.eq_ignore_ascii_case(method) && p == path);
-    TABLE.iter().find(|(_, rows)| rows.iter().any(|row| is(&row))).map(|(needed, _)| *needed)
+    TABLE.iter().find(|(_, rows)| rows.iter().any(is)).map(|(needed, _)| *needed)
 }
 
 /// All rows, for tests and for the document.

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::{
     model::{Job, JobState, Timestamp, WorkerInfo, iso},
-    store::{Change, DocKey, IndexName, MAX_BATCH},
+    store::{Change, DocKey, IndexName, MAX_BATCH, Store},
 };
 
 use super::{Foundation, ServiceError, listing, records};
@@ -41,6 +41,21 @@ pub struct WorkerAtWork {
     pub jobs: Vec<RunningJob>,
     /// How many jobs more it takes; none while it drains.
     pub free_slots: usize,
+}
+
+/// The workers of one machine that were heard of in the last minute. For a process that has no services, such as a health
+/// check.
+pub async fn of_host(store: &dyn Store, host: &str) -> Result<Vec<WorkerInfo>, ServiceError> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let index = IndexName::all(records::WORKER);
+        let page = listing::page::<WorkerInfo>(store, records::WORKER, index, MAX_BATCH, after).await?;
+        found.extend(page.items.into_iter().filter(|worker| worker.host == host));
+        after = page.next;
+        if after.is_none() {
+            return Ok(found);
+        }
+    }
 }
 
 #[derive(Clone)]

@@ -16,6 +16,7 @@ mod cli;
 mod fuzz;
 mod llm;
 mod processes;
+mod ship;
 mod store;
 mod surface;
 mod tools;

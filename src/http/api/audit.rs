@@ -61,11 +61,12 @@ pub struct AuditLog {
 pub async fn list(state: Data<HttpState>, req: HttpRequest) -> Answer<AuditLog> {
     let paging = Paging::of(&req, DEFAULT_LIMIT, MAX_LIMIT)?;
     let given = |name| query_value(&req, name).filter(|value| !value.is_empty());
-    let since = given("since").map(|text| iso::parse(&text).ok_or_else(|| bad_time(&text))).transpose();
+    let since =
+        given("since").map(|text| iso::parse(&text).ok_or_else(|| Box::new(bad_time(&text)))).transpose();
     let filter = AuditFilter {
         key: given("key"),
         operation: given("operation"),
-        since: since.map_err(Problem::field)?,
+        since: since.map_err(|error| Problem::field(*error))?,
     };
     let failed = Paging::failed(&paging.cursor);
     let page = state.services.audit.list(&filter, paging.limit, paging.cursor).await.map_err(failed)?;

@@ -16,6 +16,7 @@ pub mod fuzzing;
 mod hear;
 mod limits;
 mod manners;
+mod models;
 mod retry;
 mod said;
 mod text;
@@ -35,6 +36,7 @@ use super::{
 use crate::config::{ApiStyle, LlmConfig, ModelTimeouts, ProviderConfig, Secret};
 
 pub use cassette::Cassette;
+pub use models::{Listed, list_models};
 pub use retry::RetryPolicy;
 
 use manners::{LimitField, Manners, Memory, Rung};

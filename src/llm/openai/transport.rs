@@ -40,12 +40,7 @@ pub(super) struct Transport {
 impl Transport {
     pub(super) fn new(config: &ProviderConfig, wording: Arc<Wording>) -> anyhow::Result<Self> {
         let setting = &wording.base_url;
-        let mut url = Url::parse(&config.base_url).with_context(|| format!("{setting} is no address"))?;
-        // By segments, so that a query in the base (Azure's `?api-version=`) stays behind the path.
-        url.path_segments_mut()
-            .map_err(|()| anyhow::anyhow!("{setting} is no http address"))?
-            .pop_if_empty()
-            .extend(wire::path(config.api));
+        let url = below(&config.base_url, setting, wire::path(config.api))?;
         let client = client(&url, config.timeouts.connect)?;
         let headers = headers(config)?;
         Ok(Self { client, url, headers, timeouts: config.timeouts, cassette: None, wording })
@@ -114,8 +109,19 @@ impl Transport {
     }
 }
 
+/// An address below the configured one. By segments, so that a query in the base (Azure's `?api-version=`) stays
+/// behind the path.
+pub(super) fn below(base: &str, setting: &str, path: &[&str]) -> anyhow::Result<Url> {
+    let mut url = Url::parse(base).with_context(|| format!("{setting} is no address"))?;
+    url.path_segments_mut()
+        .map_err(|()| anyhow::anyhow!("{setting} is no http address"))?
+        .pop_if_empty()
+        .extend(path);
+    Ok(url)
+}
+
 /// What every request carries. A configured `authorization` takes the place of the usual one.
-fn headers(config: &ProviderConfig) -> anyhow::Result<HeaderMap> {
+pub(super) fn headers(config: &ProviderConfig) -> anyhow::Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let secret = |name: &str, value: &str| {
@@ -134,7 +140,7 @@ fn headers(config: &ProviderConfig) -> anyhow::Result<HeaderMap> {
     Ok(headers)
 }
 
-fn client(url: &Url, connect: Duration) -> anyhow::Result<Client> {
+pub(super) fn client(url: &Url, connect: Duration) -> anyhow::Result<Client> {
     // Fails only when there is one already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {

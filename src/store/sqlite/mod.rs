@@ -14,6 +14,7 @@ mod dump;
 mod error;
 mod events;
 mod indexes;
+mod inspect;
 mod known;
 mod leases;
 mod open;
@@ -37,6 +38,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
+pub use self::inspect::{Inspection, inspect};
 use self::{open::FileLock, readers::Readers, step::Step, wakeup::Wakeup, writer::Writer};
 pub use self::{
     open::Location,

@@ -127,7 +127,7 @@ pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
     path.into()
 }
 
-fn unavailable(path: &Path, why: &str) -> StoreError {
+pub(super) fn unavailable(path: &Path, why: &str) -> StoreError {
     StoreError::Unavailable(format!("{}: {why}", path.display()))
 }
 

@@ -17,7 +17,7 @@ pub(super) const NEWEST: usize = MIGRATIONS.len();
 /// Brings the database to the newest version, each migration whole or not at all.
 pub(super) fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
     let found = version(conn)?;
-    let known = MIGRATIONS.len();
+    let known = NEWEST;
     if found > known {
         return Err(StoreError::Corrupt {
             what: "the schema".into(),

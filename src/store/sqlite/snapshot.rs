@@ -71,8 +71,9 @@ pub fn prove(database: &Path) -> Result<usize, StoreError> {
     Ok(version)
 }
 
-/// Puts a database file in the place of another one, which is kept under a second name, in one step: whatever
-/// happens, one of the two is there, whole. Both stand on the same file system and nobody has either open
+/// Puts a database file in the place of another one, which is kept under a second name, in one step.
+///
+/// Whatever happens, one of the two is there, whole. Both stand on the same file system and nobody has either open
 /// ([`Exclusive`]). Where the old one is kept, if there was one.
 pub fn replace(database: &Path, by: &Path) -> Result<Option<PathBuf>, StoreError> {
     let fail = |e: std::io::Error| open::failed(database, &e);

@@ -35,6 +35,9 @@ fn help_names_every_command_with_examples() {
         "backup",
         "restore",
         "config",
+        "doctor",
+        "completions",
+        "man",
     ] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is not in {help}");
     }
@@ -66,6 +69,9 @@ fn every_command_has_help_with_an_example() {
         "backup",
         "restore",
         "config",
+        "doctor",
+        "completions",
+        "man",
     ] {
         let help = workspace.run(&[command, "--help"], &[]).expect_code(0).stdout;
         assert!(help.contains(&format!("Usage: productforge {command}")), "{help}");

@@ -177,8 +177,8 @@ async fn a_rolling_restart_under_load_fails_no_request_and_loses_doubles_and_cha
         let port = ports[n].to_string();
         Server::of(start(folder.path(), &["serve", "--workers", "0", "--port", &port]))
     };
-    let mut servers = vec![serve(0).await, serve(1).await];
-    let mut workers = vec![start(folder.path(), &["worker"]), start(folder.path(), &["worker"])];
+    let mut servers = [serve(0).await, serve(1).await];
+    let mut workers = [start(folder.path(), &["worker"]), start(folder.path(), &["worker"])];
     let (balancer, stop) = (Balancer::new(&ports), Arc::new(AtomicBool::new(false)));
     let watching = tokio::spawn(balancer.clone().watch());
     let clients: Vec<_> =

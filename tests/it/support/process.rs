@@ -37,6 +37,14 @@ impl Process {
         Self { child, log }
     }
 
+    /// Any command, with the environment that it has; its output goes to a file in the folder.
+    pub fn of(mut command: Command, folder: &Path) -> Self {
+        let log = folder.join(format!("{}.out", productforge::model::new_id()));
+        let output = File::create(&log).unwrap();
+        let command = command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
+        Self { child: command.spawn().unwrap(), log }
+    }
+
     /// The same where one folder, relative to the first, is a file system of its own of so many MiB: seen by this
     /// process alone, and gone with it. Root needs no user namespace for that, and may not be allowed one.
     pub fn start_with_small_disk(

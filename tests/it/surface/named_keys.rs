@@ -335,7 +335,7 @@ async fn a_stream_ends_with_the_key_that_opened_it(engine: Engine) {
     let mut said = String::new();
     while !said.contains("workflow_created") {
         app.post("/orchestrate", &json!({"job": "seen"})).await.ok();
-        said.push_str(&String::from_utf8(stream.chunk().await.unwrap().unwrap().to_vec()).unwrap());
+        said.push_str(std::str::from_utf8(&stream.chunk().await.unwrap().unwrap()).unwrap());
     }
     app.delete("/keys/viewer").await.ok();
     let unseen = app.post("/orchestrate", &json!({"job": "x"})).await.ok()["workflow_id"].clone();
