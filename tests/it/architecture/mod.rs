@@ -1,6 +1,7 @@
 //! The architecture, as far as it can be read off the source: every rule fails with the place and
 //! the reason, and is itself tested with a violation planted in a string.
 
+mod dependencies;
 mod rules;
 mod source;
 
