@@ -13,7 +13,7 @@ mod addresses;
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -77,7 +77,8 @@ impl Guard {
         }
         let is_refused = match host.parse::<IpAddr>() {
             Ok(ip) => !self.allowed.has_address(ip),
-            Err(_) => is_local_name(&host) && !self.allowed.has_address(IpAddr::from([127, 0, 0, 1])),
+            Err(_) if is_loopback_name(&host) => !self.allowed.has_address(Ipv4Addr::LOCALHOST.into()),
+            Err(_) => is_inner_name(&host),
         };
         match is_refused {
             true => Err(format!("must be reachable from the internet, which {host} is not")),
@@ -130,10 +131,16 @@ impl Resolve for Guard {
     }
 }
 
-/// Names that mean this machine or its network whatever a resolver says.
-fn is_local_name(host: &str) -> bool {
+/// Names that mean this machine whatever a resolver says.
+fn is_loopback_name(host: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
-    host == "localhost" || [".localhost", ".local", ".internal"].iter().any(|end| host.ends_with(end))
+    host == "localhost" || host.ends_with(".localhost")
+}
+
+/// Names that mean something in this network whatever a resolver says: they are allowed by name, or not.
+fn is_inner_name(host: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    [".local", ".internal"].iter().any(|end| host.ends_with(end))
 }
 
 #[cfg(test)]

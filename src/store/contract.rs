@@ -68,9 +68,7 @@ pub trait Store: Send + Sync {
 
     /// What is wrong with the store at the moment as its last answers show, and what to do, in a sentence
     /// that everybody may see. `None`: nothing is known to be wrong.
-    fn trouble(&self) -> Option<&'static str> {
-        None
-    }
+    fn trouble(&self) -> Option<&'static str>;
 
     // --- documents -------------------------------------------------------------------------
 
@@ -187,9 +185,7 @@ pub trait Store: Send + Sync {
     /// Writes all that is kept at one moment into a new file, while work goes on, on which an engine of the same
     /// sort can be opened; false where the engine keeps nothing in a file of this process, and so writes nothing.
     /// A call that is dropped or fails may leave a part of the file.
-    async fn snapshot(&self, _file: &Path) -> Result<bool, StoreError> {
-        Ok(false)
-    }
+    async fn snapshot(&self, file: &Path) -> Result<bool, StoreError>;
 
     /// Waits for writes under way and lets go of files and connections.
     async fn close(&self);

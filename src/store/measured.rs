@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -89,6 +90,10 @@ impl Store for Measured {
 
     async fn check(&self) -> Result<StoreReport, StoreError> {
         timed(Operation::Check, self.0.check()).await
+    }
+
+    fn trouble(&self) -> Option<&'static str> {
+        self.0.trouble()
     }
 
     async fn get(&self, keys: &[DocKey]) -> Result<Vec<Option<Doc>>, StoreError> {
@@ -195,6 +200,10 @@ impl Store for Measured {
 
     async fn restore(&self, items: &[Item]) -> Result<(), StoreError> {
         timed(Operation::Upkeep, self.0.restore(items)).await
+    }
+
+    async fn snapshot(&self, file: &Path) -> Result<bool, StoreError> {
+        timed(Operation::Upkeep, self.0.snapshot(file)).await
     }
 
     async fn close(&self) {

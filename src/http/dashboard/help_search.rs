@@ -216,7 +216,7 @@ mod tests {
             ("disk full", "/help/operations#the-disk-is-full"),
             ("the result is gone", "/help/operations#a-result-is-gone"),
             ("which worker has it", "/help/operations#which-worker-has-it"),
-            ("429", "/help/errors#429-too-many-tries"),
+            ("429", "/help/errors#429-too-many-requests-or-too-many-tries"),
             ("503", "/help/errors#503-the-store-is-away"),
             ("code review", "/help/briefs#code-review-of-an-upload"),
             ("IDEMPOTENCY-KEY", "/help/api#sending-a-request-twice"),

@@ -41,6 +41,7 @@ mod wakeup;
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -272,6 +273,11 @@ impl Store for RedisStore {
 
     async fn restore(&self, items: &[Item]) -> Result<(), StoreError> {
         restore::restore(self.opened()?, items).await
+    }
+
+    /// Redis keeps its own files, elsewhere.
+    async fn snapshot(&self, _: &Path) -> Result<bool, StoreError> {
+        Ok(false)
     }
 
     async fn close(&self) {

@@ -22,7 +22,7 @@ async fn a_visitor_logs_in_with_the_key_and_out_again() {
 
     chrome.type_into("#key", "a-wrong-key").await;
     chrome.click("main button.primary").await;
-    chrome.sees("That is not the key.").await;
+    chrome.sees("That is not a key.").await;
 
     chrome.type_into("#key", API_KEY).await;
     chrome.click("main button.primary").await;

@@ -101,7 +101,7 @@ fn every_example_of_the_help_is_a_command_line_that_is_understood() {
         let examples = help.split_once("\nExample").unwrap_or_else(|| panic!("{command} has no examples")).1;
         for line in examples.lines().filter(|line| line.contains("productforge ")) {
             let script = format!(
-                "productforge() {{ \"$BIN\" \"$@\" --help; }}; jq() {{ cat; }}; set -euo pipefail; {line}"
+                "productforge() {{ \"$BIN\" \"$@\" --help; }}; jq() {{ cat; }}; ssh() {{ cat; }}; set -euo pipefail; {line}"
             );
             let mut bash = Command::new("bash");
             bash.args(["-c", &script]).current_dir(workspace.path()).stdin(Stdio::null()).env_clear();

@@ -121,7 +121,13 @@ fn no_list_of_settings_names_one_that_there_is_not() {
 #[test]
 fn every_secret_may_stand_in_a_file() {
     let here = Workspace::new();
-    let values = [("REDIS_URL", "redis://:hush@cache"), ("BLOB_URL", "s3://bucket/x")];
+    let values = [
+        ("REDIS_URL", "redis://:hush@cache"),
+        ("BLOB_URL", "s3://bucket/x"),
+        ("WEBHOOK_SECRET", "aHVzaC1odXNoLWh1c2gtaHVzaC1odXNoLWh1c2gt"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "key=hush"),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "key=hush"),
+    ];
     for setting in settings().iter().filter(|setting| setting.secret) {
         let name = setting.name.as_ref();
         let value = values.iter().find(|(of, _)| *of == name).map_or("hush-hush-hush", |(_, value)| value);

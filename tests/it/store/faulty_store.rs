@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -170,6 +171,10 @@ impl Store for FaultyStore {
         self.sound.check().await
     }
 
+    fn trouble(&self) -> Option<&'static str> {
+        self.sound.trouble()
+    }
+
     async fn get(&self, keys: &[DocKey]) -> Result<Vec<Option<Doc>>, StoreError> {
         self.sound.get(keys).await
     }
@@ -318,6 +323,10 @@ impl Store for FaultyStore {
 
     async fn restore(&self, items: &[Item]) -> Result<(), StoreError> {
         self.sound.restore(items).await
+    }
+
+    async fn snapshot(&self, file: &Path) -> Result<bool, StoreError> {
+        self.sound.snapshot(file).await
     }
 
     async fn close(&self) {

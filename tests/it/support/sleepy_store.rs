@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -78,6 +79,10 @@ impl Store for SleepyStore {
 
     async fn check(&self) -> Result<StoreReport, StoreError> {
         self.awake()?.check().await
+    }
+
+    fn trouble(&self) -> Option<&'static str> {
+        self.store.trouble()
     }
 
     async fn get(&self, keys: &[DocKey]) -> Result<Vec<Option<Doc>>, StoreError> {
@@ -179,6 +184,10 @@ impl Store for SleepyStore {
 
     async fn restore(&self, items: &[Item]) -> Result<(), StoreError> {
         self.awake()?.restore(items).await
+    }
+
+    async fn snapshot(&self, file: &Path) -> Result<bool, StoreError> {
+        self.awake()?.snapshot(file).await
     }
 
     async fn close(&self) {
