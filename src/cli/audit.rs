@@ -15,7 +15,7 @@ use super::{
 };
 
 const EXAMPLES: &str = "\
-It asks a running server: --url or PRODUCTFORGE_URL says which, API_KEY is sent as its key.
+It asks a running server: --server or PRODUCTFORGE_SERVER says which, API_KEY is sent as its key.
 
 Examples:
   productforge audit list
@@ -37,8 +37,8 @@ enum Verb {
     /// The newest changes, and attempts that were refused
     List {
         /// Only what was done with the key of this name
-        #[arg(long = "by", value_name = "NAME")]
-        key: Option<String>,
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
         /// Only operations with this in their name
         #[arg(long)]
         operation: Option<String>,
@@ -56,10 +56,10 @@ enum Verb {
 
 pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
     let client = args.server.client()?;
-    let Verb::List { key, operation, since, limit, cursor } = args.verb;
+    let Verb::List { by, operation, since, limit, cursor } = args.verb;
     let limit = limit.map(|limit| limit.to_string());
     let query =
-        [("key", key), ("operation", operation), ("since", since), ("limit", limit), ("cursor", cursor)];
+        [("key", by), ("operation", operation), ("since", since), ("limit", limit), ("cursor", cursor)];
     let answer = runtime()?.block_on(client.get(&["audit"], &query))?;
     if args.server.json {
         say(&serde_json::to_string_pretty(&answer).unwrap_or_default());

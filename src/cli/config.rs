@@ -15,7 +15,7 @@ configuration is not usable. A secret NAME may also stand in a file that NAME_FI
 
 Examples:
   productforge config
-  productforge config --table               what every setting means and may be, as Markdown
+  productforge config --table > settings.md
   productforge config --json | jq '.[] | select(.source == \"environment\")'";
 
 /// Show every setting, its value and where that came from

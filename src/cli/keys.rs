@@ -15,7 +15,7 @@ use super::{
 };
 
 const EXAMPLES: &str = "\
-They ask a running server: --url or PRODUCTFORGE_URL says which, API_KEY is sent as its key, which
+They ask a running server: --server or PRODUCTFORGE_SERVER says which, API_KEY is sent as its key, which
 must be the server's own or one of scope admin. A server that was started without API_KEY lets
 everybody in and makes no keys.
 
@@ -69,7 +69,8 @@ enum Verb {
     /// Let a key open nothing any more, on all nodes within three seconds
     Revoke {
         /// Its name or its id
-        key: String,
+        #[arg(value_name = "KEY")]
+        named: String,
     },
 }
 
@@ -103,8 +104,8 @@ async fn work(client: &Client, verb: Verb, json: bool) -> Result<(), Failure> {
             ));
             Ok(())
         }
-        Verb::Revoke { key } => {
-            let answer = client.delete(&["keys", &key], &[]).await?;
+        Verb::Revoke { named } => {
+            let answer = client.delete(&["keys", &named], &[]).await?;
             if json {
                 say(&serde_json::to_string_pretty(&answer).unwrap_or_default());
             } else {

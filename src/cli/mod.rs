@@ -231,4 +231,21 @@ mod tests {
     fn the_command_line_is_well_formed() {
         <Cli as clap::CommandFactory>::command().debug_assert();
     }
+
+    /// An argument of a verb that is called as one of its server's takes that one's value, and nobody says so.
+    #[test]
+    fn no_argument_of_a_verb_is_called_as_one_for_all_verbs() {
+        for command in <Cli as clap::CommandFactory>::command().get_subcommands() {
+            let global: Vec<_> = command.get_arguments().filter(|arg| arg.is_global_set()).collect();
+            for verb in command.get_subcommands() {
+                for arg in verb.get_arguments() {
+                    let twin = global.iter().find(|other| {
+                        other.get_id() == arg.get_id()
+                            || arg.get_long().is_some_and(|l| other.get_long() == Some(l))
+                    });
+                    assert!(twin.is_none(), "{} {} has {arg:?}", command.get_name(), verb.get_name());
+                }
+            }
+        }
+    }
 }

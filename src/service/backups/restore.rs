@@ -157,6 +157,16 @@ pub fn tidy(database: &Path) {
     }
 }
 
+/// Whether the first entry of an archive is named as one of a backup.
+fn begins_as_a_backup(path: &Path) -> bool {
+    /// What stands in front of the name in the head of an entry.
+    const BEFORE_NAME: usize = 30;
+    let mut head = [0; BEFORE_NAME + DATABASE.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    let name = &head[BEFORE_NAME..];
+    read.is_ok() && (name == DATABASE.as_bytes() || name.starts_with(UPLOADS.as_bytes()))
+}
+
 /// The manifest, and that the parts which it names are there, and no others.
 fn open(path: &Path) -> Result<Opened, RestoreError> {
     let unreadable = |why| RestoreError::Unreadable { file: path.to_owned(), why };
@@ -173,6 +183,8 @@ fn open(path: &Path) -> Result<Opened, RestoreError> {
     })?;
     let manifest = match archive.by_name(MANIFEST) {
         Ok(entry) => serde_json::from_reader(entry.take(MAX_MANIFEST_BYTES)),
+        // An archive among the uploads has an end of its own, which a reader of what was cut off takes for the whole's.
+        Err(_) if begins_as_a_backup(path) => return Err(RestoreError::CutOff(path.to_owned())),
         Err(_) => return Err(foreign("it has no manifest.json")),
     };
     let manifest: serde_json::Value = manifest.map_err(|_| foreign("its manifest.json is no JSON"))?;

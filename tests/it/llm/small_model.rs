@@ -54,10 +54,9 @@ async fn a_real_model_answers_and_refuses() {
         assert_eq!((heard.len() > 1, answer.first_token_ms.is_some()), (stream, stream), "{heard:?}");
 
         let error = provider.complete(&request(&"word ".repeat(9_000)), &notes).await.unwrap_err();
-        assert_eq!(
-            (error.kind, error.status, error.requests),
-            (ModelErrorKind::ContextTooLong, Some(400), 1)
-        );
+        assert_eq!((error.kind, error.status), (ModelErrorKind::ContextTooLong, Some(400)));
+        // This server may close the connection that was kept just then: it is asked once more, on another one.
+        assert!(matches!(error.requests, 1 | 2), "{error:?}");
         assert!(error.context_limit.is_some_and(|limit| limit >= 1_024), "{error:?}");
     }
 

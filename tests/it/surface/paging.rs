@@ -49,11 +49,13 @@ async fn a_limit_that_is_no_number_is_told_in_the_legacy_words(engine: Engine) {
 async fn a_cursor_that_is_none_is_a_bad_field_and_never_an_accident(engine: Engine) {
     let app = engine.app().start().await;
     for (path, _) in LISTINGS {
-        for cursor in ["", "x", "%00", "....", "MTIz", "bm90IGEgY3Vyc29y", "%ff", "-_-_", "W10", "bnVsbA"] {
+        for cursor in ["x", "%00", "....", "MTIz", "bm90IGEgY3Vyc29y", "%ff", "-_-_", "W10", "bnVsbA"] {
             let answer = app.get(&format!("{path}?cursor={cursor}")).await;
             let expected = [("cursor_invalid".to_owned(), "query.cursor".to_owned())];
             assert_eq!(answer.bad_fields(), expected, "{path} {cursor}");
         }
+        // A form sends the fields that nobody filled in as well.
+        app.get(&format!("{path}?cursor=")).await.ok();
     }
 }
 

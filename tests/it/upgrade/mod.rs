@@ -54,12 +54,9 @@ async fn goes_on(server: Server, about: About) {
     })
     .await;
     assert_eq!(approved["status"], "completed", "{approved:#}");
-    for (path, list, expected) in [
-        ("/workflows?limit=100", "workflows", about.workflows.len() + 1),
-        ("/upload/list", "uploads", 1),
-        ("/reports", "reports", 1),
-        ("/jobs?state=scheduled", "jobs", 1),
-    ] {
+    for (path, list, expected) in
+        [("/upload/list", "uploads", 1), ("/reports", "reports", 1), ("/jobs?state=scheduled", "jobs", 1)]
+    {
         let (status, answer) = server.get(path).await;
         assert_eq!(
             (status, answer[list].as_array().map(Vec::len)),
@@ -67,6 +64,8 @@ async fn goes_on(server: Server, about: About) {
             "{path}: {answer}"
         );
     }
+    let (_, listed) = server.get("/workflows?limit=100").await;
+    assert_eq!(listed["total"], about.workflows.len() + 1);
     assert_eq!(server.get("/agents/critic_bot").await.0, 200);
     for path in ["/usage", "/analytics/summary", "/queues", "/providers", "/system/status"] {
         assert_eq!(server.get(path).await.0, 200, "{path}");
