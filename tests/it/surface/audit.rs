@@ -72,7 +72,7 @@ async fn what_changes_nothing_is_no_entry(engine: Engine) {
     add_agent(&app, "last").await;
     let found = entries(&app, "", 2).await;
     let operations: Vec<_> = found.iter().map(|entry| entry["operation"].as_str().unwrap()).collect();
-    assert_eq!(operations, ["POST /agents", "POST /results/task"], "a repetition did nothing");
+    assert_eq!(operations, ["POST /agents/", "POST /results/task"], "a repetition did nothing");
 }
 
 async fn refused_attempts_are_noted_but_not_without_end(engine: Engine) {
@@ -82,7 +82,7 @@ async fn refused_attempts_are_noted_but_not_without_end(engine: Engine) {
     }
     add_agent(&app, "last").await;
     let found = entries(&app, "operation=agents", 1).await;
-    assert_eq!(found[0]["operation"], "POST /agents");
+    assert_eq!(found[0]["operation"], "POST /agents/");
     let found = entries(&app, "", 11).await;
     assert!(found.len() < 20, "ten at once and ten a minute are kept: {}", found.len());
     let refused = &found[1];
