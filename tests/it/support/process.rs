@@ -22,19 +22,24 @@ pub struct Process {
 impl Process {
     /// Starts it in a folder; its output goes to a file there.
     pub fn start(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let log = folder.join(format!("{}-{}.out", arguments[0], productforge::model::new_id()));
-        let output = File::create(&log).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_productforge"))
-            .args(arguments)
-            .env_clear()
-            .envs(environment.iter().copied())
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone().unwrap())
-            .stderr(output)
-            .spawn()
-            .unwrap();
-        Self { child, log }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_productforge"));
+        command.args(arguments).env_clear().envs(environment.iter().copied()).current_dir(folder);
+        Self::of(command, folder)
+    }
+
+    /// The same by another program, which ends by becoming it: these are its first arguments.
+    fn start_by(
+        program: &str,
+        first: &[&str],
+        folder: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let mut command = Command::new(program);
+        command.args(first).arg(env!("CARGO_BIN_EXE_productforge")).args(arguments).env_clear();
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.envs(environment.iter().copied()).current_dir(folder);
+        Self::of(command, folder)
     }
 
     /// Any command, with the environment that it has; its output goes to a file in the folder.
@@ -63,22 +68,7 @@ impl Process {
             command.output().is_ok_and(|output| output.status.success())
         };
         let way = ways.iter().find(tried).expect("a mount namespace, by a user namespace or as root");
-        let log = folder.join(format!("{}-{}.out", arguments[0], productforge::model::new_id()));
-        let output = File::create(&log).unwrap();
-        let child = Command::new("unshare")
-            .args(*way)
-            .args(["sh", "-c", &script, env!("CARGO_BIN_EXE_productforge")])
-            .args(arguments)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .envs(environment.iter().copied())
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone().unwrap())
-            .stderr(output)
-            .spawn()
-            .unwrap();
-        Self { child, log }
+        Self::start_by("unshare", &[*way, &["sh", "-c", &script]].concat(), folder, arguments, environment)
     }
 
     /// The same with limits of the system that a shell sets before, such as `ulimit -n 64`.
@@ -88,22 +78,8 @@ impl Process {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Self {
-        let log = folder.join(format!("{}-{}.out", arguments[0], productforge::model::new_id()));
-        let output = File::create(&log).unwrap();
         let script = format!("{limits} && exec \"$0\" \"$@\"");
-        let child = Command::new("sh")
-            .args(["-c", &script, env!("CARGO_BIN_EXE_productforge")])
-            .args(arguments)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .envs(environment.iter().copied())
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone().unwrap())
-            .stderr(output)
-            .spawn()
-            .unwrap();
-        Self { child, log }
+        Self::start_by("sh", &["-c", &script], folder, arguments, environment)
     }
 
     pub fn pid(&self) -> u32 {
