@@ -143,7 +143,10 @@ async fn list(client: &Client, json: bool) -> Result<(), Failure> {
 fn row(key: &Value) -> Vec<String> {
     let spent = |of: &str| match key["spend"][of]["tokens"].as_u64() {
         None | Some(0) => "-".to_owned(),
-        Some(tokens) => format!("{tokens} tokens, ${}", cell(&key["spend"][of]["cost_usd"])),
+        Some(tokens) => match key["spend"][of]["cost_usd"].as_f64() {
+            Some(cost) => format!("{tokens} tokens, ${cost}"),
+            None => format!("{tokens} tokens, cost unknown"),
+        },
     };
     vec![
         cell(&key["name"]),

@@ -81,7 +81,10 @@ fn limits(budget: &Budget) -> Option<String> {
 fn spent(spent: &Spent) -> String {
     match spent.tokens {
         0 => "–".to_owned(),
-        tokens => format!("{} tokens, {}", crate::http::render::grouped(tokens), spent.cost_usd),
+        tokens => {
+            let cost = spent.cost_usd.map_or("cost unknown".to_owned(), |cost| cost.to_string());
+            format!("{} tokens, {cost}", crate::http::render::grouped(tokens))
+        }
     }
 }
 

@@ -228,7 +228,8 @@ impl Execution {
             change.add.extend(used(&scope, call.usage.total_tokens, cost));
         }
         if let Some(key) = &running.job.api_key {
-            change.add.extend(keys::spend_adds(key, call.usage.total_tokens, cost));
+            let day = usage::day_of(now);
+            change.add.extend(keys::spend_adds(key, &day, call.usage.total_tokens, call.cost_usd));
         }
         self.give_back(change, &call.job_id).await
     }

@@ -15,15 +15,15 @@ use crate::{
 };
 
 /// What model calls have used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub struct Spent {
     pub tokens: u64,
-    /// US dollars, as far as prices are known.
-    pub cost_usd: Usd,
+    /// US dollars, as far as prices are known; null when no price of what was asked is known.
+    pub cost_usd: Option<Usd>,
 }
 
 /// What the work of a key has used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub struct KeySpend {
     /// On this day, in UTC.
     pub today: Spent,
@@ -37,11 +37,20 @@ struct Use {
     last_used: i64,
 }
 
-/// What a model call adds to the spending of a key.
-pub(in crate::service) fn adds(name: &str, tokens: u64, cost: Usd) -> [Add; 2] {
+/// Calls whose price is not known: what they cost is in no sum.
+const UNPRICED: &str = "unpriced";
+
+/// What a model call on this day adds to the spending of a key, beside what it adds to the key's budget of the day.
+pub(in crate::service) fn adds(name: &str, day: &str, tokens: u64, cost: Option<Usd>) -> Vec<Add> {
     let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    [(USED_TOKENS, whole(tokens)), (USED_NANOS, whole(cost.nanos()))]
-        .map(|(field, by)| Add::new(total_tally(name), field, by).keep_ms(usage::USAGE_KEPT_MS))
+    let total = |field, by| Add::new(total_tally(name), field, by).keep_ms(usage::USAGE_KEPT_MS);
+    let nanos = cost.unwrap_or_default().nanos();
+    let mut adds = vec![total(USED_TOKENS, whole(tokens)), total(USED_NANOS, whole(nanos))];
+    if cost.is_none() {
+        let today = Add::new(key_tally(day, name), UNPRICED, 1).keep_ms(usage::BUDGET_DAY_KEPT_MS);
+        adds.extend([total(UNPRICED, 1), today]);
+    }
+    adds
 }
 
 fn total_tally(name: &str) -> String {
@@ -67,9 +76,10 @@ impl Keys {
                     let get =
                         |field: &str| tallies.get(n).and_then(|tally| tally.get(field)).copied().unwrap_or(0);
                     let whole = |number: i64| u64::try_from(number).unwrap_or(0);
+                    let cost = Usd::from_nanos(whole(get(USED_NANOS) - get(HELD_NANOS)));
                     Spent {
                         tokens: whole(get(USED_TOKENS) - get(HELD_TOKENS)),
-                        cost_usd: Usd::from_nanos(whole(get(USED_NANOS) - get(HELD_NANOS))),
+                        cost_usd: Some(cost).filter(|cost| get(UNPRICED) == 0 || *cost > Usd::ZERO),
                     }
                 };
                 let last_used = match used {

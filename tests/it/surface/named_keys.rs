@@ -276,6 +276,7 @@ async fn work_and_spending_are_those_of_the_key_that_asked(engine: Engine) {
     let spend = app.get("/keys/ci").await.ok()["spend"].clone();
     assert_eq!(spend["today"]["tokens"].as_u64().unwrap(), used - own, "{spend}");
     assert_eq!(spend["total"], spend["today"]);
+    assert_eq!(spend["today"]["cost_usd"], Value::Null, "nobody knows the price of this model");
     // Who goes on from the work of another does so for his own account.
     let step = done["steps"][1]["job_id"].as_str().unwrap();
     let fork = app.post(&format!("/workflows/{id}/fork"), &json!({"from": step})).await.ok();
