@@ -13,6 +13,7 @@ mod failure;
 mod id;
 mod job;
 mod key;
+mod one_or_many;
 mod partial;
 mod price;
 mod result;

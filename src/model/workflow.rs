@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Budget, Callback, Priority, TemplateRole, Timestamp, Usage, Usd, Verdict, iso, iso_option};
+use super::{
+    Budget, Callback, Priority, TemplateRole, Timestamp, Usage, Usd, Verdict, iso, iso_option,
+    one_or_many::{self, OneOrMany},
+};
 
 /// Revision rounds when the client names no number.
 pub const DEFAULT_MAX_REVISIONS: u32 = 2;
@@ -62,8 +65,8 @@ pub struct Step {
     pub status: StepStatus,
     /// The job ids of the steps whose outputs it needs. One is written as a plain string, as the
     /// legacy system did, several as a list.
-    #[serde(default, with = "depends_on", skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Option<String>)]
+    #[serde(default, with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Option<OneOrMany>)]
     pub depends_on: Vec<String>,
     /// The first 300 characters of its output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -388,32 +391,5 @@ mod steps {
                 serde_json::from_value(Value::Object(step)).map_err(D::Error::custom)
             })
             .collect()
-    }
-}
-
-/// One dependency as a string, several as a list.
-mod depends_on {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum OneOrMany {
-        One(String),
-        Many(Vec<String>),
-    }
-
-    pub fn serialize<S: Serializer>(ids: &[String], s: S) -> Result<S::Ok, S::Error> {
-        match ids {
-            [one] => s.serialize_str(one),
-            many => many.serialize(s),
-        }
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
-        Ok(match Option::<OneOrMany>::deserialize(d)? {
-            None => Vec::new(),
-            Some(OneOrMany::One(id)) => vec![id],
-            Some(OneOrMany::Many(ids)) => ids,
-        })
     }
 }

@@ -20,12 +20,12 @@ const NO_REASON: &str = "Somebody cancelled it.";
 
 /// The reason of a cancellation: the one given, within its length, or that none was.
 pub(in crate::service) fn checked_reason(reason: Option<&str>) -> Result<&str, ServiceError> {
-    let reason = reason.map(str::trim).filter(|reason| !reason.is_empty()).unwrap_or(NO_REASON);
-    if reason.chars().count() > MAX_REASON_CHARS {
+    // As it was sent: so the document says it.
+    if reason.is_some_and(|reason| reason.chars().count() > MAX_REASON_CHARS) {
         let message = format!("String should have at most {MAX_REASON_CHARS} characters");
         return Err(ServiceError::field("reason", "string_too_long", message));
     }
-    Ok(reason)
+    Ok(reason.map(str::trim).filter(|reason| !reason.is_empty()).unwrap_or(NO_REASON))
 }
 
 impl Jobs {

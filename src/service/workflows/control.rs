@@ -55,11 +55,11 @@ impl Workflows {
         outcome: DecisionOutcome,
         comment: Option<&str>,
     ) -> Result<Workflow, ServiceError> {
-        let comment = comment.map(str::trim).filter(|comment| !comment.is_empty());
         if comment.is_some_and(|comment| comment.chars().count() > MAX_COMMENT_CHARS) {
             let message = format!("String should have at most {MAX_COMMENT_CHARS} characters");
             return Err(ServiceError::field("comment", "string_too_long", message));
         }
+        let comment = comment.map(str::trim).filter(|comment| !comment.is_empty());
         if outcome == DecisionOutcome::SentBack && comment.is_none() {
             let message = "Say what is to be done differently, so that the next round can do it";
             return Err(ServiceError::field("comment", "missing", message));

@@ -296,15 +296,16 @@ async fn a_step_is_kept_while_its_workflow_needs_it() {
 #[tokio::test]
 async fn the_dead_set_keeps_the_newest_up_to_its_bound() {
     let app = TestApp::builder().worker().start().await;
-    let payloads = (0..7).map(|n| Enqueue {
-        queue: Queue::Low,
-        payload: format!("broken {n}").into_bytes(),
-        due_at: None,
-    });
-    let change = payloads.fold(Change::new(), Change::enqueue);
-    app.app.store.apply(change).await.unwrap().unwrap();
-    until("all are dead", || async { (app.get("/jobs?state=dead").await.ok()["total"] == 7).then_some(()) })
+    // One after the other: of those that died in the same millisecond none is the newest.
+    for n in 1..=7 {
+        let payload = format!("broken {n}").into_bytes();
+        let change = Change::new().enqueue(Enqueue { queue: Queue::Low, payload, due_at: None });
+        app.app.store.apply(change).await.unwrap().unwrap();
+        until("it is dead", || async {
+            (app.get("/jobs?state=dead").await.ok()["total"] == n).then_some(())
+        })
         .await;
+    }
     let before = app.get("/jobs?state=dead").await.ok();
     let jobs = &app.app.services.jobs;
     assert!(!jobs.trim_dead(7).await.unwrap());

@@ -92,7 +92,10 @@ pub struct Things(Vec<(&'static str, String)>);
 
 impl Things {
     pub async fn make(app: &TestApp) -> Self {
-        let order = json!({"job": "Design a REST API for a library", "requires_qa": true});
+        // Two side by side: a step then depends on two.
+        let team = ["general_assistant", "analyzer_bot"];
+        let order =
+            json!({"job": "Design a REST API for a library", "requires_qa": true, "specialists": team});
         let workflow = app.post("/orchestrate", &order).await.ok();
         let task = app.post("/results/task", &json!({"job": "Name five risks"})).await.ok();
         let kind = format!("multipart/form-data; boundary={BOUNDARY}");
