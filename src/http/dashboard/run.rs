@@ -11,7 +11,7 @@ use super::{
     run_pictures::{GanttView, GraphView},
     step_view::{Known, StepView, step as step_view, steps},
     workflow_actions::WorkflowActions,
-    workflow_view::{Gauge, WorkflowRow},
+    workflow_view::{CallbackView, Gauge, WorkflowRow},
 };
 use crate::{
     http::{HttpState, render::segment},
@@ -62,6 +62,7 @@ struct RunPage {
     pause: Option<String>,
     gauges: Vec<Gauge>,
     upload_id: Option<String>,
+    callback: Option<CallbackView>,
     /// What a screen reader says when it changes.
     announce: String,
     gantt: Option<GanttView>,
@@ -103,6 +104,7 @@ pub async fn show(
         pause: workflow.pause.as_ref().map(|pause| pause.detail.clone()),
         gauges: Gauge::of(&workflow),
         upload_id: workflow.upload_id.clone(),
+        callback: workflow.callback.as_ref().map(CallbackView::new),
         announce: format!("{}: {} of {} steps. {}", row.status, row.done, row.total, row.now),
         report: report(&state, &workflow, &calls).await,
         gantt: GanttView::new(&known, &steps),

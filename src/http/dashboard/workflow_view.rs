@@ -5,7 +5,9 @@ use serde::Serialize;
 use super::step_view::{names_of, title_of};
 use crate::{
     http::render::{first_line, grouped},
-    model::{Priority, ReviewOutcome, Step, StepStatus, Timestamp, Usage, Workflow, iso},
+    model::{
+        Callback, DeliveryState, Priority, ReviewOutcome, Step, StepStatus, Timestamp, Usage, Workflow, iso,
+    },
 };
 
 /// How the review ended, as a badge.
@@ -45,6 +47,44 @@ impl Gauge {
             Self::new("Budget, dollars", used.to_string(), limit.to_string(), share)
         });
         tokens.into_iter().chain(usd).collect()
+    }
+}
+
+/// Where a workflow reports to, and how its last report fared.
+#[derive(Debug, Serialize)]
+pub struct CallbackView {
+    /// The host alone: the rest of an address may hold a secret.
+    pub host: String,
+    pub says: String,
+    /// Whether nobody will hear of it.
+    pub lost: bool,
+}
+
+impl CallbackView {
+    pub fn new(callback: &Callback) -> Self {
+        let host = reqwest::Url::parse(&callback.url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        Self {
+            host: host.unwrap_or_default(),
+            says: report_says(callback),
+            lost: callback.state == DeliveryState::GivenUp,
+        }
+    }
+}
+
+/// `"completed" was not accepted at try 3: the receiver answered 503`.
+fn report_says(callback: &Callback) -> String {
+    let nothing = || "nothing to report yet".to_owned();
+    let Some(event) = callback.event else { return nothing() };
+    let (event, attempts) = (event.as_str(), callback.attempts);
+    let why = callback.last_error.as_deref().map(|why| format!(": {}", first_line(why))).unwrap_or_default();
+    match callback.state {
+        DeliveryState::Idle => nothing(),
+        DeliveryState::Delivered => format!("\u{201c}{event}\u{201d} was delivered at try {attempts}"),
+        DeliveryState::Waiting if attempts == 0 => format!("\u{201c}{event}\u{201d} is on its way"),
+        DeliveryState::Waiting => {
+            format!("\u{201c}{event}\u{201d} was not accepted at try {attempts}, and is tried again{why}")
+        }
+        DeliveryState::GivenUp => format!("\u{201c}{event}\u{201d} was given up after try {attempts}{why}"),
     }
 }
 
