@@ -111,7 +111,9 @@ impl Guard {
             found.into_iter().partition(|address| self.allowed.has_address(address.ip()));
         match (open.is_empty(), refused.first()) {
             (true, Some(address)) => {
-                Err(io::Error::other(format!("{host} is {}, which is not public", address.ip())))
+                // Only the operator learns what a name of this network stands for.
+                log::info!(host = host, address:% = address.ip(); "an outgoing call was refused: not public");
+                Err(io::Error::other(format!("{host} has an address that is not public")))
             }
             (true, None) => Err(io::Error::other(format!("{host} has no address"))),
             (false, _) => Ok(open),

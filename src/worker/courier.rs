@@ -2,22 +2,32 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::service::Services;
+use crate::{service::Services, store::StoreError};
 
 use super::{Shared, jittered};
 
 const RHYTHM: Duration = Duration::from_secs(1);
 
-/// Until the worker has ended. Any number of processes may deliver.
+/// Until the worker has ended and what is under way as well. Any number of processes may deliver.
 pub async fn run(shared: Arc<Shared>, services: Services) {
+    let mut round = services.webhooks.round();
     loop {
-        match services.webhooks.run_once().await {
-            Ok(true) => continue,
-            Ok(false) => {}
-            Err(e) => log::debug!("delivering reports: {e}"),
+        told(round.begin().await);
+        tokio::select! {
+            outcome = round.ended() => told(outcome),
+            goes_on = shared.pause(jittered(RHYTHM)) => if !goes_on { break },
         }
-        if !shared.pause(jittered(RHYTHM)).await {
-            return;
-        }
+    }
+    while !round.is_idle() {
+        told(round.ended().await);
+    }
+}
+
+/// A store that is away is told of by others.
+fn told(outcome: Result<(), StoreError>) {
+    match outcome {
+        Ok(()) => {}
+        Err(error @ StoreError::Unavailable(_)) => log::debug!("delivering reports: {error}"),
+        Err(error) => log::warn!("delivering reports: {error}"),
     }
 }

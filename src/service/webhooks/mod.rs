@@ -15,13 +15,13 @@
 //! the delivery and, in the same step, into the workflow (`callback`), if that still reports the same event.
 
 mod message;
+mod round;
 
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use futures_util::future::join_all;
 use reqwest::{Client, StatusCode, header};
 
 use super::{FieldProblem, Foundation, ServiceError, records};
@@ -31,11 +31,11 @@ use crate::{
         Callback, Delivery, DeliveryState, PauseReason, Timestamp, Workflow, WorkflowStatus, derived_id,
     },
     outgoing::{Allowed, Guard},
-    store::{Change, Doc, ListQuery, StoreError},
+    store::{Change, Doc, StoreError},
 };
 
-/// How many are under way at once in a process.
-const AT_ONCE: usize = 10;
+pub use round::Round;
+
 /// How long a receiver may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long a delivery belongs to who has claimed it.
@@ -89,42 +89,26 @@ impl Webhooks {
         Self { base }
     }
 
-    /// Tries what is due, some at a time; whether more may be.
-    pub async fn run_once(&self) -> Result<bool, StoreError> {
-        let query = ListQuery::newest(records::DELIVERY, AT_ONCE).index(records::deliveries_due());
-        let page = self.base.store.list(&query).await?;
-        let now = self.base.clock.now();
-        let is_due = |doc: &Doc| match doc.parse::<Delivery>() {
-            Ok(delivery) => delivery.due_at.is_some_and(|due| due <= now).then_some(delivery),
-            Err(error) => {
-                log::warn!("passed over: {error}");
-                None
-            }
-        };
-        let due: Vec<_> = page.docs.iter().filter_map(|doc| Some((is_due(doc)?, doc))).collect();
-        let is_full = due.len() == AT_ONCE;
-        for outcome in join_all(due.into_iter().map(|(delivery, doc)| self.deliver(delivery, doc))).await {
-            outcome?;
-        }
-        Ok(is_full)
+    /// What this process delivers from now on.
+    pub fn round(&self) -> Round {
+        Round::new(self.clone())
     }
 
-    /// Claims a delivery, tries it and writes down what came of it.
-    async fn deliver(&self, mut delivery: Delivery, doc: &Doc) -> Result<(), StoreError> {
-        let now = self.base.clock.now();
+    /// Takes a delivery for a minute; `None` where somebody else has it.
+    async fn claim(&self, mut delivery: Delivery, doc: &Doc) -> Result<Option<Delivery>, StoreError> {
         delivery.attempts += 1;
-        delivery.due_at = Some(now + CLAIMED);
+        delivery.due_at = Some(self.base.clock.now() + CLAIMED);
         let claimed = records::put_delivery(&delivery);
         let change = Change::new().expect(doc.key.clone(), Some(doc.revision())).put(claimed);
-        if self.base.store.apply(change).await?.is_err() {
-            // Somebody else has it.
-            return Ok(());
-        }
-        let before = delivery.clone();
-        let outcome = self.post(&delivery).await;
-        let now = self.base.clock.now();
-        settle(&mut delivery, &outcome, now);
-        self.write_down(&before, &delivery).await
+        Ok(self.base.store.apply(change).await?.is_ok().then_some(delivery))
+    }
+
+    /// Tries a delivery that was claimed and writes down what came of it.
+    async fn deliver(&self, claimed: Delivery) -> Result<(), StoreError> {
+        let outcome = self.post(&claimed).await;
+        let mut delivery = claimed.clone();
+        settle(&mut delivery, &outcome, self.base.clock.now());
+        self.write_down(&claimed, &delivery).await
     }
 
     async fn post(&self, delivery: &Delivery) -> Outcome {

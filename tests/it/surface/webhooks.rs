@@ -49,6 +49,13 @@ async fn callback(app: &TestApp, id: &str, state: &str) -> Value {
     .await
 }
 
+/// What the page of the workflow says of its reports.
+async fn assert_page_says(app: &TestApp, id: &str, says: &str) -> String {
+    let page = app.get(&format!("/dashboard/workflows/{id}")).await.text;
+    assert!(page.contains(says), "{says}: {page}");
+    page
+}
+
 fn is_signed(received: &Received) -> bool {
     let secret = BASE64_STANDARD.decode(SECRET.strip_prefix("whsec_").unwrap()).unwrap();
     let mut mac = Hmac::<Sha256>::new_from_slice(&secret).unwrap();
@@ -74,6 +81,8 @@ async fn the_end_of_a_workflow_is_reported_and_signed(engine: Engine) {
         (&callback["attempts"], &callback["last_status"], &callback["event"]),
         (&json!(1), &json!(200), &json!("completed"))
     );
+    let page = assert_page_says(&app, &id, "127.0.0.1: <span>“completed” was delivered at try 1").await;
+    assert!(!page.contains("of=mine"), "the rest of the address may hold a secret");
 }
 
 async fn a_report_is_tried_again_under_the_same_id(engine: Engine) {
@@ -123,6 +132,8 @@ async fn a_redirect_is_not_followed(engine: Engine) {
     })
     .await;
     assert_eq!((&callback["state"], &callback["last_status"]), (&json!("waiting"), &json!(302)));
+    assert_page_says(&app, &id, "127.0.0.1: <span>“completed” was not accepted at try 1, and is tried again")
+        .await;
     assert_eq!(receiver.received(1).await.len(), 1);
 }
 
@@ -131,6 +142,8 @@ async fn a_receiver_that_is_gone_is_asked_no_more(engine: Engine) {
     let app = app(&engine, "127.0.0.1").await;
     let id = start(&app, &receiver.url("/"), json!({})).await;
     assert_eq!(callback(&app, &id, "given_up").await["last_status"], 410);
+    let says = "127.0.0.1: <span class=\"warn\">“completed” was given up after try 1";
+    assert_page_says(&app, &id, says).await;
 }
 
 async fn addresses_that_are_not_public_are_refused_at_once(engine: Engine) {
@@ -158,7 +171,7 @@ async fn a_name_that_turns_out_private_is_not_connected_to() {
     let url = receiver.url("/").replace("127.0.0.1", "localhost");
     let strict = Guard::new(Allowed::default()).client(Duration::from_secs(5)).unwrap();
     let error = strict.post(&url).body("{}").send().await.unwrap_err();
-    assert!(format!("{error:?}").contains("which is not public"), "{error:?}");
+    assert!(format!("{error:?}").contains("has an address that is not public"), "{error:?}");
     assert_eq!(receiver.count(), 0);
     let hosts = vec!["localhost".to_owned()];
     let open = Guard::new(Allowed { hosts, networks: Vec::new() }).client(Duration::from_secs(5)).unwrap();
