@@ -54,6 +54,9 @@ pub(super) struct Link {
     connecting: tokio::sync::Mutex<()>,
     /// Counts the connections lost by all links to this server: what broke one may have broken the others.
     losses: Arc<AtomicU64>,
+    /// Counts how often a link to this server found it to be no primary any more: what others still have there only reads,
+    /// and from a server that may fall behind for ever.
+    demotions: Arc<AtomicU64>,
     /// Counts the connections made by all links to this server: where one could be made, the others can.
     connects: Arc<AtomicU64>,
 }
@@ -64,6 +67,8 @@ struct State {
     /// Counts the connections made, so that only the spoilt one is dropped.
     generation: u64,
     last_used: Option<Instant>,
+    /// The count of [`Link::demotions`] before the connection was made.
+    demotions_seen: u64,
     /// The count of [`Link::losses`] when the connection last answered.
     losses_seen: u64,
     pause_until: Option<Instant>,
@@ -75,13 +80,14 @@ struct State {
 impl Link {
     pub fn new(target: Arc<Target>) -> Self {
         let (state, connecting) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { target, state, connecting, losses: Arc::default(), connects: Arc::default() }
+        let (losses, demotions, connects) = (Arc::default(), Arc::default(), Arc::default());
+        Self { target, state, connecting, losses, demotions, connects }
     }
 
     /// Another link to the same server.
     pub fn beside(&self) -> Self {
         let (losses, connects) = (self.losses.clone(), self.connects.clone());
-        Self { losses, connects, ..Self::new(self.target.clone()) }
+        Self { losses, connects, demotions: self.demotions.clone(), ..Self::new(self.target.clone()) }
     }
 
     pub fn place(&self) -> &Place {
@@ -155,8 +161,8 @@ impl Link {
                 }
                 Err(error) => error,
             };
-            if spoils_connection(&error) {
-                self.drop_connection(generation);
+            if spoils_connection(&error) && self.drop_connection(generation) && is_read_only(&error) {
+                self.demotions.fetch_add(1, Ordering::AcqRel);
             }
             // In each of these cases nothing was run.
             let pause = match error.kind() {
@@ -203,9 +209,11 @@ impl Link {
                 return Err(state.last_failure.clone().unwrap_or_else(|| timed_out("no connection in time")));
             }
         }
+        let demotions = self.demotions.load(Ordering::Acquire);
         match timeout_at(deadline, self.target.connect()).await {
             Ok(Ok(connection)) => {
                 let mut state = self.state();
+                state.demotions_seen = demotions;
                 self.connects.fetch_add(1, Ordering::AcqRel);
                 state.generation += 1;
                 state.connection = Some(connection.clone());
@@ -217,7 +225,10 @@ impl Link {
     }
 
     fn current(&self) -> Option<(u64, MultiplexedConnection)> {
-        let state = self.state();
+        let mut state = self.state();
+        if state.demotions_seen != self.demotions.load(Ordering::Acquire) {
+            state.connection = None;
+        }
         state.connection.clone().map(|connection| (state.generation, connection))
     }
 
@@ -229,16 +240,23 @@ impl Link {
         error
     }
 
-    fn drop_connection(&self, generation: u64) {
+    /// Whether it was this call that dropped it.
+    fn drop_connection(&self, generation: u64) -> bool {
         let mut state = self.state();
-        if state.generation == generation && state.connection.take().is_some() {
+        let dropped = state.generation == generation && state.connection.take().is_some();
+        if dropped {
             self.losses.fetch_add(1, Ordering::AcqRel);
         }
+        dropped
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_read_only(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
 }
 
 /// How long a call may take that sends this much.
