@@ -118,7 +118,9 @@ impl App {
             lease: self.config.worker.lease,
             order: self.config.worker.queue_order,
         };
-        worker::start(self.services.clone(), options)
+        let worker = worker::start(self.services.clone(), options);
+        self.services.system.has_worker(worker.worker_id());
+        worker
     }
 }
 

@@ -57,8 +57,8 @@ pub async fn ping(state: Data<HttpState>) -> Json<Ping> {
             "status": "ok", "uptime_seconds": 252.28, "uptime_human": "0h 4m 12s", "redis_connected": true,
             "active_jobs": 3, "total_results": 1200, "timestamp": "2026-11-22T10:17:24.324071+00:00",
             "version": "3.0.0", "store": "redis", "store_connected": true, "simulated": false,
-            "problems": []})),
-        (status = 503, description = "The store is away, a worker lives and takes no work, or the process is stopping; the same document with `status` \"error\" or \"draining\"",
+            "problems": [], "warnings": []})),
+        (status = 503, description = "The store is away, no worker or not the one in this process takes work, or the process is stopping; the same document with `status` \"error\" or \"draining\"",
             body = Health, headers(("Retry-After" = u32, description = "Seconds to wait"))),
     )
 )]

@@ -19,7 +19,7 @@ const HEALTH_CACHE: Duration = Duration::from_secs(5);
 /// The answer of `/system/health`.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Health {
-    /// `ok`; `error` while the store is away or a worker takes no work; `draining` when the process is stopping.
+    /// `ok`; `error` while the store is away or no worker, or the one in this process, takes work; `draining` when the process is stopping.
     #[schema(example = "ok")]
     pub status: String,
     pub uptime_seconds: f64,
@@ -43,6 +43,8 @@ pub struct Health {
     pub simulated: bool,
     /// What makes it unable to work, a sentence each. Nothing when all is well.
     pub problems: Vec<String>,
+    /// What somebody should look at, though it works: a worker elsewhere that takes no work.
+    pub warnings: Vec<String>,
 }
 
 impl Health {
@@ -90,8 +92,11 @@ impl System {
             problems.push(trouble.unwrap_or("the store does not answer").to_owned());
             (QueueDepth::default(), 0)
         });
+        let mut warnings = Vec::new();
         if connected {
-            problems.extend(self.idle_workers().await);
+            let (unable, elsewhere) = self.idle_workers().await;
+            problems.extend(unable);
+            warnings = elsewhere;
         }
         let draining = self.is_draining();
         if draining {
@@ -117,15 +122,25 @@ impl System {
             store_connected: connected,
             simulated: self.base.provider.is_simulated(),
             problems,
+            warnings,
         }
     }
 
-    /// The workers that live and have free slots, but have stopped asking for work.
-    async fn idle_workers(&self) -> Vec<String> {
+    /// The workers that live and have free slots, but have stopped asking for work: first those that make this process
+    /// unable to work, its own and any where no other one works; then the rest. One process that hangs must not take
+    /// all servers out of a balancer.
+    async fn idle_workers(&self) -> (Vec<String>, Vec<String>) {
         let workers = self.workers().await.unwrap_or_default();
-        let idle = workers.iter().filter(|worker| worker.is_idle_alive());
-        idle.map(|worker| format!("worker {} lives but takes no work; restart its process", worker.worker_id))
-            .collect()
+        let one_works = workers.iter().any(|worker| !worker.is_idle_alive() && !worker.draining);
+        let is_own = |id: &str| self.own_worker.get().is_some_and(|own| own == id);
+        let idle = workers.iter().filter(|worker| worker.is_idle_alive()).map(|worker| &worker.worker_id);
+        let (unable, elsewhere): (Vec<_>, Vec<_>) = idle.partition(|id| !one_works || is_own(id));
+        let told = |ids: Vec<&String>| {
+            ids.into_iter()
+                .map(|id| format!("worker {id} lives but takes no work; restart its process"))
+                .collect()
+        };
+        (told(unable), told(elsewhere))
     }
 }
 

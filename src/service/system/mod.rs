@@ -6,7 +6,7 @@ mod verify;
 use std::{
     path::Path,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -116,6 +116,8 @@ pub struct System {
     health: Arc<Mutex<Option<(Instant, Health)>>>,
     engine: Arc<Mutex<Option<&'static str>>>,
     draining: Arc<AtomicBool>,
+    /// The id of the worker in this process, once there is one.
+    own_worker: Arc<OnceLock<String>>,
 }
 
 impl System {
@@ -126,6 +128,7 @@ impl System {
             health: Arc::default(),
             engine: Arc::default(),
             draining: Arc::default(),
+            own_worker: Arc::default(),
         }
     }
 
@@ -180,6 +183,11 @@ impl System {
     /// From now on this process is on its way out: health says so, and answers end their connections.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Says which worker runs in this process: health answers for it.
+    pub fn has_worker(&self, id: &str) {
+        let _ = self.own_worker.set(id.to_owned());
     }
 
     /// Whether this process is on its way out.

@@ -1,6 +1,10 @@
 //! System: ping, health, status, verify, workers.
 
-use productforge::{model::WorkerInfo, service::records, store::Change};
+use productforge::{
+    model::WorkerInfo,
+    service::records,
+    store::{Change, DocKey},
+};
 use serde_json::json;
 
 use crate::support::{app::keys, engines::Engine, sleepy_store::SleepyStore, wait::until};
@@ -83,8 +87,20 @@ async fn a_worker_that_lives_but_takes_no_work_turns_health_red(engine: Engine) 
     app.app.store.apply(worker("busy", 3600, 2)).await.unwrap().unwrap();
     app.app.store.apply(worker("quick", 2, 0)).await.unwrap().unwrap();
     app.app.store.apply(worker("stuck", 30, 1)).await.unwrap().unwrap();
-    let health = app.get("/system/health").await;
-    assert_eq!(health.status, 503);
+    // Others work: this server can be asked, and says who does not.
+    let health = app.get("/system/health").await.ok();
+    let warnings = health["warnings"].as_array().unwrap();
+    assert!(warnings.len() == 1 && warnings[0].as_str().unwrap().contains("worker stuck"), "{warnings:?}");
+    // Its own worker does not: then it is red.
+    app.app.services.system.has_worker("stuck");
+    let red = async || {
+        until("health is red", || async {
+            let health = app.get("/system/health").await;
+            (health.status == 503).then_some(health)
+        })
+        .await
+    };
+    let health = red().await;
     assert!(!health.header("retry-after").is_empty());
     let health = health.json();
     assert_eq!((health["status"].as_str(), health["store_connected"].as_bool()), (Some("error"), Some(true)));
@@ -93,6 +109,12 @@ async fn a_worker_that_lives_but_takes_no_work_turns_health_red(engine: Engine) 
     // It is asked each time while it is red, and is well again at once.
     app.app.store.apply(worker("stuck", 0, 1)).await.unwrap().unwrap();
     app.get("/system/health").await.ok();
+    // Nobody works, and none of them is its own.
+    for id in ["busy", "quick"] {
+        app.app.store.apply(worker(id, 30, 0)).await.unwrap().unwrap();
+    }
+    app.app.store.apply(Change::new().delete(DocKey::new(records::WORKER, "stuck"))).await.unwrap().unwrap();
+    assert_eq!(red().await.json()["problems"].as_array().unwrap().len(), 2);
 }
 
 async fn the_status_has_the_legacy_fields_and_knows_whether_a_worker_lives(engine: Engine) {
