@@ -24,6 +24,9 @@ use super::{
     process::{LAST_SPANS, StopSignals, announce, open_unless_stopped, runtime},
 };
 
+/// How long a second signal waits for what cannot be stopped.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 const EXAMPLES: &str = "\
 It listens on this machine alone unless HOST, --host or RAILWAY_ENVIRONMENT says otherwise. Beyond
 this machine a key is needed: API_KEY, or else one that is made at the start and printed once.
@@ -69,7 +72,11 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
         ],
     )?;
     telemetry::init(&config.log, &telemetry::log_folder(&config))?;
-    runtime()?.block_on(serve(config))?;
+    let runtime = runtime()?;
+    let served = runtime.block_on(serve(config));
+    // What still runs beside the process has had its time: a look-up of a name, a look through an archive.
+    runtime.shutdown_timeout(AT_ONCE);
+    served?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -122,7 +129,10 @@ async fn stop_server(server: &Stopper, delay: Duration, at_once: impl Future<Out
     };
     tokio::select! {
         () = in_order => {}
-        () = at_once => server.stop(false).await,
+        // A listener that is stopping in order already hears nothing more until it is done: it ends with the process.
+        () = at_once => {
+            let _ = tokio::time::timeout(AT_ONCE, server.stop(false)).await;
+        }
     }
 }
 
