@@ -65,6 +65,8 @@ pub struct HttpConfig {
     pub open: bool,
     /// `CORS_ORIGINS`, comma-separated; `https://*.example.com` allows every sub-domain.
     pub cors_origins: Vec<String>,
+    /// Whether somebody named them.
+    pub cors_given: bool,
     /// `TRUSTED_PROXIES`: whose word about the client's address is taken; on Railway that of its edge.
     pub trusted_proxies: TrustedProxies,
     /// `RATE_LIMIT`: how many requests a minute an address may send without a right key.
@@ -75,6 +77,15 @@ pub struct HttpConfig {
     pub max_connections: usize,
     /// `DRAIN_DELAY_SECONDS`: how long a stopping server answers on while its health says that it is draining.
     pub drain_delay: Duration,
+}
+
+impl HttpConfig {
+    /// The sites whose pages may call the API. Without a key nothing else stands in their way, and anybody can have a
+    /// page below netlify.app: unless somebody named them, only pages of this machine may then.
+    pub fn allowed_origins(&self) -> Vec<String> {
+        let is_open = self.api_key.is_none() && !self.cors_given;
+        self.cors_origins.iter().filter(|origin| !is_open || !origin.contains('*')).cloned().collect()
+    }
 }
 
 /// Where state lives.
@@ -236,6 +247,7 @@ impl Config {
             }),
             open: r.value("OPEN", "false", values::boolean),
             cors_origins: r.value("CORS_ORIGINS", DEFAULT_CORS, values::origins),
+            cors_given: r.source("CORS_ORIGINS") != Source::Default,
             trusted_proxies: r.value(
                 "TRUSTED_PROXIES",
                 if railway { "railway" } else { "none" },

@@ -2,9 +2,16 @@
 //!
 //! For the pages of the dashboard their lock (`dashboard/access.rs`) finds out instead, and puts it there.
 
-use std::future::{Ready, ready};
+use std::{
+    cell::RefCell,
+    future::{Ready, ready},
+    rc::Rc,
+};
 
-use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest,
+    dev::{Extensions, Payload},
+};
 
 use super::error::Problem;
 use crate::{
@@ -53,6 +60,14 @@ impl Caller {
         }
     }
 
+    /// Says for this request who sends it.
+    pub fn enter(self, extensions: &mut Extensions) {
+        if let Some(seen) = extensions.get::<KeySeen>() {
+            seen.0.replace(self.key.clone());
+        }
+        extensions.insert(self);
+    }
+
     /// Who sent this request. Nobody, where nobody has found out.
     pub fn of_request(request: &HttpRequest) -> Self {
         request.extensions().get::<Self>().cloned().unwrap_or_default()
@@ -70,6 +85,22 @@ impl Caller {
     /// For what a route does only sometimes: the rest is looked at before a handler is called (`rights.rs`).
     pub fn require(&self, needed: Scope) -> Result<(), Problem> {
         if self.may(needed) { Ok(()) } else { Err(Problem::insufficient_scope(needed, self.scope)) }
+    }
+}
+
+/// The session of the dashboard that a request belongs to; it stands in the request's extensions.
+#[derive(Debug, Clone)]
+pub struct SessionId(pub String);
+
+/// The name of the key of a request for who stands outside of what finds it out, and may see neither the request again
+/// nor an answer.
+#[derive(Debug, Clone, Default)]
+pub struct KeySeen(Rc<RefCell<Option<String>>>);
+
+impl KeySeen {
+    /// The name, once it is known.
+    pub fn name(&self) -> Option<String> {
+        self.0.borrow().clone()
     }
 }
 

@@ -157,6 +157,15 @@ impl Problem {
         )
     }
 
+    /// Without a key nobody else keeps pages of other sites from what a browser on this machine can reach.
+    pub fn foreign_origin() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "foreign-origin",
+            "Without an API key only pages of CORS_ORIGINS may change something here. Set API_KEY, or name the page's origin there",
+        )
+    }
+
     /// No key came.
     pub fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized")

@@ -3,17 +3,18 @@
 use std::{
     any::Any,
     net::{IpAddr, SocketAddr},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
 use actix_web::{dev::Extensions, rt::net::TcpStream};
 use socket2::{SockRef, TcpKeepalive};
 
-use super::{GuessThrottle, rate_limit::RateLimiter};
+use super::{
+    GuessThrottle,
+    connections::{Connections, Place},
+    rate_limit::RateLimiter,
+};
 use crate::config::{HttpConfig, TrustedProxies};
 
 /// The most addresses that are counted at once, and the most keys.
@@ -50,11 +51,11 @@ pub struct Gate {
     /// Requests a minute of a key that has no limit of its own.
     pub key_rate_limit: Option<u32>,
     pub by_key: RateLimiter<String>,
-    /// Attempts without a right, as far as they are kept.
-    pub refused: RateLimiter<()>,
+    /// Attempts without a right by the name of the key, as far as they are kept.
+    pub refused: RateLimiter<Option<String>>,
     pub patience: Patience,
     max_connections: usize,
-    connections: Arc<AtomicUsize>,
+    connections: Connections,
     begun: Instant,
     warned_of_proxy: AtomicBool,
 }
@@ -68,10 +69,10 @@ impl Gate {
             by_address: RateLimiter::new("address", MAX_CALLERS),
             key_rate_limit: config.key_rate_limit,
             by_key: RateLimiter::new("key", MAX_CALLERS),
-            refused: RateLimiter::new("refused", 1),
+            refused: RateLimiter::new("refused", MAX_CALLERS),
             patience: Patience::default(),
             max_connections: config.max_connections,
-            connections: Arc::default(),
+            connections: Connections::new(config.max_connections),
             begun: Instant::now(),
             warned_of_proxy: AtomicBool::new(false),
         }
@@ -94,14 +95,12 @@ impl Gate {
 
     /// Notes a connection that was made, and says how long its client may read nothing.
     pub fn connected(&self, connection: &dyn Any, data: &mut Extensions) {
-        let before = self.connections.fetch_add(1, Ordering::Relaxed);
         let stream = connection.downcast_ref::<TcpStream>();
-        data.insert(Connection {
-            peer: stream.and_then(|stream| stream.peer_addr().ok()),
-            has_room: before < self.max_connections,
-            asked: AtomicBool::new(false),
-            all: self.connections.clone(),
-        });
+        let peer = stream.and_then(|stream| stream.peer_addr().ok());
+        let address = peer.map(|peer| peer.ip().to_canonical());
+        let place =
+            self.connections.take(address.filter(|ip| !ip.is_loopback() && !self.proxies.trusts(*ip)));
+        data.insert(Connection { peer, place, asked: AtomicBool::new(false) });
         if let Some(stream) = stream
             && let Err(error) = watch(&SockRef::from(stream), self.patience.unread)
         {
@@ -135,14 +134,17 @@ fn watch(socket: &SockRef<'_>, unread: Duration) -> std::io::Result<()> {
 /// A connection, as long as it is there.
 pub struct Connection {
     peer: Option<SocketAddr>,
-    /// Whether it is one of those that are answered.
-    pub has_room: bool,
+    place: Place,
     /// Whether a request came that could be read.
     asked: AtomicBool,
-    all: Arc<AtomicUsize>,
 }
 
 impl Connection {
+    /// Whether it is one of those that are answered.
+    pub fn has_room(&self) -> bool {
+        self.place.has_room()
+    }
+
     /// Notes that a request came.
     pub fn asked(&self) {
         self.asked.store(true, Ordering::Relaxed);
@@ -151,7 +153,6 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.all.fetch_sub(1, Ordering::Relaxed);
         if !self.asked.load(Ordering::Relaxed) {
             let peer = self.peer.map_or_else(|| "-".to_owned(), |peer| peer.ip().to_string());
             log::debug!("a connection from {peer} ended without a request that could be read");

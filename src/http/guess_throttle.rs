@@ -6,7 +6,8 @@
 //!
 //! A client that has shown a right key from its address goes on during a wait ([`GuessThrottle::is_known`]), so
 //! that nobody behind the same address can shut it out. The price: whoever shares an address with such a client
-//! can try keys there without a wait. Keys as the server makes them (256 bits) cannot be guessed at any speed.
+//! can try keys there without a wait. Named keys (238 bits) cannot be guessed at any speed: texts of their form are
+//! neither counted nor made to wait, so that nobody shuts out who has one.
 
 use std::{
     collections::{HashMap, hash_map::RandomState},

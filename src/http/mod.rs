@@ -8,6 +8,7 @@ pub mod assets;
 mod briefs;
 pub mod caller;
 pub mod client_ip;
+mod connections;
 pub mod dashboard;
 mod disposition;
 mod docs;
@@ -22,6 +23,7 @@ mod guess_throttle;
 mod markdown;
 pub mod middleware;
 pub mod openapi;
+mod origin;
 mod rate_limit;
 pub mod redoc;
 pub mod render;
@@ -81,7 +83,7 @@ impl HttpState {
         Self {
             services,
             api_key: config.api_key.clone(),
-            cors_origins: config.cors_origins.clone(),
+            cors_origins: config.allowed_origins(),
             local_only: config.api_key.is_none() && !config.open && config.host.to_canonical().is_loopback(),
             gate: Arc::new(Gate::new(config)),
         }

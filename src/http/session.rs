@@ -1,8 +1,8 @@
 //! Dashboard sessions: signed, expiring cookie values and the CSRF tokens that belong to them.
 //!
-//! Pure functions. Nothing is stored of a session: it is valid because it is signed with a key derived
-//! from the API key, so all sessions die when that key changes, on every node at once. That somebody logged out is
-//! stored under the session's [`id`] until it would have ended.
+//! Pure functions. Nothing is stored of a session: it is valid because it is signed with a key that follows from the API
+//! key and a stored secret (`service/sessions.rs`), so all sessions die when the API key changes, on every node at once.
+//! That somebody logged out is stored under the session's [`id`] until it would have ended.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -31,12 +31,12 @@ pub enum Holder<'a> {
 /// A fresh cookie value, `v1.<expiry>.<nonce>.<signature>`; `now` is in seconds since 1970.
 ///
 /// `None` when the system has no randomness to give.
-pub fn issue(api_key: &str, now: i64) -> Option<String> {
-    issue_to(Holder::Owner, api_key, now)
+pub fn issue(signing_key: &str, now: i64) -> Option<String> {
+    issue_to(Holder::Owner, signing_key, now)
 }
 
 /// The same for whoever it is; of a named key it is `v2.<expiry>.<nonce>.<id of the key>.<signature>`.
-pub fn issue_to(holder: Holder<'_>, api_key: &str, now: i64) -> Option<String> {
+pub fn issue_to(holder: Holder<'_>, signing_key: &str, now: i64) -> Option<String> {
     let mut nonce = [0_u8; NONCE_BYTES];
     getrandom::fill(&mut nonce).ok()?;
     let (expiry, nonce) = (now.saturating_add(LIFETIME_SECONDS), URL_SAFE_NO_PAD.encode(nonce));
@@ -44,14 +44,14 @@ pub fn issue_to(holder: Holder<'_>, api_key: &str, now: i64) -> Option<String> {
         Holder::Owner => format!("{VERSION}.{expiry}.{nonce}"),
         Holder::Key(id) => format!("{VERSION_NAMED}.{expiry}.{nonce}.{id}"),
     };
-    let signature = sign(api_key, "session", &claim)?;
+    let signature = sign(signing_key, "session", &claim)?;
     Some(format!("{claim}.{signature}"))
 }
 
 /// Whose session it is, if a cookie value was issued under this key and has not expired.
-pub fn verify<'a>(api_key: &str, cookie: &'a str, now: i64) -> Option<Holder<'a>> {
+pub fn verify<'a>(signing_key: &str, cookie: &'a str, now: i64) -> Option<Holder<'a>> {
     let (claim, signature) = cookie.rsplit_once('.')?;
-    if !equal(signature, &sign(api_key, "session", claim)?) {
+    if !equal(signature, &sign(signing_key, "session", claim)?) {
         return None;
     }
     let parts: Vec<&str> = claim.split('.').collect();
@@ -73,13 +73,13 @@ pub fn id(cookie: &str, now: i64) -> Option<(&str, u64)> {
 }
 
 /// The CSRF token of a session: what its forms carry and its POSTs must show.
-pub fn csrf(api_key: &str, cookie: &str) -> String {
-    sign(api_key, "csrf", cookie).unwrap_or_default()
+pub fn csrf(signing_key: &str, cookie: &str) -> String {
+    sign(signing_key, "csrf", cookie).unwrap_or_default()
 }
 
 /// Whether a POST shows the CSRF token of its session.
-pub fn verify_csrf(api_key: &str, cookie: &str, token: &str) -> bool {
-    sign(api_key, "csrf", cookie).is_some_and(|expected| equal(token, &expected))
+pub fn verify_csrf(signing_key: &str, cookie: &str, token: &str) -> bool {
+    sign(signing_key, "csrf", cookie).is_some_and(|expected| equal(token, &expected))
 }
 
 /// Compares texts in a time that tells nothing about where they differ, nor how long they are.
@@ -99,8 +99,8 @@ pub fn safe_next(next: &str) -> &str {
     if local && plain && !loops && !climbs && next.len() <= 1000 { next } else { HOME }
 }
 
-fn sign(api_key: &str, purpose: &str, text: &str) -> Option<String> {
-    let derived = mac(api_key.as_bytes(), &["productforge dashboard v1"])?;
+fn sign(signing_key: &str, purpose: &str, text: &str) -> Option<String> {
+    let derived = mac(signing_key.as_bytes(), &["productforge dashboard v1"])?;
     mac(&derived, &[purpose, "\n", text]).map(|bytes| URL_SAFE_NO_PAD.encode(bytes))
 }
 

@@ -17,7 +17,8 @@
 //! text belongs: at 0 the answer begins anew. A stream that says nothing for 15 seconds sends a comment, for
 //! proxies that cut what is silent; one that is an hour old is ended, and the client comes again and shows that
 //! it still may. A stream that was opened with a named key ends when that key opens nothing any more: it is looked
-//! at before anything is sent (and read at most every three seconds, as for requests).
+//! at before anything is sent (and read at most every three seconds, as for requests). So does one that was opened in a
+//! session of the dashboard, when somebody ends that.
 
 use std::{
     convert::Infallible,
@@ -25,7 +26,7 @@ use std::{
 };
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpMessage, HttpRequest, HttpResponse,
     http::{
         Method, StatusCode,
         header::{self, HeaderName, HeaderValue},
@@ -38,12 +39,12 @@ use serde_json::json;
 
 use super::{
     HttpState,
-    caller::Caller,
+    caller::{Caller, SessionId},
     error::{FieldError, Problem},
     extract::query_value,
 };
 use crate::service::{
-    Keys,
+    Keys, Sessions,
     keys::Recognised,
     live::{Frame, Since, Viewer},
 };
@@ -52,6 +53,8 @@ use crate::service::{
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long one stream lasts.
 const LONGEST: Duration = Duration::from_secs(3_600);
+/// How often it is looked whether the session of a stream has ended.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// How long a client waits until it connects again, in milliseconds.
 const RETRY_MS: u64 = 2_000;
 /// How many bytes of frames that are there already are sent as one piece.
@@ -103,20 +106,36 @@ pub fn answer(req: &HttpRequest, viewer: Option<Viewer>) -> Result<HttpResponse,
 struct Right {
     /// The named key that it was opened with.
     key: Option<(Keys, String)>,
+    /// The session of the dashboard that it was opened in.
+    session: Option<(Sessions, String)>,
+    /// When the session was looked at.
+    looked: Instant,
 }
 
 impl Right {
     fn of(req: &HttpRequest) -> Self {
         let state = req.app_data::<Data<HttpState>>();
-        let key =
-            state.zip(Caller::of_request(req).key_id).map(|(state, id)| (state.services.keys.clone(), id));
-        Self { key }
+        let services = state.map(|state| &state.services);
+        let key = services.zip(Caller::of_request(req).key_id).map(|(all, id)| (all.keys.clone(), id));
+        let session = req.extensions().get::<SessionId>().cloned();
+        let session = services.zip(session).map(|(all, SessionId(id))| (all.sessions.clone(), id));
+        Self { key, session, looked: Instant::now() }
     }
 
     /// Whether it goes on. A store that is away has nothing to say, and no events either.
-    async fn holds(&self) -> bool {
-        let Some((keys, id)) = &self.key else { return true };
-        !matches!(keys.by_id(id).await, Ok(Recognised::Unknown | Recognised::Over(_)))
+    async fn holds(&mut self) -> bool {
+        if let Some((keys, id)) = &self.key
+            && matches!(keys.by_id(id).await, Ok(Recognised::Unknown | Recognised::Over(_)))
+        {
+            return false;
+        }
+        let Some((sessions, id)) = self.session.as_ref().filter(|_| self.looked.elapsed() >= LOOK_EVERY)
+        else {
+            return true;
+        };
+        let has_ended = matches!(sessions.has_ended(id).await, Ok(true));
+        self.looked = Instant::now();
+        !has_ended
     }
 }
 
@@ -124,7 +143,7 @@ fn pieces(viewer: Viewer, right: Right) -> impl Stream<Item = Result<Bytes, Infa
     let ends_at = Instant::now() + LONGEST;
     let hello = stream::once(async { Ok(Bytes::from(format!("retry: {RETRY_MS}\n\n"))) });
     let rest = stream::unfold(Some((viewer, right)), move |stream| async move {
-        let (mut viewer, right) = stream?;
+        let (mut viewer, mut right) = stream?;
         let left = ends_at.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return None;

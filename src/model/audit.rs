@@ -13,7 +13,7 @@ pub enum AuditOutcome {
     Done,
     /// Whoever asked had no right to.
     Refused,
-    /// It went wrong in the server; some of it may have been done.
+    /// It went wrong in the server, or its client went away before the answer (499); some of it may have been done.
     Failed,
 }
 

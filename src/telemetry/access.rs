@@ -14,8 +14,9 @@ use super::{
 /// The log target of access lines; `access=off` in `LOG_LEVEL` switches them off.
 pub const TARGET: &str = "access";
 
-/// How much of a path is logged.
+/// How much of a path is logged, and of a method.
 const MAX_PATH_CHARS: usize = 2_000;
+const MAX_METHOD_CHARS: usize = 32;
 
 /// What is known of a request once it has been answered.
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +35,8 @@ impl AccessLine<'_> {
     pub fn log(&self) {
         log::info!(
             target: TARGET,
-            method = self.method,
-            path = cut(self.path),
+            method = cut(self.method, MAX_METHOD_CHARS),
+            path = cut(self.path, MAX_PATH_CHARS),
             status = self.status,
             duration_ms = round_ms(self.duration_ms),
             ip = self.ip,
@@ -49,20 +50,20 @@ impl AccessLine<'_> {
 impl fmt::Display for AccessLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}=", fields::METHOD)?;
-        write_word(f, self.method)?;
+        write_word(f, cut(self.method, MAX_METHOD_CHARS))?;
         write!(f, " {}=", fields::PATH)?;
-        write_word(f, cut(self.path))?;
+        write_word(f, cut(self.path, MAX_PATH_CHARS))?;
         write!(f, " {}={} {}={:.2} ", fields::STATUS, self.status, fields::DURATION_MS, self.duration_ms)?;
         write!(f, "{}=", fields::IP)?;
         write_word(f, self.ip)
     }
 }
 
-/// The beginning of a path: nobody may fill the log with one request.
-fn cut(path: &str) -> &str {
-    match path.char_indices().nth(MAX_PATH_CHARS) {
-        Some((end, _)) => &path[..end],
-        None => path,
+/// The beginning of a text: nobody may fill the log with one request.
+fn cut(text: &str, most: usize) -> &str {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => &text[..end],
+        None => text,
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn refusal(client: &Client, status: StatusCode, headers: &HeaderMap, 
         let to = headers.get(header::LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("another address");
         return Failure::Usage(format!(
             "{} sends on to {}: give the right address with --server",
-            client.base,
+            client.address(),
             printable(to)
         ));
     }
@@ -90,7 +90,7 @@ fn is_gateway(status: StatusCode) -> bool {
 pub(super) fn no_productforge(client: &Client) -> Failure {
     Failure::Failed(anyhow::anyhow!(
         "{} answers, but not as ProductForge does: is the address right? Its /system/ping should say \"pong\".",
-        client.base
+        client.address()
     ))
 }
 
@@ -102,7 +102,7 @@ pub(super) fn unreachable(client: &Client, error: &reqwest::Error) -> Failure {
         cause = source;
         let _ = write!(chain, ": {cause}");
     }
-    let (base, why) = (&client.base, cause);
+    let (base, why) = (client.address(), cause);
     let lower = chain.to_lowercase();
     let words = if lower.contains("certificate") || lower.contains("unknownissuer") {
         format!(

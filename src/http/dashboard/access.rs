@@ -1,6 +1,6 @@
 //! Who may see a page and who may post a form.
 
-use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, web};
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
 use super::{
@@ -11,7 +11,8 @@ use super::{
 use crate::{
     http::{
         HttpState,
-        caller::Caller,
+        caller::{Caller, SessionId},
+        origin,
         rights::{self, Needed},
         session::{self, Holder},
     },
@@ -95,7 +96,8 @@ pub async fn admit_for(request: &HttpRequest, needed: Needed) -> Result<Visitor,
     let login = || PageError::LoginNeeded { next: way_back(request) };
     let now = now(state).timestamp();
     let cookie = session_cookie(request).ok_or_else(login)?;
-    let holder = session::verify(key.expose(), &cookie, now).ok_or_else(login)?;
+    let signing_key = state.services.sessions.signing_key(key.expose()).await?;
+    let holder = session::verify(&signing_key, &cookie, now).ok_or_else(login)?;
     let (id, _) = session::id(&cookie, now).ok_or_else(login)?;
     if state.services.sessions.has_ended(id).await? {
         return Err(login());
@@ -108,8 +110,9 @@ pub async fn admit_for(request: &HttpRequest, needed: Needed) -> Result<Visitor,
             Recognised::Unknown | Recognised::Over(_) => return Err(login()),
         },
     };
-    request.extensions_mut().insert(caller.clone());
-    let visitor = Visitor { csrf: Some(session::csrf(key.expose(), &cookie)), notice, caller };
+    caller.clone().enter(&mut request.extensions_mut());
+    request.extensions_mut().insert(SessionId(id.to_owned()));
+    let visitor = Visitor { csrf: Some(session::csrf(&signing_key, &cookie)), notice, caller };
     if let Needed::Scope(needed) = needed {
         visitor.require(needed)?;
     }
@@ -134,23 +137,10 @@ fn way_back(request: &HttpRequest) -> String {
 }
 
 /// Refuses a form that comes from another site, whether or not there is a session.
-///
-/// Browsers say where a form comes from in `Sec-Fetch-Site` and, on plain HTTP too, in `Origin`;
-/// neither can be set by a page. A program that sends none of them is no browser, so there is
-/// nobody whose rights could be misused.
 pub fn require_same_origin(request: &HttpRequest) -> Result<(), PageError> {
-    let value = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok());
-    let foreign = || PageError::Forbidden("This form was sent by another site.".to_owned());
-    if let Some(site) = value("sec-fetch-site") {
-        return if matches!(site, "same-origin" | "none") { Ok(()) } else { Err(foreign()) };
-    }
-    let Some(origin) = value(header::ORIGIN.as_str()) else { return Ok(()) };
-    let Some((_, authority)) = origin.split_once("://") else { return Err(foreign()) };
-    let hosts = [value(header::HOST.as_str()), value("x-forwarded-host")];
-    if hosts.into_iter().flatten().any(|host| host.eq_ignore_ascii_case(authority)) {
-        Ok(())
-    } else {
-        Err(foreign())
+    match origin::is_foreign(request.headers()) {
+        true => Err(PageError::Forbidden("This form was sent by another site.".to_owned())),
+        false => Ok(()),
     }
 }
 
@@ -179,38 +169,5 @@ impl Visitor {
             )),
             _ => Ok(()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use actix_web::test::TestRequest;
-
-    use super::*;
-
-    fn allowed(headers: &[(&str, &str)]) -> bool {
-        let mut request = TestRequest::post().insert_header(("host", "forge.example:8000"));
-        for header in headers {
-            request = request.insert_header(*header);
-        }
-        require_same_origin(&request.to_http_request()).is_ok()
-    }
-
-    #[test]
-    fn a_form_of_another_site_is_refused() {
-        assert!(!allowed(&[("sec-fetch-site", "cross-site")]));
-        assert!(!allowed(&[("sec-fetch-site", "same-site")]));
-        assert!(!allowed(&[("origin", "http://evil.example")]));
-        assert!(!allowed(&[("origin", "http://forge.example")]), "another port is another site");
-        assert!(!allowed(&[("origin", "null")]));
-        assert!(!allowed(&[("sec-fetch-site", "cross-site"), ("origin", "http://forge.example:8000")]));
-    }
-
-    #[test]
-    fn a_form_of_this_site_and_one_of_a_program_are_let_through() {
-        assert!(allowed(&[("sec-fetch-site", "same-origin")]));
-        assert!(allowed(&[("origin", "http://forge.example:8000")]));
-        assert!(allowed(&[("origin", "https://forge.example"), ("x-forwarded-host", "forge.example")]));
-        assert!(allowed(&[]));
     }
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use actix_web::{
-    FromRequest, HttpRequest, HttpResponse,
+    FromRequest, HttpMessage, HttpRequest, HttpResponse,
     cookie::{Cookie, SameSite, time::Duration},
     http::StatusCode,
     web,
@@ -17,11 +17,13 @@ use super::{
 };
 use crate::{
     http::{
-        HttpState, client_ip,
+        HttpState,
+        caller::Caller,
+        client_ip,
         session::{self, Holder},
     },
     model::KeyState,
-    service::keys::Recognised,
+    service::keys::{self, Recognised},
 };
 
 #[derive(Deserialize)]
@@ -55,18 +57,22 @@ pub async fn submit(
     let Some(key) = &state.api_key else { return Ok(see_other(next)) };
     let caller = client_ip::of(&request).ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let now = now(&state).timestamp();
-    let wait = state.gate.guesses.wait_seconds(caller, now);
-    if wait > 0 {
+    let shown = field(&form, "key").trim();
+    let guesses = &state.gate.guesses;
+    let can_be_guessed = !keys::has_form(shown);
+    let wait = guesses.wait_seconds(caller, now);
+    if wait > 0 && can_be_guessed && !guesses.is_known(caller, shown.as_bytes(), now) {
         return Err(PageError::TooManyTries { seconds: wait });
     }
-    let shown = field(&form, "key").trim();
     let named = if session::equal(shown, key.expose()) {
         None
     } else {
         match state.services.keys.recognise(shown).await? {
             Recognised::Key(named) => Some(named),
             no => {
-                state.gate.guesses.failed(caller, shown.as_bytes(), now);
+                if can_be_guessed {
+                    guesses.failed(caller, shown.as_bytes(), now);
+                }
                 log::warn!("dashboard: login with a wrong key from {caller}");
                 let problem = match no {
                     Recognised::Over(KeyState::Expired) => "The time of this key is over.",
@@ -77,8 +83,12 @@ pub async fn submit(
             }
         }
     };
+    guesses.remember(caller, shown.as_bytes(), now);
+    // For the audit log.
+    named.as_ref().map_or_else(Caller::owner, |named| Caller::of(named)).enter(&mut request.extensions_mut());
+    let signing_key = state.services.sessions.signing_key(key.expose()).await?;
     let holder = named.as_ref().map_or(Holder::Owner, |named| Holder::Key(&named.id));
-    let Some(value) = session::issue_to(holder, key.expose(), now) else { return Err(PageError::Wiring) };
+    let Some(value) = session::issue_to(holder, &signing_key, now) else { return Err(PageError::Wiring) };
     let mut response = see_other(next);
     let cookie = cookie(&request, value, Duration::seconds(session::LIFETIME_SECONDS));
     response.add_cookie(&cookie).map_err(|_| PageError::Wiring)?;

@@ -4,7 +4,7 @@
 //! what was done. Requests that change nothing (a bad field, a thing that is not there, a repetition under the same
 //! `Idempotency-Key`) are no entries; the access log has them.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use actix_web::{
     Error, HttpMessage,
@@ -15,16 +15,19 @@ use actix_web::{
     web::Data,
 };
 
-use super::request_id::RequestId;
+use super::{limits::MAX_METHOD_BYTES, request_id::RequestId};
 use crate::{
-    http::{HttpState, api::IDEMPOTENCY_REPLAYED, caller::Caller, client_ip},
+    http::{HttpState, api::IDEMPOTENCY_REPLAYED, caller::KeySeen, client_ip},
     model::{AuditEntry, AuditOutcome, new_id},
 };
 
 /// How much of a path is kept.
 const MAX_PATH_CHARS: usize = 500;
-/// How many refused attempts a minute are kept; the access log has all of them.
+/// How many refused attempts a minute of one key, and of all that show none, are kept; the access log has all of them.
 const REFUSED_PER_MINUTE: u32 = 10;
+
+/// What the log says where the client went away before the answer (nginx's number): what it asked for may be done.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// The middleware.
 pub async fn audit<B: MessageBody + 'static>(
@@ -35,40 +38,77 @@ pub async fn audit<B: MessageBody + 'static>(
         return next.call(req).await;
     }
     let Some(state) = req.app_data::<Data<HttpState>>().cloned() else { return next.call(req).await };
-    let (method, path) = (req.method().clone(), req.uri().path().to_owned());
-    let (id, ip) = (RequestId::given(&req).0, client_ip::of(&req).ip);
-    let entry = |outcome, status: StatusCode, route: Option<String>, key| AuditEntry {
-        audit_id: new_id(),
-        at: state.services.system.now(),
-        operation: format!("{method} {}", route.unwrap_or_else(|| cut(&path))),
-        path: cut(&path),
-        outcome,
-        status: status.as_u16(),
-        key,
-        ip: ip.map(|ip: IpAddr| ip.to_string()),
-        request_id: id.to_string(),
+    let mut note = Note {
+        state,
+        method: req.method().clone(),
+        path: req.uri().path().to_owned(),
+        route: req.match_pattern(),
+        id: RequestId::given(&req).0,
+        ip: client_ip::of(&req).ip,
+        key: KeySeen::default(),
+        is_told: false,
     };
+    req.extensions_mut().insert(note.key.clone());
     match next.call(req).await {
         Ok(res) => {
-            if let Some(outcome) = outcome(&path, &res) {
-                let key = res.request().extensions().get::<Caller>().and_then(|caller| caller.key.clone());
-                let route = res.request().match_pattern();
-                let entry = entry(outcome, res.status(), route, key);
-                let gate = &state.gate;
-                let is_kept = outcome != AuditOutcome::Refused
-                    || gate.refused.take((), REFUSED_PER_MINUTE, gate.now()).wait.is_none();
-                if is_kept {
-                    state.services.audit.note(entry);
-                }
+            note.is_told = true;
+            if let Some(outcome) = outcome(&note.path, &res) {
+                note.route = res.request().match_pattern();
+                note.write(outcome, res.status().as_u16());
             }
             Ok(res)
         }
         Err(error) => {
+            note.is_told = true;
             let status = error.as_response_error().status_code();
             if status.is_server_error() {
-                state.services.audit.note(entry(AuditOutcome::Failed, status, None, None));
+                note.write(AuditOutcome::Failed, status.as_u16());
             }
             Err(error)
+        }
+    }
+}
+
+/// A request that may change something. One that ends without an answer is an entry as well: its client went away, or its
+/// handler panicked, and what it asked for may be done.
+struct Note {
+    state: Data<HttpState>,
+    method: Method,
+    path: String,
+    route: Option<String>,
+    id: Arc<str>,
+    ip: Option<IpAddr>,
+    key: KeySeen,
+    is_told: bool,
+}
+
+impl Note {
+    fn write(&self, outcome: AuditOutcome, status: u16) {
+        let (key, gate) = (self.key.name(), &self.state.gate);
+        let is_refused = outcome == AuditOutcome::Refused;
+        if is_refused && gate.refused.take(key.clone(), REFUSED_PER_MINUTE, gate.now()).wait.is_some() {
+            return;
+        }
+        let route = self.route.clone().unwrap_or_else(|| cut(&self.path, MAX_PATH_CHARS));
+        self.state.services.audit.note(AuditEntry {
+            audit_id: new_id(),
+            at: self.state.services.system.now(),
+            operation: format!("{} {route}", cut(self.method.as_str(), MAX_METHOD_BYTES)),
+            path: cut(&self.path, MAX_PATH_CHARS),
+            outcome,
+            status,
+            key,
+            ip: self.ip.map(|ip| ip.to_string()),
+            request_id: self.id.to_string(),
+        });
+    }
+}
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        if !self.is_told {
+            let status = if std::thread::panicking() { 500 } else { CLIENT_CLOSED_REQUEST };
+            self.write(AuditOutcome::Failed, status);
         }
     }
 }
@@ -93,7 +133,7 @@ fn outcome<B>(path: &str, res: &ServiceResponse<B>) -> Option<AuditOutcome> {
     }
 }
 
-/// The beginning of a path: nobody may fill the store with one request.
-fn cut(path: &str) -> String {
-    path.chars().take(MAX_PATH_CHARS).collect()
+/// The beginning of a text: nobody may fill the store with one request.
+fn cut(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
 }

@@ -18,9 +18,10 @@ use actix_web::{
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::cors::is_allowed;
 use crate::{
     config::Secret,
-    http::{HttpState, caller::Caller, error::Problem},
+    http::{HttpState, caller::Caller, error::Problem, origin},
     service::keys::Recognised,
 };
 
@@ -71,6 +72,10 @@ pub(super) fn shown(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     headers.get(X_API_KEY).map(|value| value.as_bytes()).into_iter().chain(bearer)
 }
 
+/// Which of the keys that a request shows is the named one that opens; `limits` learns from it.
+#[derive(Debug, Clone)]
+pub(super) struct RightKey(pub(super) Vec<u8>);
+
 /// The middleware. It answers before the body is read and before a route is looked for. Whether what is asked for is
 /// in the scope of the key is looked at by the route (`rights.rs`).
 pub async fn auth<B: MessageBody + 'static>(
@@ -81,6 +86,9 @@ pub async fn auth<B: MessageBody + 'static>(
     if state.as_ref().is_some_and(|s| s.local_only) && !names_this_machine(&req) {
         return Ok(req.error_response(Problem::foreign_host()).map_into_right_body());
     }
+    if state.as_ref().is_some_and(|s| s.api_key.is_none() && is_foreign_page(&req, &s.cors_origins)) {
+        return Ok(req.error_response(Problem::foreign_origin()).map_into_right_body());
+    }
     let caller = match &state {
         Some(state) => caller(state, &req).await,
         // Without a state nobody can say who may enter.
@@ -88,7 +96,7 @@ pub async fn auth<B: MessageBody + 'static>(
     };
     match caller {
         Ok(caller) => {
-            req.extensions_mut().insert(caller);
+            caller.enter(&mut req.extensions_mut());
             Ok(next.call(req).await?.map_into_left_body())
         }
         // `into_response` would lose the problem, which the middleware `errors` is to write out.
@@ -115,7 +123,10 @@ async fn caller(state: &HttpState, req: &ServiceRequest) -> Result<Caller, Probl
     };
     for text in shown.into_iter().filter_map(|given| std::str::from_utf8(given).ok()) {
         match state.services.keys.recognise(text).await? {
-            Recognised::Key(key) => return Ok(Caller::of(&key)),
+            Recognised::Key(key) => {
+                req.extensions_mut().insert(RightKey(text.as_bytes().to_vec()));
+                return Ok(Caller::of(&key));
+            }
             Recognised::Unknown => {}
             Recognised::Over(why) => {
                 refusal =
@@ -134,6 +145,17 @@ fn names_this_machine(req: &ServiceRequest) -> bool {
     // HTTP/1.0 clients send no name; browsers, whom this is about, always do.
     let named = req.headers().get(header::HOST).map(|value| value.to_str().unwrap_or("?"));
     named.or_else(|| req.uri().authority().map(|a| a.as_str())).is_none_or(is_local)
+}
+
+/// Whether a page that may not call the API asks for a change. Some changes take no preflight, such as an upload; where
+/// a key is needed, such a page does not have it. The forms of the dashboard ask for themselves.
+fn is_foreign_page(req: &ServiceRequest, allowed: &[String]) -> bool {
+    let changes = !matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let origin = req.headers().get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    changes
+        && !req.path().starts_with("/dashboard/")
+        && origin::is_foreign(req.headers())
+        && !origin.is_some_and(|origin| is_allowed(origin, allowed))
 }
 
 /// Whether a `host[:port]` is loopback.

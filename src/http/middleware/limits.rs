@@ -23,16 +23,21 @@ use actix_web::{
     web::Data,
 };
 
-use super::auth;
-use crate::http::{
-    HttpState,
-    caller::Caller,
-    client_ip, dashboard,
-    error::Problem,
-    gate::{Connection, Gate},
-    rate_limit::Quota,
+use super::auth::{self, RightKey};
+use crate::{
+    http::{
+        HttpState,
+        caller::Caller,
+        client_ip, dashboard,
+        error::Problem,
+        gate::{Connection, Gate},
+        rate_limit::Quota,
+    },
+    service::keys,
 };
 
+/// The longest method, in bytes; none that is spoken here has more than seven.
+pub(super) const MAX_METHOD_BYTES: usize = 32;
 /// The longest path with its query, in bytes.
 const MAX_URL_BYTES: usize = 16 << 10;
 /// The most that all headers may have together, in bytes.
@@ -69,7 +74,7 @@ pub async fn by_address<B: MessageBody + 'static>(req: ServiceRequest, next: Nex
         false => auth::shown(req.headers()).filter(|key| !key.is_empty()).map(<[u8]>::to_vec).collect(),
     };
     let is_known = !keys.is_empty() && keys.iter().all(|key| gate.guesses.is_known(ip, key, seconds));
-    if !keys.is_empty() && !is_known {
+    if !is_known && keys.iter().any(|key| can_be_guessed(key)) {
         let wait = gate.guesses.wait_seconds(ip, seconds);
         if wait > 0 {
             return refuse(req, too_many_guesses(wait));
@@ -84,7 +89,7 @@ pub async fn by_address<B: MessageBody + 'static>(req: ServiceRequest, next: Nex
     }
     let res = next.call(req).await?.map_into_left_body();
     let is_right = !keys.is_empty() && has_key(&res);
-    learn(gate, ip, &keys, is_right, res.status(), seconds);
+    learn(gate, ip, &keys, &res, seconds);
     match quota {
         Some(quota) if is_right => gate.by_address.give_back(&client_ip::network(ip), quota.per_minute),
         // The outermost middleware says it: errors are written out between here and there.
@@ -118,19 +123,27 @@ fn take_by_key(req: &ServiceRequest) -> Option<Quota> {
 }
 
 /// What an answer says of the keys that were shown.
-fn learn(gate: &Gate, ip: IpAddr, keys: &[Vec<u8>], is_right: bool, status: StatusCode, now: i64) {
-    // Of several keys one is right, and nobody says which: the others may be guesses at a key that may do more.
-    let is_guess = status == StatusCode::UNAUTHORIZED || (status == StatusCode::FORBIDDEN && keys.len() > 1);
+fn learn<B>(gate: &Gate, ip: IpAddr, keys: &[Vec<u8>], res: &ServiceResponse<B>, now: i64) {
+    let extensions = res.request().extensions();
+    let right = extensions.get::<RightKey>();
     match keys {
-        [key] if is_right => gate.guesses.remember(ip, key, now),
-        keys if is_guess => {
-            for key in keys {
+        [key] if has_key(res) => gate.guesses.remember(ip, key, now),
+        // What stands beside a right key may be a guess at one that may do more, whatever the answer is.
+        keys if right.is_some() || res.status() == StatusCode::UNAUTHORIZED => {
+            for key in keys.iter().filter(|key| right.is_none_or(|right| right.0 != **key)) {
                 gate.guesses.forget(ip, key);
-                gate.guesses.failed(ip, key, now);
+                if can_be_guessed(key) {
+                    gate.guesses.failed(ip, key, now);
+                }
             }
         }
         _ => {}
     }
+}
+
+/// Keys as the server makes them cannot: they are not slowed down, so that nobody shuts out who has one.
+fn can_be_guessed(key: &[u8]) -> bool {
+    !std::str::from_utf8(key).is_ok_and(keys::has_form)
 }
 
 fn has_key<B>(res: &ServiceResponse<B>) -> bool {
@@ -138,6 +151,10 @@ fn has_key<B>(res: &ServiceResponse<B>) -> bool {
 }
 
 fn too_big(req: &ServiceRequest) -> Option<Problem> {
+    if req.method().as_str().len() > MAX_METHOD_BYTES {
+        let detail = format!("No method has more than {MAX_METHOD_BYTES} characters");
+        return Some(Problem::new(StatusCode::NOT_IMPLEMENTED, "method-too-long", detail));
+    }
     let url = req.uri().path_and_query().map_or(0, |url| url.as_str().len());
     if url > MAX_URL_BYTES {
         let detail = format!("The address is too long: at most {MAX_URL_BYTES} bytes are accepted");
@@ -155,11 +172,11 @@ fn too_big(req: &ServiceRequest) -> Option<Problem> {
 
 /// Whether this connection is one too many.
 fn no_room(req: &ServiceRequest) -> Option<Problem> {
-    let has_room = req.conn_data::<Connection>().is_none_or(|connection| connection.has_room);
+    let has_room = req.conn_data::<Connection>().is_none_or(Connection::has_room);
     (!has_room).then(|| {
         let detail = "Too many connections are open; try again in a moment";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-connections", detail)
-            .because("MAX_CONNECTIONS is reached")
+            .because("MAX_CONNECTIONS is reached, or half of it by one address")
             .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
             .header(header::CONNECTION, HeaderValue::from_static("close"))
     })

@@ -75,6 +75,13 @@ impl Known {
         if tables.there.has_later(id, now) || tables.missing.has_later(id, now) {
             return;
         }
+        // A revoked key is never given back: what says otherwise was read before.
+        let is_revoked = |key: &Arc<Key>| key.revoked_at.is_some();
+        if found.as_ref().is_some_and(|key| !is_revoked(key))
+            && tables.there.get(id, now, FRESH_MS).as_ref().is_some_and(is_revoked)
+        {
+            return;
+        }
         match found {
             Some(key) => {
                 tables.missing.0.remove(id);

@@ -40,6 +40,7 @@ use crate::{
 
 pub use check::{DEFAULT_NAME, MAX_DAYS, MAX_NAME_CHARS, MAX_REQUESTS_PER_MINUTE};
 pub use recognise::Recognised;
+pub use secret::has_form;
 pub(super) use spend::adds as spend_adds;
 pub use spend::{KeySpend, Spent};
 
@@ -253,7 +254,7 @@ impl Keys {
             let change = Change::new().expect(records::key_key(&key.id), Some(before));
             let change = records::put_key(&key).into_iter().fold(change, Change::put);
             if self.base.store.apply(change).await?.is_ok() {
-                self.known.put(&key.id, Some(Arc::new(key.clone())), now.timestamp_millis());
+                self.known.put(&key.id, Some(Arc::new(key.clone())), self.base.clock.now_ms());
                 log::info!(key = key.name.as_str(), key_id = key.id.as_str(), by = by; "a key was revoked");
                 return self.info(key).await;
             }

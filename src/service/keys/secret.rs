@@ -41,6 +41,11 @@ pub(super) fn id_of(text: &str) -> Option<&str> {
     (plain(id) && plain(secret) && secret.len() == SECRET_CHARS).then(|| &text[..PREFIX.len() + ID_CHARS])
 }
 
+/// Whether a text has the form of a named key, right or not. So much chance is in one that nobody guesses it.
+pub fn has_form(text: &str) -> bool {
+    id_of(text).is_some()
+}
+
 /// Whether something has the form of an id.
 pub(super) fn is_id(text: &str) -> bool {
     text.strip_prefix(PREFIX)

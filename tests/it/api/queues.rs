@@ -79,7 +79,7 @@ async fn a_foreign_page_cannot_pause_or_cancel_with_an_empty_body() {
     let id = app.post("/results/task", &json!({"job": "x"})).await.ok()["job_id"].clone();
     for path in ["/queues/high/pause".to_owned(), format!("/jobs/{}/cancel", id.as_str().unwrap())] {
         let sent = app.request(Method::POST, &path).header("origin", "https://evil.example").send().await;
-        assert_eq!(Answer::of(sent.unwrap()).await.status, 422, "{path}");
+        assert_eq!(Answer::of(sent.unwrap()).await.status, 403, "{path}");
     }
     assert_eq!(app.get("/queues").await.ok()["queues"][0]["paused"], false);
     assert_eq!(app.get("/jobs?state=queued").await.ok()["total"], 1);

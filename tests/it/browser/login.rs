@@ -87,7 +87,8 @@ async fn without_a_session_every_page_and_form_leads_to_the_login() {
     for open in ["/help", "/help/api", "/dashboard/help", "/dashboard/ping", "/redoc", "/dashboard/login"] {
         assert_eq!(app.get(open).send().await.unwrap().status(), 200, "{open}");
     }
-    let expired = format!("pf_session={}", productforge::http::session::issue(API_KEY, 0).unwrap());
+    let signing_key = app.services.sessions.signing_key(API_KEY).await.unwrap();
+    let expired = format!("pf_session={}", productforge::http::session::issue(&signing_key, 0).unwrap());
     let answer = app.get("/dashboard/").header("cookie", expired).send().await.unwrap();
     assert_eq!(answer.status(), 303);
 }

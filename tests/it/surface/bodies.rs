@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use crate::support::engines::Engine;
+use crate::support::{
+    app::{KEY, TestApp},
+    engines::Engine,
+};
 
 on_both_engines!(
     malformed_json_is_told_with_its_place,
@@ -74,17 +77,19 @@ async fn any_kind_of_json_is_taken_and_nothing_else(engine: Engine) {
 }
 
 async fn a_type_may_be_left_out_but_not_by_a_browser(engine: Engine) {
-    let app = engine.app().start().await;
+    let (open, locked) = (engine.app().start().await, engine.app().locked().start().await);
     let body = "{\"job\": \"x\"}";
-    let post = |extra: &str| {
+    let post = |app: &TestApp, extra: &str| {
         app.raw(&format!(
-            "POST /results/task HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n{extra}\r\n{body}",
+            "POST /results/task HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-API-Key: {KEY}\r\nContent-Length: {}\r\n{extra}\r\n{body}",
             body.len()
         ))
     };
-    assert_eq!(post("").status, 200);
-    assert_eq!(post("Origin: http://evil.example\r\n").status, 422);
-    assert_eq!(post("Sec-Fetch-Site: cross-site\r\n").status, 422);
+    assert_eq!((post(&open, "").status, post(&locked, "").status), (200, 200));
+    for foreign in ["Origin: http://evil.example\r\n", "Sec-Fetch-Site: cross-site\r\n"] {
+        assert_eq!(post(&locked, foreign).status, 422, "{foreign}");
+        assert_eq!(post(&open, foreign).status, 403, "{foreign}");
+    }
 }
 
 async fn a_body_over_the_limit_is_413_announced_or_not(engine: Engine) {

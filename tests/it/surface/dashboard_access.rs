@@ -99,7 +99,8 @@ async fn session_with(app: &TestApp, key: &str) -> (String, String) {
     let login = form(app, &Method::POST, "/dashboard/login", &format!("key={key}"));
     let answer = Answer::of(login.send().await.unwrap()).await;
     let cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();
-    let csrf = session::csrf(KEY, cookie.split_once('=').unwrap().1);
+    let signing_key = app.app.services.sessions.signing_key(KEY).await.unwrap();
+    let csrf = session::csrf(&signing_key, cookie.split_once('=').unwrap().1);
     (cookie, csrf)
 }
 
@@ -116,7 +117,8 @@ async fn state(app: &TestApp) -> String {
 async fn no_route_shows_or_does_anything_without_a_session(engine: Engine) {
     let (app, routes) = locked(&engine).await;
     let before = state(&app).await;
-    let expired = session::issue(KEY, 0).unwrap();
+    let signing_key = app.app.services.sessions.signing_key(KEY).await.unwrap();
+    let expired = session::issue(&signing_key, 0).unwrap();
     let foreign = session::issue("another key", i64::from(i32::MAX)).unwrap();
     let (valid, _) = session_of(&app).await;
     let cut = &valid[..valid.len() - 1];

@@ -340,7 +340,8 @@ async fn with_a_key_set_nobody_sees_or_does_anything_without_login(engine: Engin
         assert!(!answer.text.contains("secret task") && !answer.text.contains(&worker), "{path}");
     }
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let cookie = format!("pf_session={}", session::issue(KEY, now as i64).unwrap());
+    let signing_key = app.app.services.sessions.signing_key(KEY).await.unwrap();
+    let cookie = format!("pf_session={}", session::issue(&signing_key, now as i64).unwrap());
     let forms = [
         "/jobs".to_owned(),
         format!("/jobs/{id}/cancel"),
