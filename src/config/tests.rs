@@ -187,3 +187,14 @@ fn a_secret_and_its_twin_together_are_a_problem_wherever_they_stand() {
     // What is no secret has no twin.
     assert!(both(&[], "port_file = 'x'").contains("port_file is no setting"));
 }
+
+#[test]
+fn without_a_key_only_named_sites_may_call_from_elsewhere() {
+    let origins = |settings: &[(&str, &str)]| {
+        let env = |name: &str| settings.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        Config::from_parts(&Flags::default(), env).unwrap().http.allowed_origins()
+    };
+    assert_eq!(origins(&[]), ["http://localhost:3000"]);
+    assert_eq!(origins(&[("API_KEY", "long-enough")]).len(), 2);
+    assert_eq!(origins(&[("CORS_ORIGINS", "https://*.netlify.app")]), ["https://*.netlify.app"]);
+}

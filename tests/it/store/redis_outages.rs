@@ -11,7 +11,11 @@ use productforge::store::{
 };
 
 use super::{fixtures::*, redis_harness::open, redis_only::run};
-use crate::support::redis_server::{Options, RedisServer};
+use crate::support::{
+    fault_proxy::FaultProxy,
+    redis_server::{Options, RedisServer},
+    wait::until,
+};
 
 /// Two seconds are promised; the rest is for a busy machine.
 const PROMISED: Duration = Duration::from_millis(2_800);
@@ -225,4 +229,33 @@ async fn on_a_cluster_it_finds_the_owner_of_its_slot() {
     made(&*store, Change::new().under(lease.token, LeaseEnd::Finish).put(put("a", "one").indexed(1))).await;
     assert_eq!(walk(&*store, &all_notes(), 10).await, ["a"]);
     assert_eq!(run::<String>(&mut on_owner, "GET {pf}:note:a").await, "one");
+}
+
+/// The name leads to a new primary, and the old one lives on as a replica that hears nothing more: who reads from it
+/// must not go on doing so once a write has found out.
+#[tokio::test]
+async fn reads_follow_a_write_to_the_new_primary() {
+    let (old, new) = (RedisServer::start(), RedisServer::start());
+    let (mut to_old, mut to_new) = (old.connection().await, new.connection().await);
+    let way = FaultProxy::start(old.port());
+    let options = RedisOptions { url: way.redis_url(), prefix: String::new() };
+    let store: Arc<dyn Store> = Arc::new(RedisStore::open(options).unwrap());
+    store.apply(Change::new().put(put("a", "before"))).await.unwrap().unwrap();
+    assert_eq!(doc(&*store, "a").await.unwrap().body, b"before"[..]);
+    run::<()>(&mut to_new, &format!("REPLICAOF 127.0.0.1 {}", old.port())).await;
+    until("it has copied all", || async {
+        let role: deadpool_redis::redis::Value = run(&mut to_new.clone(), "INFO replication").await;
+        format!("{role:?}").contains("master_link_status:up").then_some(())
+    })
+    .await;
+    run::<()>(&mut to_new, "REPLICAOF NO ONE").await;
+    way.lead_to(new.port());
+    run::<()>(&mut to_old, "REPLICAOF 127.0.0.1 1").await;
+    assert_eq!(doc(&*store, "a").await.unwrap().body, b"before"[..], "nobody has noticed yet");
+    until("a write is taken", || async {
+        let written = store.apply(Change::new().put(put("a", "after"))).await;
+        written.is_ok_and(|written| written.is_ok()).then_some(())
+    })
+    .await;
+    assert_eq!(doc(&*store, "a").await.unwrap().body, b"after"[..]);
 }

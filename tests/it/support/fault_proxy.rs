@@ -60,7 +60,7 @@ struct State {
 }
 
 struct Shared {
-    target: SocketAddr,
+    target: Mutex<SocketAddr>,
     state: Mutex<State>,
     network: watch::Sender<Network>,
     resets: watch::Sender<usize>,
@@ -102,7 +102,7 @@ impl FaultProxy {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
-            target: ([127, 0, 0, 1], port).into(),
+            target: Mutex::new(([127, 0, 0, 1], port).into()),
             state: Mutex::default(),
             network: watch::Sender::default(),
             resets: watch::Sender::default(),
@@ -125,6 +125,11 @@ impl FaultProxy {
 
     pub fn redis_url(&self) -> String {
         format!("redis://{}", self.address)
+    }
+
+    /// Whoever connects from now on comes to another port; who is connected stays where he is.
+    pub fn lead_to(&self, port: u16) {
+        *self.shared.target.lock().unwrap() = ([127, 0, 0, 1], port).into();
     }
 
     /// From now on.
@@ -203,7 +208,8 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
     let _ = client.set_nodelay(true);
     let mut resets = shared.resets.subscribe();
     let mute = shared.passage().await == Network::Silent;
-    let Ok(mut server) = TcpStream::connect(shared.target).await else {
+    let target = *shared.target.lock().unwrap();
+    let Ok(mut server) = TcpStream::connect(target).await else {
         let _ = client.set_zero_linger();
         return;
     };

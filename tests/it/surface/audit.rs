@@ -1,8 +1,11 @@
 //! The audit log: who has changed what.
 
+use std::{io::Write, net::TcpStream, time::Duration};
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::named_keys::made;
 use crate::support::{
     app::{KEY, TestApp},
     engines::Engine,
@@ -19,6 +22,9 @@ on_both_engines!(
     bad_filters_are_named,
     the_dashboard_notes_its_changes_and_shows_them,
     what_was_noted_is_stored_at_the_stop,
+    a_long_method_is_refused_and_not_kept,
+    refused_attempts_of_strangers_do_not_hide_those_of_a_key,
+    a_login_is_noted_with_its_key,
 );
 
 async fn entries(app: &TestApp, query: &str, count: usize) -> Vec<Value> {
@@ -168,4 +174,82 @@ async fn what_was_noted_is_stored_at_the_stop(engine: Engine) {
     app.app.services.audit.flush().await;
     let count = app.app.store.count(&productforge::service::records::audit_entries()).await.unwrap();
     assert_eq!(count, 150);
+}
+
+async fn a_long_method_is_refused_and_not_kept(engine: Engine) {
+    logs::keep();
+    let app = engine.app().locked().start().await;
+    let id = format!("long-method-{}", engine.name());
+    let answer =
+        app.raw_line(&format!("{} /agents/", "A".repeat(60_000)), &format!("X-Request-ID: {id}\r\n"));
+    assert_eq!(answer.status, 501);
+    let lines = logs::of_request(&id);
+    assert!(lines.iter().any(|line| line.target == "access"), "{lines:?}");
+    assert!(lines.iter().all(|line| line.text.len() < 1_000), "its beginning is enough");
+    // Unknown methods that are short are as before: strangers are told that a key is missing.
+    assert_eq!(app.raw_line("BREW /agents/", "").status, 401);
+    let found = entries(&app, "", 1).await;
+    assert!(found.iter().all(|entry| entry["operation"].as_str().unwrap().len() < 600), "{found:?}");
+}
+
+async fn refused_attempts_of_strangers_do_not_hide_those_of_a_key(engine: Engine) {
+    let app = engine.app().locked().start().await;
+    let reader = made(&app, "reader", "read").await;
+    for _ in 0..30 {
+        assert_eq!(app.bare(Method::POST, "/orchestrate").send().await.unwrap().status(), 401);
+    }
+    let request = app.bare(Method::POST, "/orchestrate").header("x-api-key", &reader.secret);
+    assert_eq!(request.json(&json!({"job": "x"})).send().await.unwrap().status(), 403);
+    let found = entries(&app, "key=reader", 1).await;
+    assert_eq!((&found[0]["outcome"], &found[0]["status"]), (&json!("refused"), &json!(403)));
+}
+
+async fn a_login_is_noted_with_its_key(engine: Engine) {
+    let app = engine.app().locked().start().await;
+    let reader = made(&app, "reader", "read").await;
+    for (key, name) in [(KEY, "default"), (reader.secret.as_str(), "reader")] {
+        let login = app.form("/dashboard/login", &[("key", key)]).send().await.unwrap();
+        assert_eq!(login.status(), 303);
+        let found = entries(&app, &format!("key={name}&operation=login"), 1).await;
+        assert_eq!(found[0]["operation"], "POST /dashboard/login");
+    }
+}
+
+/// A store that does not answer holds the request while its client goes away.
+#[tokio::test]
+async fn who_goes_away_before_the_answer_leaves_an_entry() {
+    logs::keep();
+    let engine = Engine::redis();
+    let server = engine.server.as_ref().unwrap();
+    let app = engine.app().locked().start().await;
+    app.get("/agents/").await.ok();
+    server.freeze(true);
+    let body = "{\"job\": \"x\"}";
+    let head = format!(
+        "POST /results/task HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {KEY}\r\nX-Request-ID: gone-away"
+    );
+    let mut under_way: Option<TcpStream> = None;
+    // Whether a request was read before its connection is reset nobody can see: some more are sent.
+    until("it is noted", || {
+        if let Some(stream) = under_way.take() {
+            socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+        let mut stream = TcpStream::connect(app.addr).unwrap();
+        let rest = format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        write!(stream, "{head}\r\n{rest}").unwrap();
+        under_way = Some(stream);
+        let mut audited = logs::all().into_iter().filter(|record| record.target == "audit");
+        let noted = audited.any(|record| record.request_id.as_deref() == Some("gone-away"));
+        async move { noted.then_some(()) }
+    })
+    .await;
+    server.freeze(false);
+    let found = until("it is kept", || async {
+        let found =
+            app.get("/audit?operation=results/task").await.ok()["entries"].as_array().unwrap().clone();
+        found.into_iter().find(|entry| entry["status"] == 499)
+    })
+    .await;
+    assert_eq!((&found["outcome"], &found["key"]), (&json!("failed"), &json!("default")));
+    assert_eq!(found["operation"], "POST /results/task");
 }

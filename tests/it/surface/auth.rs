@@ -18,6 +18,7 @@ on_both_engines!(
     the_dashboard_asks_for_a_session_of_its_own,
     without_a_key_set_everything_is_open,
     without_a_key_only_names_of_this_machine_are_answered_to,
+    without_a_key_pages_of_other_sites_change_nothing,
 );
 
 const PUBLIC: [&str; 6] = [
@@ -301,4 +302,36 @@ async fn every_row_of_the_legacy_table_holds(engine: Engine) {
         }
         assert_eq!(statuses, expected, "{line}");
     }
+}
+
+async fn without_a_key_pages_of_other_sites_change_nothing(engine: Engine) {
+    let app = engine.app().origins(&["http://localhost:3000"]).start().await;
+    let form =
+        "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.zip\"\r\n\r\n\r\n--x--\r\n";
+    let send = async |path: &str, kind: &str, body: &str, header: &str, value: &str| {
+        let request = app.bare(Method::POST, path).header("content-type", kind).header(header, value);
+        Answer::of(request.body(body.to_owned()).send().await.unwrap()).await
+    };
+    // What a browser sends without asking first.
+    let simple =
+        [("/upload/", "multipart/form-data; boundary=x", form), ("/system/backup", "text/plain", "")];
+    for (path, kind, body) in simple {
+        for (header, value) in
+            [("origin", "https://a.netlify.app"), ("origin", "null"), ("sec-fetch-site", "cross-site")]
+        {
+            let refused = send(path, kind, body, header, value).await;
+            assert!(refused.problem(403).as_str().unwrap().contains("CORS_ORIGINS"), "{path} {value}");
+        }
+    }
+    let (task, json) = ("{\"job\": \"x\"}", "application/json");
+    assert_eq!(send("/results/task", json, task, "origin", "http://localhost:3000").await.status, 200);
+    let own = format!("http://{}", app.addr);
+    assert_eq!(send("/results/task", json, task, "origin", &own).await.status, 200);
+    let read = app.bare(Method::GET, "/agents/").header("origin", "https://evil.example");
+    assert_eq!(read.send().await.unwrap().status(), 200, "such a page cannot see the answer");
+    // With a key, whoever has it may come from anywhere.
+    let locked = engine.app().locked().start().await;
+    let request = locked.request(Method::POST, "/results/task").header("origin", "https://elsewhere.example");
+    let request = request.header("content-type", json).body(task);
+    assert_eq!(request.send().await.unwrap().status(), 200);
 }

@@ -10,7 +10,12 @@ use productforge::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{app::TestApp, engines::Engine, scripted::chain, wait::until};
+use crate::support::{
+    app::{KEY, TestApp},
+    engines::Engine,
+    scripted::chain,
+    wait::until,
+};
 
 on_both_engines!(
     a_workflow_is_watched_from_its_beginning_to_its_end,
@@ -26,6 +31,7 @@ on_both_engines!(
     a_viewer_with_an_id_from_nowhere_takes_nothing_from_others,
     who_was_away_for_too_long_is_told_so,
     orders_to_workers_are_told_to_nobody,
+    a_stream_ends_with_the_session_that_it_was_opened_in,
 );
 
 /// One frame of a stream.
@@ -339,4 +345,29 @@ async fn orders_to_workers_are_told_to_nobody(engine: Engine) {
     let id = start(&app, json!({"job": "Plan"})).await;
     let next = stream.next().await.unwrap();
     assert_eq!((&next.data["kind"], &next.data["workflow_id"]), (&json!("workflow_created"), &json!(id)));
+}
+
+async fn a_stream_ends_with_the_session_that_it_was_opened_in(engine: Engine) {
+    let app = engine.app().locked().start().await;
+    let login = app.form("/dashboard/login", &[("key", KEY)]).send().await.unwrap();
+    let cookie = login.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let answer = app.bare(Method::GET, "/dashboard/events").header("cookie", &cookie).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let mut stream = Stream { body: Box::pin(answer.bytes_stream()), text: String::new(), retry: false };
+    let brief = json!({"job": "x"});
+    start(&app, brief.clone()).await;
+    assert!(stream.next().await.is_some());
+    let value = cookie.split_once('=').unwrap().1;
+    let signing_key = app.app.services.sessions.signing_key(KEY).await.unwrap();
+    let csrf = productforge::http::session::csrf(&signing_key, value);
+    let logout = app.form("/dashboard/logout", &[("csrf", &csrf)]).header("cookie", &cookie);
+    assert_eq!(logout.send().await.unwrap().status(), 303);
+    // It is looked at every few seconds, when something is sent.
+    let mut ended = false;
+    while !ended {
+        start(&app, brief.clone()).await;
+        ended = stream.next().await.is_none();
+    }
+    let again = app.bare(Method::GET, "/dashboard/events").header("cookie", &cookie).send().await.unwrap();
+    assert_eq!(again.status(), 303);
 }

@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 
+use super::named_keys::made;
 use crate::support::{
     app::{Answer, KEY, TestApp},
     engines::Engine,
@@ -16,6 +17,9 @@ on_both_engines!(
     the_same_outdated_key_shuts_out_nobody,
     a_right_key_elsewhere_and_one_that_is_known_here_go_on,
     what_is_refused_is_logged_and_can_be_read_by_other_sites,
+    what_stands_beside_a_right_key_is_a_guess,
+    named_keys_are_neither_slowed_down_nor_counted,
+    who_is_known_logs_in_during_a_wait,
     without_settings_nothing_is_limited,
     a_public_path_tells_nothing_about_a_key,
 );
@@ -192,4 +196,47 @@ async fn a_public_path_tells_nothing_about_a_key(engine: Engine) {
         let answer = from(&app, "1.1.1.1", Some(key), "/").await;
         assert_eq!((answer.status, answer.header("ratelimit-policy")), (200, ""), "{key}");
     }
+}
+
+async fn what_stands_beside_a_right_key_is_a_guess(engine: Engine) {
+    let app = behind_proxy(&engine, &[]).await;
+    let own = made(&app, "reader", "read").await;
+    let beside = async |guess: &str| {
+        let request = app.bare(Method::GET, "/keys/me").header("x-forwarded-for", "1.1.1.1");
+        request.header("x-api-key", guess).bearer_auth(&own.secret).send().await.unwrap().status().as_u16()
+    };
+    let mut guesses = 0;
+    while beside(&format!("guess-{guesses}")).await == 200 {
+        guesses += 1;
+        assert!(guesses < 30, "nobody was slowed down");
+    }
+    assert!(guesses >= 5, "{guesses}");
+}
+
+async fn named_keys_are_neither_slowed_down_nor_counted(engine: Engine) {
+    let app = behind_proxy(&engine, &[]).await;
+    let own = made(&app, "ci", "read").await;
+    // A text of its form is no guess, and shuts out nobody.
+    for n in 0..20 {
+        let text = format!("{}_{}", own.id, format!("{n:02}").repeat(20));
+        assert_eq!(from(&app, "1.1.1.1", Some(&text), "/agents/").await.status, 401);
+    }
+    assert_eq!(from(&app, "1.1.1.1", Some(KEY), "/agents/").await.status, 200);
+    lock_out(&app, "2.2.2.2");
+    assert_eq!(from(&app, "2.2.2.2", Some(KEY), "/agents/").await.status, 429);
+    assert_eq!(from(&app, "2.2.2.2", Some(&own.secret), "/agents/").await.status, 200);
+    let login = app.form("/dashboard/login", &[("key", &own.secret)]).header("x-forwarded-for", "2.2.2.2");
+    assert_eq!(login.send().await.unwrap().status(), 303);
+}
+
+async fn who_is_known_logs_in_during_a_wait(engine: Engine) {
+    let app = behind_proxy(&engine, &[]).await;
+    let login = async || {
+        let login = app.form("/dashboard/login", &[("key", KEY)]).header("x-forwarded-for", "1.1.1.1");
+        login.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(login().await, 303);
+    lock_out(&app, "1.1.1.1");
+    assert_eq!(login().await, 303);
+    assert_eq!(from(&app, "1.1.1.1", Some(KEY), "/agents/").await.status, 200, "known to the API as well");
 }

@@ -24,6 +24,8 @@ on_both_engines!(
     a_receiver_that_is_gone_is_asked_no_more,
     addresses_that_are_not_public_are_refused_at_once,
     without_a_secret_nothing_is_promised,
+    a_receiver_that_never_answers_holds_up_nobody_else,
+    a_worker_without_the_secret_leaves_reports_to_others,
 );
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -183,4 +185,38 @@ async fn without_a_secret_nothing_is_promised(engine: Engine) {
     let answer = app.post("/orchestrate", &json!({"job": "x", "callback_url": "https://example.com/"})).await;
     assert_eq!(answer.bad_fields(), [("not_supported".to_owned(), "body.callback_url".to_owned())]);
     assert!(answer.text.contains("WEBHOOK_SECRET"));
+}
+
+async fn a_receiver_that_never_answers_holds_up_nobody_else(engine: Engine) {
+    // Its queue takes connections, and nobody takes them out of it.
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let silent_url = format!("http://{}/", silent.local_addr().unwrap());
+    let receiver = Receiver::start(&[200]);
+    let app = app(&engine, "127.0.0.1,localhost").await;
+    let mut held = Vec::new();
+    for _ in 0..24 {
+        held.push(start(&app, &silent_url, json!({})).await);
+    }
+    for id in &held {
+        callback(&app, id, "waiting").await;
+    }
+    // Another host: limits are by name.
+    let quick = receiver.url("/").replace("127.0.0.1", "localhost");
+    let id = start(&app, &quick, json!({})).await;
+    callback(&app, &id, "delivered").await;
+    let first = &app.get(&format!("/workflows/{}", held[0])).await.ok()["workflow"]["callback"];
+    assert_eq!(first["last_error"], json!(null), "none of them was given up yet: {first}");
+}
+
+async fn a_worker_without_the_secret_leaves_reports_to_others(engine: Engine) {
+    let receiver = Receiver::start(&[200]);
+    let without = engine.app().worker().start().await;
+    let server = engine.app().variables(&[("WEBHOOK_SECRET", SECRET), ("WEBHOOK_ALLOW", "127.0.0.1")]);
+    let server = server.start().await;
+    let id = start(&server, &receiver.url("/"), json!({})).await;
+    callback(&server, &id, "waiting").await;
+    // Somebody who can sign comes.
+    let with = app(&engine, "127.0.0.1").await;
+    assert_eq!(callback(&with, &id, "delivered").await["attempts"], 1);
+    drop(without);
 }
