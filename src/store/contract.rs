@@ -21,6 +21,8 @@ pub const MAX_DOCUMENT_BYTES: usize = 16 << 20;
 pub const MAX_EVENTS_PER_STREAM: usize = 10_000;
 /// A stream may be dropped this long after its last event.
 pub const EVENT_RETENTION_MS: u64 = 7 * 24 * 3600 * 1000;
+/// A stream that was retired may be dropped so long after.
+pub const RETIRED_MS: u64 = 3_600_000;
 /// A payload whose leases ran out this often is poison: workers finish it as failed, unrun.
 pub const CRASHES_BEFORE_POISON: u32 = 3;
 
@@ -158,6 +160,10 @@ pub trait Store: Send + Sync {
 
     /// The id of the newest event of a stream, 0 where it has none.
     async fn newest_event(&self, stream: &str) -> Result<u64, StoreError>;
+
+    /// Nothing more is expected in a stream: it may be dropped [`RETIRED_MS`] from now, as soon as the newest
+    /// events of all do not need it, unless one is appended to it later. One that is not there is passed over.
+    async fn retire(&self, stream: &str) -> Result<(), StoreError>;
 
     /// Returns soon after an event with an id above `after` may be in the stream, whoever wrote it, at
     /// the latest after `longest`. May return early for no reason; errors are not reported here.

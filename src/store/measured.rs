@@ -186,6 +186,10 @@ impl Store for Measured {
         timed(Operation::Events, self.0.newest_event(stream)).await
     }
 
+    async fn retire(&self, stream: &str) -> Result<(), StoreError> {
+        timed(Operation::Apply, self.0.retire(stream)).await
+    }
+
     async fn wait_for_events(&self, stream: &str, after: u64, longest: Duration) {
         self.0.wait_for_events(stream, after, longest).await;
     }

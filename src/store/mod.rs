@@ -19,7 +19,7 @@ mod tally;
 pub use change::{Applied, Change, Enqueue, Expectation, LeaseEnd, LeaseUse, Outcome, Refusal};
 pub use contract::{
     CRASHES_BEFORE_POISON, EVENT_RETENTION_MS, MAX_BATCH, MAX_DOCUMENT_BYTES, MAX_EVENTS_PER_STREAM,
-    MAX_PAYLOAD_BYTES, Store, StoreCheck, StoreReport, StoreSize,
+    MAX_PAYLOAD_BYTES, RETIRED_MS, Store, StoreCheck, StoreReport, StoreSize,
 };
 pub use document::{Cursor, Doc, DocKey, DocPage, IndexName, Kind, ListQuery, Put, Revision, UnixMs};
 pub use dump::{Dump, Item, Payload, Tally};

@@ -107,7 +107,14 @@ impl Workflows {
         };
         let body = serde_json::to_vec(&event).expect("an event has only plain fields");
         let change = unchanged().delete(key.clone()).event(workflow.workflow_id.clone(), body);
-        Ok(store.apply(change).await?.is_ok())
+        let is_done = store.apply(change).await?.is_ok();
+        if is_done {
+            // Its viewers have heard the last of it soon. Should this not be written, its events go with their age.
+            if let Err(error) = store.retire(&workflow.workflow_id).await {
+                log::debug!("the events of a deleted workflow stay for now: {error}");
+            }
+        }
+        Ok(is_done)
     }
 }
 

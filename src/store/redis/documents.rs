@@ -10,7 +10,8 @@ use super::{
     script,
 };
 use crate::store::{
-    ALL_EVENTS, Cursor, Doc, DocKey, DocPage, Event, IndexName, ListQuery, MAX_BATCH, StoreError, limits,
+    ALL_EVENTS, Cursor, Doc, DocKey, DocPage, Event, IndexName, ListQuery, MAX_BATCH, RETIRED_MS, StoreError,
+    limits,
 };
 
 pub(super) async fn get(store: &Shared, keys: &[DocKey]) -> Result<Vec<Option<Doc>>, StoreError> {
@@ -130,6 +131,13 @@ pub(super) async fn newest_event(store: &Shared, stream: &str) -> Result<u64, St
     newest.arg(store.keys.events(stream)).arg("+").arg("-").arg("COUNT").arg(1);
     let events = read_stream(stream, store.read(&newest).await?)?;
     Ok(events.last().map_or(0, |event| event.id))
+}
+
+/// Whoever appends to it gives it its whole life back.
+pub(super) async fn retire(store: &Shared, stream: &str) -> Result<(), StoreError> {
+    let mut command = cmd("PEXPIRE");
+    command.arg(store.keys.events(stream)).arg(RETIRED_MS);
+    store.work.send(&command).await.map(|_| ()).map_err(|error| store.work.place().explain(&error))
 }
 
 /// The events of a range of a stream.

@@ -244,6 +244,10 @@ impl Store for RedisStore {
         documents::newest_event(self.opened()?, stream).await
     }
 
+    async fn retire(&self, stream: &str) -> Result<(), StoreError> {
+        documents::retire(self.opened()?, stream).await
+    }
+
     async fn waiting(&self, queue: Queue, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
         queues::waiting(self.opened()?, queue, limit).await
     }

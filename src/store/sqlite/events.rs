@@ -7,7 +7,8 @@ use rusqlite::{OptionalExtension, params};
 
 use super::step::Step;
 use crate::store::{
-    ALL_EVENTS, EVENT_RETENTION_MS, Event, MAX_BATCH, MAX_EVENTS_PER_STREAM, NewEvent, StoreError, UnixMs,
+    ALL_EVENTS, EVENT_RETENTION_MS, Event, MAX_BATCH, MAX_EVENTS_PER_STREAM, NewEvent, RETIRED_MS,
+    StoreError, UnixMs,
 };
 
 /// A stream that has grown too long is cut every so many events, at most twice as many at once.
@@ -107,6 +108,43 @@ pub(super) fn drop_old(step: &Step) -> Result<(), StoreError> {
         if budget > 0 {
             step.sql("DELETE FROM streams WHERE stream = ?1")?.execute([stream])?;
         }
+    }
+    Ok(())
+}
+
+/// Notes that nothing more is expected in a stream.
+pub(super) fn retire(step: &Step, stream: &str) -> Result<(), StoreError> {
+    step.sql(
+        "INSERT INTO retired_streams (stream, last_id, drop_at)
+         SELECT stream, last_id, ?2 FROM streams WHERE stream = ?1
+         ON CONFLICT (stream) DO UPDATE SET last_id = excluded.last_id, drop_at = excluded.drop_at",
+    )?
+    .execute(params![stream, step.now.saturating_add(RETIRED_MS as i64)])?;
+    Ok(())
+}
+
+/// Drops streams that were retired long enough ago and went on no more, at most [`MAX_BATCH`] events at once.
+pub(super) fn drop_retired(step: &Step) -> Result<(), StoreError> {
+    let Some(free_up_to) = not_needed_by_all(step, UnixMs::MIN)? else { return Ok(()) };
+    let mut budget = MAX_BATCH as i64;
+    while budget > 0 {
+        let due: Option<(String, i64, Option<i64>)> = step
+            .sql(
+                "SELECT r.stream, r.last_id, s.last_id FROM retired_streams r LEFT JOIN streams s ON s.stream = r.stream
+                 WHERE r.drop_at <= ?1 AND r.last_id <= ?2 ORDER BY r.drop_at LIMIT 1",
+            )?
+            .query_row([step.now, free_up_to], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?;
+        let Some((stream, retired_at, last)) = due else { break };
+        budget -= 1;
+        if last == Some(retired_at) {
+            budget -= delete_first(step, &stream, i64::MAX, budget)? as i64;
+            if budget <= 0 {
+                break;
+            }
+            step.sql("DELETE FROM streams WHERE stream = ?1")?.execute([&stream])?;
+        }
+        step.sql("DELETE FROM retired_streams WHERE stream = ?1")?.execute([&stream])?;
     }
     Ok(())
 }

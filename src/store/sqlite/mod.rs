@@ -159,6 +159,7 @@ impl Store for SqliteStore {
         check_batch("documents to expire", limit)?;
         self.write(move |step| {
             events::drop_old(step)?;
+            events::drop_retired(step)?;
             let (documents, tallies) = (documents::expire(step, limit)?, tallies::expire(step, limit)?);
             Ok(documents == limit || tallies == limit)
         })
@@ -245,6 +246,11 @@ impl Store for SqliteStore {
     async fn newest_event(&self, stream: &str) -> Result<u64, StoreError> {
         let stream = stream.to_owned();
         self.read(move |step| events::newest(step, &stream)).await
+    }
+
+    async fn retire(&self, stream: &str) -> Result<(), StoreError> {
+        let stream = stream.to_owned();
+        self.write(move |step| events::retire(step, &stream)).await
     }
 
     async fn waiting(&self, queue: Queue, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {

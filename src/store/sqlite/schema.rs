@@ -11,6 +11,10 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_tallies.sql"),
 ];
 
+/// What was added without a new version: programs of this version that do not know it work on beside it, and leave only
+/// what it holds undone.
+const ADDITIONS: &str = include_str!("migrations/additions.sql");
+
 /// The version that all of them lead to.
 pub(super) const NEWEST: usize = MIGRATIONS.len();
 
@@ -30,6 +34,7 @@ pub(super) fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
         transaction.pragma_update(None, "user_version", done as i64 + 1)?;
         transaction.commit()?;
     }
+    conn.execute_batch(ADDITIONS)?;
     Ok(())
 }
 

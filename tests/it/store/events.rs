@@ -1,6 +1,6 @@
 //! Events: an ordered log, by stream and over all of them.
 
-use productforge::store::{ALL_EVENTS, Change, MAX_EVENTS_PER_STREAM};
+use productforge::store::{ALL_EVENTS, Change, EVENT_RETENTION_MS, MAX_EVENTS_PER_STREAM, RETIRED_MS, Store};
 
 use super::{fixtures::*, harness::Harness};
 
@@ -16,6 +16,7 @@ on_every_store!(
     an_event_body_is_opaque_bytes,
     an_event_carries_the_time_of_its_change,
     a_stream_keeps_at_least_its_newest_events,
+    a_stream_is_dropped_a_week_after_its_last_event_or_an_hour_after_it_was_retired,
 );
 
 async fn a_stream_that_was_never_written_is_empty(h: &mut dyn Harness) {
@@ -150,4 +151,49 @@ async fn a_stream_keeps_at_least_its_newest_events(h: &mut dyn Harness) {
         assert!(ids.ends_with(&kept[kept.len() - MAX_EVENTS_PER_STREAM..]), "{stream} has a hole");
     }
     assert_eq!(event_bodies(&*store, "quiet").await, ["first of all"], "another stream's noise took it");
+}
+
+async fn a_stream_is_dropped_a_week_after_its_last_event_or_an_hour_after_it_was_retired(
+    h: &mut dyn Harness,
+) {
+    let store = h.store();
+    let append = async |stream: &str| {
+        made(&*store, Change::new().event(stream, stream.as_bytes().to_vec())).await;
+    };
+    for stream in ["stays", "gone", "goes on", "gone later"] {
+        append(stream).await;
+    }
+    for stream in ["gone", "goes on", "never there"] {
+        store.retire(stream).await.unwrap();
+    }
+    append("goes on").await;
+    // Enough that the newest events of all do not need those.
+    for _ in 0..MAX_EVENTS_PER_STREAM / 100 + 5 {
+        made(&*store, (0..100).fold(Change::new(), |change, _| change.event("busy", b"{}".to_vec()))).await;
+    }
+    let swept = async |store: &dyn Store| {
+        for _ in 0..10 {
+            while store.expire(100).await.unwrap() {}
+        }
+    };
+    h.age(RETIRED_MS - 60_000).await;
+    swept(&*store).await;
+    assert_eq!(event_bodies(&*store, "gone").await, ["gone"], "its viewers have an hour");
+    store.retire("gone later").await.unwrap();
+    h.age(120_000).await;
+    swept(&*store).await;
+    assert!(event_bodies(&*store, "gone").await.is_empty());
+    assert_eq!(store.newest_event("gone").await.unwrap(), 0);
+    assert_eq!(event_bodies(&*store, "goes on").await, ["goes on", "goes on"]);
+    assert_eq!(event_bodies(&*store, "gone later").await, ["gone later"]);
+    append("gone").await;
+    assert_eq!(event_bodies(&*store, "gone").await, ["gone"], "it begins anew");
+    h.age(RETIRED_MS).await;
+    swept(&*store).await;
+    assert!(event_bodies(&*store, "gone later").await.is_empty());
+    assert_eq!(event_bodies(&*store, "gone").await, ["gone"]);
+    assert_eq!(event_bodies(&*store, "stays").await, ["stays"]);
+    h.age(EVENT_RETENTION_MS).await;
+    swept(&*store).await;
+    assert!(event_bodies(&*store, "stays").await.is_empty());
 }

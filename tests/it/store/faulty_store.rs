@@ -309,6 +309,10 @@ impl Store for FaultyStore {
         self.sound.newest_event(stream).await
     }
 
+    async fn retire(&self, stream: &str) -> Result<(), StoreError> {
+        self.sound.retire(stream).await
+    }
+
     async fn wait_for_events(&self, stream: &str, after: u64, longest: Duration) {
         self.sound.wait_for_events(stream, after, longest).await;
     }

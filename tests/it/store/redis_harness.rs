@@ -54,10 +54,12 @@ pub async fn age(connection: &MultiplexedConnection, prefix: &str, ms: u64) {
             local left = redis.call('PTTL', key)
             if left >= 0 then redis.call('PEXPIRE', key, string.format('%.0f', left - ARGV[2])) end
         end
-        -- Nothing notes when tallies end but they themselves.
-        for _, key in ipairs(redis.call('KEYS', ARGV[1] .. 'pf:tally:*')) do
-            local left = redis.call('PTTL', key)
-            if left >= 0 then redis.call('PEXPIRE', key, string.format('%.0f', left - ARGV[2])) end
+        -- Nothing notes when tallies and streams end but they themselves.
+        for _, kind in ipairs({'pf:tally:*', 'pf:events:*'}) do
+            for _, key in ipairs(redis.call('KEYS', ARGV[1] .. kind)) do
+                local left = redis.call('PTTL', key)
+                if left >= 0 then redis.call('PEXPIRE', key, string.format('%.0f', left - ARGV[2])) end
+            end
         end
         ",
     );

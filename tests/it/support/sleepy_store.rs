@@ -170,6 +170,10 @@ impl Store for SleepyStore {
         self.awake()?.newest_event(stream).await
     }
 
+    async fn retire(&self, stream: &str) -> Result<(), StoreError> {
+        self.awake()?.retire(stream).await
+    }
+
     async fn wait_for_events(&self, stream: &str, after: u64, longest: Duration) {
         self.store.wait_for_events(stream, after, longest).await;
     }
