@@ -1,5 +1,5 @@
 //! The commands. One file each; what they share is in [`process`], [`progress`], [`client`], [`answers`], [`table`],
-//! [`paint`], [`reading`] and [`files`].
+//! [`paint`], [`reading`], [`given`] and [`files`].
 //!
 //! Exit codes: 0 done; 1 it failed, or a server refused it; 2 the command line, the configuration or the key is wrong;
 //! 3 no server answers (`migrate --check`: there is something to do); 130 interrupted. `healthcheck` knows 0 and 1
@@ -17,6 +17,7 @@ mod copy;
 mod doctor;
 mod export;
 mod files;
+mod given;
 mod healthcheck;
 mod jobs;
 mod keys;
