@@ -146,7 +146,16 @@ impl From<ServiceError> for Failure {
 
 /// Runs the command that was asked for.
 pub fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        // Containers reserve every code of a health check but 0 and 1.
+        Err(wrong) if std::env::args_os().nth(1).is_some_and(|name| name == "healthcheck") => {
+            let _ = wrong.print();
+            return if wrong.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+        Err(wrong) => wrong.exit(),
+    };
+    let outcome = match command {
         Command::Serve(args) => serve::run(args),
         Command::Worker(args) => worker::run(args),
         Command::Run(args) => run::run(args),
