@@ -43,7 +43,7 @@ COPY --from=build /src/target/release/productforge /usr/local/bin/productforge
 # By number, so that a platform can see that it is not root.
 USER 10001:10001
 WORKDIR /data
-VOLUME ["/data"]
+# No VOLUME: Railway's builder refuses it. /data belongs to the image's user; mount a volume there.
 ENV HOST=0.0.0.0 PORT=8000 WORKSPACE_DIR=/data/workspace
 EXPOSE 8000
 # Asks the server over HTTP, or looks for the worker of this container in Redis, whichever runs here.

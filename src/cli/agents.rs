@@ -1,6 +1,6 @@
 //! `productforge agents`: the agents of a running server.
 
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, sync::Arc};
 
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
@@ -10,12 +10,12 @@ use super::{
     answers::{each, pretty},
     client::{Client, Server},
     files::read_text,
-    note,
+    given, note,
     process::runtime,
     say,
     table::{ago, cell, printable, short, table},
 };
-use crate::config::nearest;
+use crate::{clock::SystemClock, config::nearest, service::tools::EARLIER_RESULTS, tools::Registry};
 
 const EXAMPLES: &str = "\
 A file that an agent is made from has the fields of POST /agents/, as JSON or, where its name ends in
@@ -44,12 +44,15 @@ enum Verb {
     /// All agents
     List,
     /// One agent
-    Show { name: String },
+    Show {
+        #[arg(value_parser = given::name)]
+        name: String,
+    },
     /// Register an agent, or replace the one of this name
     Create(Box<New>),
     /// Delete agents; jobs that were given to them run to their end
     Delete {
-        #[arg(required = true)]
+        #[arg(required = true, value_parser = given::name)]
         names: Vec<String>,
     },
 }
@@ -58,7 +61,7 @@ enum Verb {
 #[derive(Debug, clap::Args)]
 struct New {
     /// Its name
-    #[arg(required_unless_present = "file")]
+    #[arg(required_unless_present = "file", value_parser = given::name)]
     name: Option<String>,
     /// A JSON or TOML file with its fields; - reads JSON from standard input
     #[arg(long, value_name = "FILE")]
@@ -88,7 +91,7 @@ struct New {
     #[arg(long, value_name = "N")]
     max_concurrency: Option<u32>,
     /// US dollars that its jobs may use in a day
-    #[arg(long, value_name = "USD")]
+    #[arg(long, value_name = "USD", allow_negative_numbers = true, value_parser = given::dollars)]
     usd_per_day: Option<f64>,
     /// Tokens that its jobs may use in a day
     #[arg(long, value_name = "N")]
@@ -116,6 +119,7 @@ async fn work(client: &Client, verb: Verb, json: bool) -> Result<ExitCode, Failu
         }
         Verb::Create(new) => {
             let agent = client.post(&["agents"], &fields(*new)?).await?;
+            note_unknown_tools(&agent);
             match json {
                 true => say(&pretty(&agent)),
                 false => say(&format!("{}  registered", printable(&cell(&agent["name"])))),
@@ -148,6 +152,21 @@ async fn meant(client: &Client, name: &str, error: Failure) -> Failure {
         ),
         None => error,
     })
+}
+
+/// Says which of an agent's tools are none that every server has. They may be another version's, so it is registered.
+fn note_unknown_tools(agent: &Value) {
+    let mut known = Registry::new(Arc::new(SystemClock), Vec::new()).names();
+    known.push(EARLIER_RESULTS.to_owned());
+    for tool in agent["tools"].as_array().into_iter().flatten().map(cell) {
+        if !tool.starts_with("mcp:") && !known.contains(&tool) {
+            note(&format!(
+                "'{}' is no built-in tool ({}) and no mcp:…: jobs of this agent go without it",
+                printable(&tool),
+                known.join(", ")
+            ));
+        }
+    }
 }
 
 fn list(agents: &Value) -> String {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     Failure,
     client::Server,
-    note,
+    given, note,
     process::runtime,
     say,
     table::{cell, table, time},
@@ -37,7 +37,7 @@ enum Verb {
     /// The newest changes, and attempts that were refused
     List {
         /// Only what was done with the key of this name
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", value_parser = given::name)]
         by: Option<String>,
         /// Only operations with this in their name
         #[arg(long)]
@@ -57,6 +57,7 @@ enum Verb {
 pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
     let client = args.server.client()?;
     let Verb::List { by, operation, since, limit, cursor } = args.verb;
+    let by_operation = operation.is_some();
     let limit = limit.map(|limit| limit.to_string());
     let query =
         [("key", by), ("operation", operation), ("since", since), ("limit", limit), ("cursor", cursor)];
@@ -67,6 +68,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
     }
     let entries = answer["entries"].as_array().cloned().unwrap_or_default();
     match entries.is_empty() {
+        true if by_operation => note("no entry fits; operations are such as DELETE /jobs/{job_id}"),
         true => note("no entry fits"),
         false => {
             let rows: Vec<_> = entries.iter().map(row).collect();

@@ -30,11 +30,11 @@ use super::{
 };
 
 const EXAMPLES: &str = "\
-A running server makes it and goes on working: --url or PRODUCTFORGE_URL says which, API_KEY is sent as its
-key. Where neither is said and no server has the store in WORKSPACE_DIR open, this command reads the store
-itself. The file has the database, the files of uploads and a manifest with the digest of every part. It is
-read once more when it is there; only then it gets its name. It holds everything in plain: keep it where
-only you can read it.
+A running server makes it and goes on working: --server or PRODUCTFORGE_SERVER says which, API_KEY is sent
+as its key. Where neither is said and no server has the store in WORKSPACE_DIR open, this command reads the
+store itself. The file has the database, the files of uploads and a manifest with the digest of every part.
+It is read once more when it is there; only then it gets its name. It holds everything in plain: keep it
+where only you can read it.
 
 A state in Redis is backed up by Redis: see the help page Operations.
 
@@ -80,11 +80,20 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
     if !args.server.is_known() && config.store.redis_url.is_some() {
         return Err(Failure::Failed(anyhow::anyhow!(NOT_EMBEDDED)));
     }
-    let here = !args.server.is_known() && is_free(&config);
+    let database = app::database(&config);
+    let nowhere = !args.server.is_known() && !database.exists();
+    let here = !args.server.is_known() && is_free(&database);
     let client = if here { None } else { Some(args.server.client()?) };
-    telemetry::init_quiet(&config.log, &telemetry::log_folder(&config))?;
+    if here {
+        telemetry::init_quiet(&config.log, &telemetry::log_folder(&config))?;
+    }
+    let address = client.as_ref().map(Client::address).unwrap_or_default();
     let target = args.out.filter(|_| !piped);
-    let (target, manifest) = runtime()?.block_on(make(config, client, target, piped, args.force))?;
+    let made = runtime()?.block_on(make(config, client, target, piped, args.force));
+    let (target, manifest) = made.map_err(|failure| match failure {
+        Failure::Unreachable(_) if nowhere => Failure::Unreachable(neither(&database, &address)),
+        other => other,
+    })?;
     match (manifest, target) {
         (Some(manifest), Some(target)) if args.server.json => {
             let told = serde_json::json!({"file": target, "manifest": manifest});
@@ -99,10 +108,18 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether there is a store in the workspace that no process has open.
-fn is_free(config: &Config) -> bool {
-    let database = app::database(config);
-    database.exists() && Exclusive::take(&database).is_ok()
+/// Whether there is a store that no process has open.
+fn is_free(database: &Path) -> bool {
+    database.exists() && Exclusive::take(database).is_ok()
+}
+
+/// There is no store here and no server at the address where one is looked for: another folder, most likely.
+fn neither(database: &Path, address: &str) -> anyhow::Error {
+    anyhow::anyhow!(
+        "there is no {} here (WORKSPACE_DIR), and no server answers at {address}: set WORKSPACE_DIR to the folder of \
+         the store, or name the server with --server",
+        database.display()
+    )
 }
 
 async fn make(

@@ -23,8 +23,9 @@ use crate::{
 use super::{
     Failure,
     client::{Client, Server},
-    note,
+    given, note,
     process::runtime,
+    table::printable,
 };
 
 /// Results that are fetched at once.
@@ -51,13 +52,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Only of this agent
-    #[arg(long)]
+    #[arg(long, value_parser = given::name)]
     agent: Option<String>,
     /// Only with this status: completed, failed or cancelled
     #[arg(long)]
     status: Option<String>,
     /// Only of this workflow
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = given::id)]
     workflow: Option<String>,
     /// Only from this time on, ISO 8601
     #[arg(long, value_name = "TIME")]
@@ -97,7 +98,13 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
     };
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from(file_name(&title, args.format)));
     let mut export = Export::open(&out, filters(&args), args.fresh)?;
-    runtime()?.block_on(export.fetch(&client))?;
+    runtime()?.block_on(async {
+        export.fetch(&client).await?;
+        match &args.workflow {
+            Some(id) if export.state.results == 0 => export.expect_workflow(&client, id).await,
+            _ => Ok(()),
+        }
+    })?;
     let results = export.state.results;
     export.make(args.format, title)?;
     note(&format!("{results} results in {}", out.display()));
@@ -175,6 +182,17 @@ impl Export {
         Ok(())
     }
 
+    /// Nothing was found: of a workflow that is there, or of none. Then nothing of the export is left.
+    async fn expect_workflow(&self, client: &Client, id: &str) -> Result<(), Failure> {
+        match client.get(&["workflows", id], &[]).await {
+            Err(Failure::Failed(error)) if error.to_string().ends_with("not found") => {
+                self.tidy();
+                Err(anyhow::anyhow!("Workflow '{}' not found", printable(id)).into())
+            }
+            answer => answer.map(drop),
+        }
+    }
+
     fn save(&self) -> anyhow::Result<()> {
         let (path, new) = (beside(&self.out, "state"), beside(&self.out, "state.new"));
         fs::write(&new, serde_json::to_vec(&self.state)?)
@@ -193,10 +211,15 @@ impl Export {
             fs::rename(&new, &self.out)
         };
         made().with_context(|| format!("{} cannot be written", self.out.display()))?;
+        self.tidy();
+        Ok(())
+    }
+
+    /// What was on the way is not needed any more.
+    fn tidy(&self) {
         for what in ["part", "state"] {
             let _ = fs::remove_file(beside(&self.out, what));
         }
-        Ok(())
     }
 }
 

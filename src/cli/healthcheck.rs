@@ -32,7 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const SILENCE: TimeDelta = TimeDelta::seconds(35);
 
 const EXAMPLES: &str = "\
-Exits with 0 if the server answers 2xx within three seconds, else with 1. Where nobody listens and
+Exits with 0 if the server answers 2xx within three seconds, else with 1, also where the command line or
+the configuration is wrong: containers reserve other codes. Where nobody listens and
 REDIS_URL is set, a worker of this machine is as good: it has to have spoken in the last 35 seconds.
 
 Examples:
@@ -55,9 +56,22 @@ pub(super) struct Args {
     from: FromFile,
 }
 
+/// Whatever is wrong, the exit code is 1: containers reserve 2.
 pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
-    if let Some(url) = args.url {
-        let mut url = Url::parse(&url).map_err(|e| Failure::Usage(format!("--url {url}: {e}")))?;
+    look(args).map_err(|failure| match failure {
+        Failure::Usage(why) => Failure::Failed(anyhow::anyhow!(why)),
+        other => other,
+    })
+}
+
+fn look(args: Args) -> Result<ExitCode, Failure> {
+    if let Some(text) = args.url {
+        let url =
+            Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let Some(mut url) = url else {
+            let why = format!("--url {text}: must be an address such as http://127.0.0.1:8000");
+            return Err(Failure::Usage(why));
+        };
         if url.path() == "/" {
             url.set_path("/system/ping");
         }
@@ -83,9 +97,8 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
 
 fn server(url: &Url) -> Result<ExitCode, Failure> {
     let asked = match url.scheme() {
-        "http" => ask(url),
         "https" => ask_by_tls(url),
-        _ => return Err(Failure::Usage("--url must begin with http:// or https://".to_owned())),
+        _ => ask(url),
     };
     let status = asked.with_context(|| format!("{url} does not answer"))?;
     if !(200..300).contains(&status) {

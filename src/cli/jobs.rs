@@ -15,7 +15,7 @@ use super::{
     answers::{each, pretty},
     client::{Client, Server},
     files::read_text,
-    note,
+    given, note,
     process::runtime,
     say,
     table::{ago, cell, printable, short, table, time},
@@ -56,10 +56,13 @@ enum Verb {
         limit: usize,
     },
     /// One job and its whole story
-    Show { id: String },
+    Show {
+        #[arg(value_parser = given::id)]
+        id: String,
+    },
     /// Queue failed jobs again
     Retry {
-        #[arg(required = true)]
+        #[arg(required = true, value_parser = given::id)]
         ids: Vec<String>,
         /// A job JSON in the place of a payload that could not be run: a file, or - for standard input
         #[arg(long, value_name = "FILE")]
@@ -67,7 +70,7 @@ enum Verb {
     },
     /// Cancel jobs that wait or run
     Cancel {
-        #[arg(required = true)]
+        #[arg(required = true, value_parser = given::id)]
         ids: Vec<String>,
         /// Stands in the jobs and their results
         #[arg(long)]
@@ -75,7 +78,7 @@ enum Verb {
     },
     /// Delete jobs that have ended
     Delete {
-        #[arg(required = true)]
+        #[arg(required = true, value_parser = given::id)]
         ids: Vec<String>,
         /// Delete their results, too
         #[arg(long)]
@@ -102,10 +105,10 @@ struct Filter {
     #[arg(long)]
     state: Option<String>,
     /// Only jobs of this agent
-    #[arg(long)]
+    #[arg(long, value_parser = given::name)]
     agent: Option<String>,
     /// Only the steps of this workflow
-    #[arg(long)]
+    #[arg(long, value_parser = given::id)]
     workflow: Option<String>,
 }
 
@@ -139,6 +142,11 @@ async fn work(client: &Client, verb: Verb, json: bool) -> Result<ExitCode, Failu
             each(&ids, json, "deleted", async |id| client.delete(&["jobs", id], &query).await).await
         }
         Verb::Bulk { action, filter, older_than, reason } => {
+            let filters = [&filter.state, &filter.agent, &filter.workflow];
+            if older_than.is_none() && filters.iter().all(|filter| filter.is_none()) {
+                let which = "say which jobs: by --state, --agent, --workflow or --older-than";
+                return Err(Failure::Usage(which.to_owned()));
+            }
             let body = json!({"action": action, "limit": PORTION, "reason": reason, "filter": {
                 "state": filter.state, "agent": filter.agent, "workflow_id": filter.workflow,
                 "older_than_seconds": older_than}});

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     Failure,
     client::{Client, Server},
-    note,
+    given, note,
     process::runtime,
     say,
     table::{cell, table, time},
@@ -19,9 +19,10 @@ They ask a running server: --server or PRODUCTFORGE_SERVER says which, API_KEY i
 must be the server's own or one of scope admin. A server that was started without API_KEY lets
 everybody in and makes no keys.
 
-read   looks at everything but keys
+read   looks at everything but keys and the audit log
 run    also gives work and steers it
-admin  also deletes, and changes agents, queues, workers, providers, budgets and keys
+admin  also sees keys and the audit log, makes backups, deletes, and changes agents, queues,
+       workers, providers, budgets and keys
 
 `create` prints the key alone on standard output, once: nobody can show it again.
 
@@ -49,6 +50,7 @@ enum Verb {
     /// Make a key and print it, once
     Create {
         /// Who has it: letters, digits, dots, dashes
+        #[arg(value_parser = given::name)]
         name: String,
         /// read, run or admin
         #[arg(long)]
@@ -60,7 +62,7 @@ enum Verb {
         #[arg(long, value_name = "N")]
         requests_per_minute: Option<u32>,
         /// What its work may cost in a day, in US dollars [default: KEY_BUDGET_USD]
-        #[arg(long, value_name = "USD")]
+        #[arg(long, value_name = "USD", allow_negative_numbers = true, value_parser = given::dollars)]
         budget_usd: Option<f64>,
         /// How many tokens its work may use in a day [default: KEY_BUDGET_TOKENS]
         #[arg(long, value_name = "TOKENS")]
@@ -69,7 +71,7 @@ enum Verb {
     /// Let a key open nothing any more, on all nodes within three seconds
     Revoke {
         /// Its name or its id
-        #[arg(value_name = "KEY")]
+        #[arg(value_name = "KEY", value_parser = given::name)]
         named: String,
     },
 }

@@ -1,5 +1,5 @@
 //! The commands. One file each; what they share is in [`process`], [`progress`], [`client`], [`answers`], [`table`],
-//! [`paint`], [`reading`] and [`files`].
+//! [`paint`], [`reading`], [`given`] and [`files`].
 //!
 //! Exit codes: 0 done; 1 it failed, or a server refused it; 2 the command line, the configuration or the key is wrong;
 //! 3 no server answers (`migrate --check`: there is something to do); 130 interrupted. `healthcheck` knows 0 and 1
@@ -17,6 +17,7 @@ mod copy;
 mod doctor;
 mod export;
 mod files;
+mod given;
 mod healthcheck;
 mod jobs;
 mod keys;
@@ -145,7 +146,16 @@ impl From<ServiceError> for Failure {
 
 /// Runs the command that was asked for.
 pub fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        // Containers reserve every code of a health check but 0 and 1.
+        Err(wrong) if std::env::args_os().nth(1).is_some_and(|name| name == "healthcheck") => {
+            let _ = wrong.print();
+            return if wrong.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+        Err(wrong) => wrong.exit(),
+    };
+    let outcome = match command {
         Command::Serve(args) => serve::run(args),
         Command::Worker(args) => worker::run(args),
         Command::Run(args) => run::run(args),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     Failure,
     client::{Client, Server},
+    given,
     process::runtime,
     say,
     table::{cell, table},
@@ -38,11 +39,13 @@ enum Verb {
     /// Take nothing more from a queue
     Pause {
         /// high, normal or low
+        #[arg(value_parser = given::name)]
         name: String,
     },
     /// Let a paused queue go on
     Resume {
         /// high, normal or low
+        #[arg(value_parser = given::name)]
         name: String,
     },
 }

@@ -9,7 +9,7 @@ use super::{
     Failure,
     answers::pretty,
     client::{Client, Server},
-    note,
+    given, note,
     process::runtime,
     reading::for_reader,
     say,
@@ -45,6 +45,7 @@ enum Verb {
     /// A report, as Markdown
     Show {
         /// The name of its file
+        #[arg(value_parser = given::name)]
         name: String,
     },
     /// Make a report of the last seven days

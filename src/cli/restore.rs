@@ -22,6 +22,7 @@ No server may run on the store meanwhile. Every part is held against its digest 
 touched, and the last step is one rename: whatever happens, the old store or the new one is there, whole.
 What had run out by the time of the restore (results have a time to live) is gone soon after the start.
 Jobs that were running when the backup was made go back to their queues at the start of the server.
+What root restores belongs to the owner of the folder of the store.
 
 Exit codes: 0 restored (--check: it could be), 1 not, and the store is as it was, 2 the command line or the
 configuration is wrong.
@@ -69,6 +70,10 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
     let restored = runtime()?
         .block_on(backups::restore(&args.backup, &place, args.force))
         .map_err(anyhow::Error::from)?;
+    let logs = telemetry::log_folder(&config);
+    if logs.starts_with(&config.store.workspace) && logs.exists() {
+        backups::give_to_owner(&config.store.workspace, &logs);
+    }
     tell(&config, &place, &restored, args.json)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -9,7 +9,7 @@ use super::{
     Failure,
     answers::{each, pretty},
     client::{Client, Server},
-    note,
+    given, note,
     process::runtime,
     reading::for_reader,
     say,
@@ -41,13 +41,13 @@ enum Verb {
     /// The newest results
     List {
         /// Only of this agent
-        #[arg(long)]
+        #[arg(long, value_parser = given::name)]
         agent: Option<String>,
         /// Only with this status: completed, failed or cancelled
         #[arg(long)]
         status: Option<String>,
         /// Only of this workflow
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = given::id)]
         workflow: Option<String>,
         /// Only from this time on, ISO 8601
         #[arg(long, value_name = "TIME")]
@@ -65,24 +65,25 @@ enum Verb {
     /// The output of a job
     Show {
         /// The job's id
+        #[arg(value_parser = given::id)]
         id: String,
     },
     /// Keep results that would expire
     Pin {
         /// The jobs' ids
-        #[arg(required = true)]
+        #[arg(required = true, value_parser = given::id)]
         ids: Vec<String>,
     },
     /// Let pinned results expire again
     Unpin {
         /// The jobs' ids
-        #[arg(required = true)]
+        #[arg(required = true, value_parser = given::id)]
         ids: Vec<String>,
     },
     /// Delete results at once; their jobs stay
     Delete {
         /// The jobs' ids
-        #[arg(required = true)]
+        #[arg(required = true, value_parser = given::id)]
         ids: Vec<String>,
     },
 }

@@ -23,7 +23,7 @@ use super::{
     client::Server,
     complain,
     files::read_text,
-    load, note,
+    given, load, note,
     process::{LAST_SPANS, StopSignals, open_unless_stopped, runtime},
     progress::Progress,
     reading::for_reader,
@@ -64,7 +64,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_REVISIONS)))]
     max_revisions: Option<u32>,
     /// Who is to do it; give several to let them work side by side [default: whoever fits the brief]
-    #[arg(long = "agent", value_name = "NAME")]
+    #[arg(long = "agent", value_name = "NAME", value_parser = given::name)]
     agents: Vec<String>,
     /// Jobs run at once [default: WORKERS, 4]
     #[arg(long, value_name = "N", conflicts_with = "url")]

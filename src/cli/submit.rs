@@ -20,7 +20,7 @@ use super::{
     answers::pretty,
     approval::{self, Word},
     client::{Client, Server},
-    complain, note,
+    complain, given, note,
     process::{StopSignals, runtime},
     progress::Progress,
     reading::for_reader,
@@ -45,7 +45,7 @@ pub(super) struct Remote {
     #[arg(long, value_name = "FILE", requires = "url", conflicts_with = "upload_id")]
     upload: Option<PathBuf>,
     /// An upload that is there already
-    #[arg(long, value_name = "ID", requires = "url")]
+    #[arg(long, value_name = "ID", requires = "url", value_parser = given::id)]
     upload_id: Option<String>,
     /// Have a person approve the work before it ends
     #[arg(long, requires = "url")]

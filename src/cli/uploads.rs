@@ -17,7 +17,7 @@ use super::{
     Failure,
     answers::{each, pretty},
     client::{Client, Server},
-    note,
+    given, note,
     process::runtime,
     reading::for_reader,
     say,
@@ -64,12 +64,18 @@ enum Verb {
         limit: usize,
     },
     /// One upload and how far its analysis is
-    Show { id: String },
+    Show {
+        #[arg(value_parser = given::id)]
+        id: String,
+    },
     /// What was found in it, as Markdown
-    Report { id: String },
+    Report {
+        #[arg(value_parser = given::id)]
+        id: String,
+    },
     /// Delete uploads with their files and analyses
     Delete {
-        #[arg(required = true)]
+        #[arg(required = true, value_parser = given::id)]
         ids: Vec<String>,
     },
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     Failure,
     client::Server,
-    note,
+    given, note,
     process::runtime,
     say,
     table::{ago, cell, table},
@@ -37,6 +37,7 @@ enum Verb {
     /// Let a worker finish what it runs and take nothing new; its process goes on
     Drain {
         /// The worker's id, as `workers list` shows it
+        #[arg(value_parser = given::id)]
         id: String,
     },
 }

@@ -10,7 +10,7 @@ use super::{
     answers::{each, pretty},
     client::{Client, Server},
     files::read_text,
-    note,
+    given, note,
     process::runtime,
     say,
     table::{ago, cell, printable, short, table, time},
@@ -53,12 +53,18 @@ enum Verb {
         limit: usize,
     },
     /// One workflow and its steps
-    Show { id: String },
+    Show {
+        #[arg(value_parser = given::id)]
+        id: String,
+    },
     /// What happens in it, line by line, until it ends
-    Watch { id: String },
+    Watch {
+        #[arg(value_parser = given::id)]
+        id: String,
+    },
     /// Begin nothing new until they are resumed
     Pause {
-        #[arg(required = true)]
+        #[arg(required = true, value_parser = given::id)]
         ids: Vec<String>,
         /// Stands in the workflow and its history
         #[arg(long)]
@@ -66,12 +72,12 @@ enum Verb {
     },
     /// Let paused workflows go on
     Resume {
-        #[arg(required = true)]
+        #[arg(required = true, value_parser = given::id)]
         ids: Vec<String>,
     },
     /// Cancel workflows with all their steps
     Cancel {
-        #[arg(required = true)]
+        #[arg(required = true, value_parser = given::id)]
         ids: Vec<String>,
         /// Stands in the workflow and its results
         #[arg(long)]
@@ -79,11 +85,12 @@ enum Verb {
     },
     /// Try again what failed
     Retry {
-        #[arg(required = true)]
+        #[arg(required = true, value_parser = given::id)]
         ids: Vec<String>,
     },
     /// Approve the work that waits for a person's word
     Approve {
+        #[arg(value_parser = given::id)]
         id: String,
         /// The agents that go on see it
         #[arg(long)]
@@ -91,6 +98,7 @@ enum Verb {
     },
     /// Reject the work that waits for a person's word
     Reject {
+        #[arg(value_parser = given::id)]
         id: String,
         /// Why; with --send-back the specialists work by it
         #[arg(long)]
@@ -101,6 +109,7 @@ enum Verb {
     },
     /// A new workflow that goes on from a step of this one
     Fork {
+        #[arg(value_parser = given::id)]
         id: String,
         /// A step: its name (the last one of that name), name:round, or its job's id
         #[arg(long)]
@@ -111,7 +120,7 @@ enum Verb {
     },
     /// Delete workflows that have ended, with their jobs and results
     Delete {
-        #[arg(required = true)]
+        #[arg(required = true, value_parser = given::id)]
         ids: Vec<String>,
     },
 }

@@ -63,24 +63,35 @@ pub(super) fn scalar(value: &Spanned<DeValue<'_>>) -> Option<String> {
     }
 }
 
-/// The name that is most like a wrong one.
+/// The name that is most like a wrong one, if no more than a third of the letters differ.
 pub fn nearest<'k>(wrong: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    known.into_iter().min_by_key(|name| distance(wrong, name))
+    let letters = wrong.chars().count();
+    let near = |name: &'k str| {
+        let others = name.chars().count();
+        let most = letters.max(others) / 3;
+        let changes = (letters.abs_diff(others) <= most).then(|| distance(wrong, name))?;
+        (changes <= most).then_some((changes, name))
+    };
+    known.into_iter().filter_map(near).min_by_key(|(changes, _)| *changes).map(|(_, name)| name)
 }
 
-/// How many letters have to be put in, taken away or changed to make one of the other.
+/// How many letters have to be put in, taken away, changed or swapped with their neighbour to make one of the other.
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
         for (j, y) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+            let changed = rows[i][j] + usize::from(x != y);
+            let mut least = changed.min(row[j] + 1).min(rows[i][j + 1] + 1);
+            if i > 0 && j > 0 && *x == b[j - 1] && a[i - 1] == *y {
+                least = least.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(least);
         }
+        rows.push(row);
     }
-    row[b.len()]
+    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -115,9 +126,13 @@ mod tests {
         for (wrong, name) in [("prot", "port"), ("worker", "workers"), ("workspacedir", "workspace_dir")] {
             assert_eq!(nearest(wrong, known), Some(name));
         }
+        for far in ["admin_bot", "xy", "", "a_name_of_more_letters_than_any"] {
+            assert_eq!(nearest(far, known), None, "{far}");
+        }
         assert_eq!(
             (distance("", "abc"), distance("größe", "größe"), distance("kitten", "sitting")),
             (3, 0, 3)
         );
+        assert_eq!((distance("prot", "port"), distance("ab", "ba"), distance("abc", "ca")), (1, 1, 3));
     }
 }

@@ -278,9 +278,13 @@ impl<'a> Reader<'a> {
         for (key, _) in file.table() {
             let name = key.get_ref().as_ref();
             if known.iter().all(|known| known != name) {
-                let near = nearest(name, known.iter().map(Cow::as_ref)).unwrap_or_default();
+                let near = nearest(name, known.iter().map(Cow::as_ref));
+                let hint = near.map_or_else(
+                    || "`productforge config --table` has them all".to_owned(),
+                    |near| format!("the nearest known one is {near}"),
+                );
                 let place = file.place(&key.span());
-                self.problems.push(format!("{place}: {name} is no setting; the nearest known one is {near}"));
+                self.problems.push(format!("{place}: {name} is no setting; {hint}"));
             }
         }
     }

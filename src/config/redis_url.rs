@@ -33,6 +33,7 @@ pub struct RedisUrl {
     pub tls: bool,
 }
 
+const SCHEMES: &str = "must begin with redis://, rediss://, redis-cluster://, redis-sentinel:// or unix://";
 const ONE: &str = "must be an address such as redis://user:password@host:6379/0, with rediss:// for TLS";
 const CLUSTER: &str = "must be an address such as redis-cluster://user:password@host1:6379,host2:6379 (a cluster has no databases)";
 const SENTINELS: &str =
@@ -42,9 +43,7 @@ impl RedisUrl {
     /// Takes an address apart; the error says what one has to look like.
     pub fn parse(text: &str) -> Result<Self, String> {
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(
-                "must begin with redis://, rediss://, redis-cluster:// or redis-sentinel://".to_owned()
-            );
+            return Err(SCHEMES.to_owned());
         };
         match scheme.replace('+', "-").as_str() {
             "unix" | "redis-unix" => {
@@ -56,7 +55,7 @@ impl RedisUrl {
             "rediss-cluster" => Self::cluster(rest, true),
             "redis-sentinel" => Self::sentinels(rest, false),
             "rediss-sentinel" => Self::sentinels(rest, true),
-            _ => Err("must begin with redis://, rediss://, redis-cluster:// or redis-sentinel://".to_owned()),
+            _ => Err(SCHEMES.to_owned()),
         }
     }
 
@@ -179,7 +178,7 @@ mod tests {
     fn what_is_no_address_is_told_without_its_password() {
         for (text, expected) in [
             ("hush@host", "must begin with redis://"),
-            ("http://:hush@host", "must begin with redis://"),
+            ("http://:hush@host", SCHEMES),
             ("redis://:hush@", "must be an address such as redis://user"),
             ("redis://:hush@h:port", "must be an address such as redis://user"),
             ("redis://:hush@h/zero", "must be an address such as redis://user"),

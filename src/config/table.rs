@@ -89,7 +89,9 @@ pub const TABLE: &[Row] = &[
     // Store
     row(
         "REDIS_URL",
-        Text("`redis://…`, `rediss://…` or `unix://…`"),
+        Text(
+            "`redis://…`, `redis-cluster://…` or `redis-sentinel://…`, with `rediss` for TLS, or `unix://…`",
+        ),
         "the Redis to use instead of the embedded store",
     ),
     row(

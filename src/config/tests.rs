@@ -51,7 +51,7 @@ fn every_problem_of_file_and_environment_is_named_at_once_with_its_line() {
         "f.toml:5: api_key must have at least 8 characters",
         "f.toml:3: workers must be a text, a number, true or false",
         "LEASE_SECONDS must be a number of seconds from 1 to 3600 (it is '0')",
-        "f.toml:4: config_file is no setting; the nearest known one is ",
+        "f.toml:4: config_file is no setting; `productforge config --table` has them all",
         "f.toml:2: prot is no setting; the nearest known one is port",
         "f.toml:7: worker is no setting; the nearest known one is workers",
     ];

@@ -9,11 +9,12 @@ use super::{Budget, Timestamp, iso, iso_option};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// Look at everything but keys.
+    /// Look at everything but keys and the audit log.
     Read,
     /// Also give work and steer it.
     Run,
-    /// Also delete, and change agents, queues, workers, providers, budgets and keys.
+    /// Also see keys and the audit log, make backups, delete, and change agents, queues, workers, providers, budgets and
+    /// keys.
     Admin,
 }
 

@@ -19,6 +19,7 @@ const MAKE_ONE: &str = "make one with `openssl rand -base64 32`";
 
 pub(super) async fn look(config: &Config) -> Vec<Finding> {
     let mut findings = vec![key(&config.http)];
+    findings.extend(proxies(config));
     findings.extend(address(&config.http).await);
     findings
 }
@@ -43,12 +44,36 @@ fn key(http: &HttpConfig) -> Finding {
             format!("everybody who reaches {} gets in: OPEN is true and API_KEY is not set", http.host),
             format!("set API_KEY unless that is what you want; {MAKE_ONE}"),
         ),
+        // `serve` takes no notice of METRICS_PORT: this is a worker.
+        None if http.metrics_port.is_some() => Finding::problem(
+            NAME,
+            "API_KEY is not set: a worker with METRICS_PORT does not start where other machines reach it",
+            format!("set API_KEY; {MAKE_ONE}"),
+        ),
         None => Finding::warning(
             NAME,
             "API_KEY is not set: a new key is made with every start, and printed once",
             format!("set API_KEY, so that clients can keep theirs; {MAKE_ONE}"),
         ),
     }
+}
+
+/// Whether clients beyond this machine are told from each other and held to a limit. Railway's edge is known.
+fn proxies(config: &Config) -> Option<Finding> {
+    const NAME: &str = "proxies";
+    if config.railway || config.http.host.to_canonical().is_loopback() {
+        return None;
+    }
+    let given: Vec<_> =
+        ["TRUSTED_PROXIES", "RATE_LIMIT"].into_iter().filter(|name| config.is_given(name)).collect();
+    Some(match given.is_empty() {
+        false => Finding::ok(NAME, format!("{} is given", given.join(" and "))),
+        true => Finding::warning(
+            NAME,
+            "neither TRUSTED_PROXIES nor RATE_LIMIT is set: behind a proxy all clients are one, and none has a limit",
+            "set TRUSTED_PROXIES to the address of the proxy, or to none where there is none, and RATE_LIMIT=600",
+        ),
+    })
 }
 
 async fn address(http: &HttpConfig) -> Vec<Finding> {

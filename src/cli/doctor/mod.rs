@@ -2,7 +2,7 @@
 //!
 //! It changes nothing, spends nothing and comes to an end: each part has [`PATIENCE`]. It works before the first start and
 //! beside a running server, whose embedded store it leaves alone and whose own health it asks for instead. Parts: `access`
-//! (key, address), `machine` (disk, rights, descriptors), `store` (Redis or the file, uploads), `models` (providers).
+//! (key, proxies, address), `machine` (disk, rights, descriptors), `store` (Redis or the file, uploads), `models` (providers).
 
 mod access;
 mod finding;

@@ -99,7 +99,8 @@ async fn embedded(config: &Config) -> Vec<Finding> {
     let found = match looked {
         Ok(Ok(found)) => found,
         Ok(Err(e)) => {
-            let remedy = "run this as the user that the server runs as; look at the disk";
+            let remedy =
+                "see that the file belongs to the user that the server runs as (`chown`); look at the disk";
             return vec![Finding::problem(NAME, e.to_string(), remedy)];
         }
         Err(e) => return vec![Finding::problem(NAME, e.to_string(), "this is a fault of the program")],
@@ -149,7 +150,7 @@ async fn uploads(config: &Config) -> Vec<Finding> {
             true => vec![Finding::warning(
                 NAME,
                 "uploads are kept in a folder of this node, which other nodes do not see",
-                "with more than one node set BLOB_URL to a bucket, or put the workspace on a shared disk",
+                "with nodes on several machines set BLOB_URL to a bucket; processes that share this folder (Compose) need nothing",
             )],
             false => Vec::new(),
         };

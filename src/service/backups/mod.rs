@@ -15,6 +15,7 @@
 mod digest;
 mod make;
 mod manifest;
+mod owner;
 mod restore;
 
 use std::{io, sync::Arc};
@@ -29,6 +30,7 @@ use super::{Foundation, ServiceError, exports::ChunkWriter};
 
 pub use make::Snapshot;
 pub use manifest::{Manifest, Part};
+pub use owner::give_to_owner;
 pub use restore::{Place, RestoreError, Restored, check, restore, tidy};
 
 /// Why there is no backup of a store that is not embedded, and what to do.

@@ -22,6 +22,7 @@ use zip::{ZipArchive, result::ZipError};
 use super::{
     digest,
     manifest::{DATABASE, FORMAT, FORMAT_VERSION, MANIFEST, Manifest, Part, UPLOADS},
+    owner::give_to_owner,
 };
 use crate::{
     blobs::{Blobs, Folder, check_name},
@@ -135,13 +136,20 @@ pub async fn restore(file: &Path, place: &Place, force: bool) -> Result<Restored
     }
     let new = unpacked.path().join(DATABASE);
     prove(&new, &opened.manifest).await?;
+    // Before the rename, so that no kill leaves a store that its server cannot open.
+    give_to_owner(&folder, &new);
+    give_to_owner(&folder, &sqlite::lock_of(&database));
     if !uploads.is_empty() {
         let blobs = Folder::open(&place.uploads).await?;
         for (name, at) in uploads {
             blobs.put(&name, &at).await?;
         }
+        give_to_owner(&folder, &place.uploads);
     }
     let kept = sqlite::replace(&database, &new)?;
+    if let Some(kept) = &kept {
+        give_to_owner(&folder, kept);
+    }
     Ok(Restored { manifest: opened.manifest, kept })
 }
 

@@ -42,7 +42,7 @@ pub use self::inspect::{Inspection, inspect};
 use self::{open::FileLock, readers::Readers, step::Step, wakeup::Wakeup, writer::Writer};
 pub use self::{
     open::Location,
-    snapshot::{Exclusive, SCHEMA, prove, replace},
+    snapshot::{Exclusive, SCHEMA, lock_of, prove, replace},
 };
 use super::limits::{check_batch, check_change, check_items, check_page};
 use crate::{

@@ -33,7 +33,7 @@ impl FileLock {
     pub fn take(database: &Path) -> Result<Self, StoreError> {
         // One file, one lock, whatever link it is reached by.
         let database = &std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
-        let path = beside(database, ".lock");
+        let path = lock_of(database);
         let file = File::options()
             .create(true)
             .truncate(false)
@@ -125,6 +125,11 @@ pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
     path.push(ending);
     path.into()
+}
+
+/// The file whose lock is the right to a database.
+pub(super) fn lock_of(database: &Path) -> PathBuf {
+    beside(database, ".lock")
 }
 
 pub(super) fn unavailable(path: &Path, why: &str) -> StoreError {

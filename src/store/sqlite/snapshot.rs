@@ -29,6 +29,11 @@ impl Exclusive {
     }
 }
 
+/// The file whose lock is the right to a database: [`Exclusive`] makes it.
+pub fn lock_of(database: &Path) -> PathBuf {
+    open::lock_of(database)
+}
+
 /// Copies all that is committed at this moment into a new file. It reads one snapshot, so that the writer goes
 /// on; what is left over in pages is left out, so the copy is as small as it can be. Ended by dropping the future.
 pub(super) async fn take(database: &Path, to: &Path) -> Result<(), StoreError> {

@@ -90,6 +90,31 @@ fn every_class_of_a_failure_and_every_reason_of_a_dead_job_is_explained() {
 }
 
 #[tokio::test]
+async fn every_place_of_the_help_that_a_page_names_is_there() {
+    let app = TestApp::builder().start().await;
+    let named = Regex::new("/help/([a-z-]+)#([a-z0-9-]+)\"").unwrap();
+    let text = sources("assets/templates");
+    let mut places: Vec<_> = named.captures_iter(&text).map(|c| (c[1].to_owned(), c[2].to_owned())).collect();
+    places.sort();
+    places.dedup();
+    assert!(places.len() > 3, "{places:?}");
+    for (page, id) in places {
+        let html = app.get(&format!("/help/{page}")).await.text;
+        assert!(html.contains(&format!(" id=\"{id}\"")), "/help/{page}#{id}");
+    }
+}
+
+#[tokio::test]
+async fn every_field_of_a_brief_is_explained() {
+    let app = TestApp::builder().start().await;
+    let document = app.get("/openapi.json").await.ok();
+    let fields = document["components"]["schemas"]["NewWorkflow"]["properties"].as_object().unwrap();
+    let fields: BTreeSet<String> = fields.keys().cloned().collect();
+    assert!(fields.len() > 10, "{fields:?}");
+    assert_eq!(first_column(&read("assets/help/api.md"), "| Field of `/orchestrate`"), fields);
+}
+
+#[tokio::test]
 async fn the_search_needs_no_key_and_shows_what_was_asked_as_text() {
     let app = TestApp::builder().locked().start().await;
     let ask = async |path: &str| {

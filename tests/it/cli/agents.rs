@@ -48,7 +48,22 @@ async fn agents_are_listed_made_shown_and_deleted() {
         "1.5",
     ];
     let made = run(&server, &workspace, &args).expect_code(0);
-    assert_eq!(made.stdout, "api designer  registered\n");
+    assert_eq!((made.stdout.as_str(), made.stderr.as_str()), ("api designer  registered\n", ""));
+    let odd = [
+        "create",
+        "foo",
+        "--role",
+        "R",
+        "--tool",
+        "nosuch",
+        "--tool",
+        "mcp:files",
+        "--tool",
+        "earlier_results",
+    ];
+    let odd = run(&server, &workspace, &odd).expect_code(0);
+    assert!(odd.stderr.starts_with("'nosuch' is no built-in tool (calculator, current_time, "), "{odd:?}");
+    assert_eq!(odd.stderr.lines().count(), 1, "{odd:?}");
     let agent = show(&server, &workspace, "api designer");
     assert_eq!(agent["skills"], serde_json::json!(["openapi", "http"]));
     assert_eq!(
@@ -97,5 +112,7 @@ async fn what_is_wrong_is_said_by_field_and_a_wrong_name_is_met_with_the_nearest
     for verb in ["show", "delete"] {
         let unknown = run(&server, &workspace, &[verb, "qa-bot"]).expect_code(1);
         assert!(unknown.stderr.contains("Agent 'qa-bot' not found\nDid you mean 'qa_bot'?"), "{unknown:?}");
+        let far = run(&server, &workspace, &[verb, "admin_bot"]).expect_code(1);
+        assert_eq!(far.stderr, "error: Agent 'admin_bot' not found\n");
     }
 }

@@ -46,6 +46,40 @@ async fn a_key_comes_from_the_environment_a_file_or_the_command_line() {
     run(&["--key", KEY, "--key-file", "key"], &[]).expect_code(2);
 }
 
+/// `jobs show "$ID"` with a variable that is not set would ask for the list, and look like success.
+#[test]
+fn an_id_or_a_name_that_is_empty_is_no_command() {
+    let server = Canned::start(&[&answer("200 OK", "", "{}")]);
+    for (args, why) in [
+        (&["jobs", "show", ""][..], "the id is empty"),
+        (&["jobs", "cancel", "some-id", ""], "the id is empty"),
+        (&["jobs", "retry", " "], "the id is empty"),
+        (&["jobs", "delete", ""], "the id is empty"),
+        (&["jobs", "bulk", "delete", "--workflow", ""], "the id is empty"),
+        (&["jobs", "list", "--agent", ""], "the name is empty"),
+        (&["results", "show", ""], "the id is empty"),
+        (&["results", "delete", ""], "the id is empty"),
+        (&["agents", "show", ""], "the name is empty"),
+        (&["agents", "delete", ""], "the name is empty"),
+        (&["agents", "create", "", "--role", "QA"], "the name is empty"),
+        (&["workflows", "show", ""], "the id is empty"),
+        (&["workflows", "watch", ""], "the id is empty"),
+        (&["workflows", "approve", ""], "the id is empty"),
+        (&["workflows", "delete", ""], "the id is empty"),
+        (&["uploads", "report", ""], "the id is empty"),
+        (&["reports", "show", ""], "the name is empty"),
+        (&["keys", "create", "", "--scope", "run"], "the name is empty"),
+        (&["keys", "revoke", ""], "the name is empty"),
+        (&["queues", "pause", ""], "the name is empty"),
+        (&["workers", "drain", ""], "the id is empty"),
+        (&["export", "--workflow", ""], "the id is empty"),
+    ] {
+        let ended = Workspace::new().run(&[args, &["--server", &server.url]].concat(), &[]).expect_code(2);
+        assert!(ended.stderr.contains(why), "{args:?}: {ended:?}");
+    }
+    assert_eq!(server.requests().len(), 0, "something was asked all the same");
+}
+
 #[test]
 fn every_refusal_says_what_to_do() {
     let problem = |status: &str, headers: &str, detail: &str| {

@@ -105,12 +105,33 @@ fn keys_and_addresses_are_judged() {
     look(&here, &[("HOST", "0.0.0.0"), ("OPEN", "true")]).1.expect("api_key", "warning", "everybody");
     let strong = "qF2n8LxT4vW9zRk1mB7s";
     look(&here, &[("API_KEY", strong), ("HOST", "0.0.0.0")]).1.expect("api_key", "ok", "is set");
+    // A worker of which other machines could ask its figures, without a key.
+    let worker = [("HOST", "0.0.0.0"), ("METRICS_PORT", "0")];
+    let (code, report) = look(&here, &worker);
+    assert_eq!(code, Some(1));
+    report.expect("api_key", "problem", "a worker with METRICS_PORT does not start");
+    look(&here, &[("METRICS_PORT", "0")]).1.expect("api_key", "ok", "only this machine");
     look(&here, &[("HOST", "192.0.2.1")]).1.expect("address", "problem", "cannot be listened on");
     // Somebody else has the port.
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = other.local_addr().unwrap().port().to_string();
     let ended = here.run(&["doctor", "--json"], &[("PORT", &taken)]).expect_code(1);
     Report::of(&ended).expect("address", "problem", "another program listens");
+}
+
+#[test]
+fn beyond_this_machine_clients_have_to_be_told_apart_or_limited() {
+    let here = Workspace::new();
+    let key = ("API_KEY", "qF2n8LxT4vW9zRk1mB7s");
+    let (code, report) = look(&here, &[key, ("HOST", "0.0.0.0")]);
+    assert_eq!(code, Some(0), "{}", report.json);
+    report.expect("proxies", "warning", "behind a proxy all clients are one");
+    for given in [("TRUSTED_PROXIES", "none"), ("RATE_LIMIT", "600")] {
+        look(&here, &[key, ("HOST", "0.0.0.0"), given]).1.expect("proxies", "ok", given.0);
+    }
+    for place in [("HOST", "127.0.0.1"), ("RAILWAY_ENVIRONMENT", "production")] {
+        assert!(!look(&here, &[key, place]).1.checks.contains_key("proxies"), "{place:?}");
+    }
 }
 
 #[test]
@@ -229,6 +250,8 @@ fn a_redis_that_may_throw_work_away_is_a_problem() {
     report.expect("redis_persistence", "ok", "appendonly is on");
     report.expect("migrations", "warning", "the database has version 0");
     report.expect("uploads", "warning", "a folder of this node");
+    let remedy = report.checks["uploads"]["do"].as_str().unwrap();
+    assert!(remedy.contains("processes that share this folder (Compose) need nothing"), "{remedy}");
     here.run(&["migrate"], &[("REDIS_URL", &good.url())]).expect_code(0);
     look(&here, &[("REDIS_URL", &good.url())]).1.expect("migrations", "ok", "the database has version ");
 }

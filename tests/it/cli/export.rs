@@ -65,6 +65,17 @@ async fn a_file_of_every_format_is_written_and_filters_hold() {
     let wrong = workspace.run(&["export", "--status", "done"], &url).expect_code(2);
     assert!(wrong.stderr.contains("status"), "{}", wrong.stderr);
     workspace.run(&["export", "--format", "xml"], &url).expect_code(2);
+
+    // A workflow that is not there is told from one without results, and leaves nothing behind.
+    let unknown = workspace.run(&["export", "--workflow", "nope", "--format", "zip"], &url).expect_code(1);
+    assert!(unknown.stderr.contains("Workflow 'nope' not found"), "{unknown:?}");
+    let (_, begun) = server.post("/orchestrate", json!({"job": "Later", "delay_seconds": 3600})).await;
+    let id = begun["workflow_id"].as_str().unwrap();
+    let empty = ["export", "--workflow", id, "--format", "ndjson", "--out", "none.ndjson"];
+    assert_eq!(workspace.run(&empty, &url).expect_code(0).stderr, "0 results in none.ndjson\n");
+    let named = fs::read_dir(workspace.path()).unwrap().flatten();
+    let left = named.filter(|entry| entry.file_name().to_string_lossy().contains("nope"));
+    assert_eq!(left.count(), 0, "something is left of the export of nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -48,10 +48,17 @@ fn an_answer_that_is_not_http_is_unhealthy() {
 }
 
 #[test]
-fn an_address_that_is_none_is_a_usage_error() {
-    for url in ["nonsense", "ftp://127.0.0.1/"] {
-        Workspace::new().run(&["healthcheck", "--url", url], &[]).expect_code(2);
+fn whatever_is_wrong_the_exit_code_is_1() {
+    for url in ["nonsense", "ftp://127.0.0.1/", "127.0.0.1:8000", "localhost:8000"] {
+        let ended = Workspace::new().run(&["healthcheck", "--url", url], &[]).expect_code(1);
+        let told = format!("--url {url}: must be an address such as http://127.0.0.1:8000");
+        assert!(ended.stderr.contains(&told), "{ended:?}");
     }
+    let worker = Workspace::new().run(&["healthcheck", "--worker"], &[]).expect_code(1);
+    assert!(worker.stderr.contains("a worker needs REDIS_URL"), "{worker:?}");
+    let flag = Workspace::new().run(&["healthcheck", "--wroker"], &[]).expect_code(1);
+    assert!(flag.stderr.contains("--wroker"), "{flag:?}");
+    Workspace::new().run(&["healthcheck", "--help"], &[]).expect_code(0);
 }
 
 #[test]

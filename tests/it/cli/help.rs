@@ -79,6 +79,32 @@ fn every_command_has_help_with_an_example() {
     }
 }
 
+/// What a help lists under `Commands:`.
+fn listed(help: &str) -> Vec<&str> {
+    let section = help.split_once("Commands:\n").map_or("", |(_, rest)| rest.split("\n\n").next().unwrap());
+    let names = section.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    names.filter(|name| !name.is_empty() && *name != "help").collect()
+}
+
+#[test]
+fn the_readme_names_every_command_and_every_verb() {
+    let workspace = Workspace::new();
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let help = |args: &[&str]| workspace.run(&[args, &["--help"]].concat(), &[]).expect_code(0).stdout;
+    let commands = help(&[]);
+    assert!(listed(&commands).len() > 20, "{commands}");
+    for command in listed(&commands) {
+        let begin = format!("| `productforge {command}");
+        let rows: Vec<&str> = readme.lines().filter(|line| line.starts_with(&begin)).collect();
+        assert!(!rows.is_empty(), "{command}");
+        let words: Vec<&str> =
+            rows.iter().flat_map(|row| row.split(|c: char| !c.is_alphanumeric())).collect();
+        for verb in listed(&help(&[command])) {
+            assert!(words.contains(&verb), "{command} {verb}: {rows:?}");
+        }
+    }
+}
+
 #[test]
 fn no_command_or_an_unknown_one_shows_help_and_exits_with_2() {
     let workspace = Workspace::new();

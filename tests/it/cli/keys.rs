@@ -36,6 +36,14 @@ async fn a_key_is_made_printed_once_used_and_revoked() {
     let bad = with(KEY, &["keys", "create", "c i", "--scope", "root"]).expect_code(2);
     assert!(bad.stderr.contains("scope: Input should be 'read', 'run' or 'admin'"), "{bad:?}");
 
+    for (amount, why) in [("-1", "must be above 0"), ("0", "must be above 0"), ("two", "must be a number")] {
+        let args = ["keys", "create", "x", "--scope", "run", "--budget-usd", amount];
+        let bad = with(KEY, &args).expect_code(2);
+        assert!(bad.stderr.contains(why), "{bad:?}");
+    }
+    let none = with(KEY, &["audit", "list", "--operation", "nothing"]).expect_code(0);
+    assert_eq!(none.stderr, "no entry fits; operations are such as DELETE /jobs/{job_id}\n");
+
     let revoked = with(KEY, &["keys", "revoke", "ci"]).expect_code(0).stdout;
     assert!(revoked.contains("is revoked"), "{revoked}");
     with(secret, &["queues", "list"]).expect_code(2);

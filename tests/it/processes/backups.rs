@@ -306,6 +306,42 @@ async fn a_server_that_dies_on_the_way_leaves_no_file() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// As root, as somebody who takes care of a machine restores; what others make is theirs anyway.
+#[tokio::test]
+async fn what_root_restores_belongs_to_the_owner_of_the_folder() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let (here, there) = (Workspace::new(), Workspace::new());
+    let backup = small_backup(&here).await;
+    let folder = there.path().join("workspace");
+    std::fs::create_dir(&folder).unwrap();
+    let is_root = chown(&folder, Some(10_001), Some(10_001)).is_ok();
+    restore(&there, &backup, &[]).expect_code(0);
+    restore(&there, &backup, &["--force"]).expect_code(0);
+    let owner = std::fs::metadata(&folder).unwrap().uid();
+    assert_eq!(owner == 10_001, is_root);
+    let mut left = vec![folder];
+    let mut seen = 0;
+    while let Some(path) = left.pop() {
+        assert_eq!(std::fs::metadata(&path).unwrap().uid(), owner, "{}", path.display());
+        seen += 1;
+        if path.is_dir() {
+            left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    assert!(seen >= 7, "the database, its lock, the old one, the log and an upload, with folders: {seen}");
+}
+
+/// Whoever is in the wrong folder is told so, and not to start a server, of whose empty store a backup would be made.
+#[test]
+fn where_there_is_no_store_and_no_server_that_is_said() {
+    let workspace = Workspace::new();
+    let ended = workspace.run(&["backup"], &[]).expect_code(3);
+    let told = "there is no workspace/productforge.db here (WORKSPACE_DIR), and no server answers at \
+                http://127.0.0.1:8000: set WORKSPACE_DIR to the folder of the store, or name the server with --server";
+    assert_eq!(ended.stderr, format!("error: {told}\n"));
+    assert_eq!(std::fs::read_dir(workspace.path()).unwrap().count(), 0, "a folder was made");
+}
+
 #[tokio::test]
 async fn a_state_in_redis_is_backed_up_by_redis_and_that_is_said() {
     let (redis, workspace) = (RedisServer::start(), Workspace::new());

@@ -40,6 +40,36 @@ fn the_dockerfile_is_clean_and_the_linter_sees_what_is_not() {
     assert!(!found.status.success() && said(&found).contains("DL3006"), "{}", said(&found));
 }
 
+/// Railway's builder refuses a Dockerfile that has one.
+#[test]
+fn the_dockerfile_has_no_volume() {
+    let volume = |line: &str| line.trim_start().to_uppercase().starts_with("VOLUME");
+    assert!(!text("Dockerfile").lines().any(volume));
+}
+
+/// A unit that names a file which nobody has made does not start; and a file with a key is nobody else's.
+#[test]
+fn every_file_that_the_unit_names_is_made_by_a_step_of_the_guide() {
+    let (unit, guide) = (text("docs/deploy/productforge.service"), text("docs/deploy.md"));
+    let named = |before: &str| -> Vec<&str> {
+        let lines = unit.lines().filter_map(|line| line.strip_prefix(before));
+        lines.map(|rest| rest.rsplit([':', '-']).next().unwrap()).collect()
+    };
+    let (steps, later) = guide.split_once("enable --now productforge").unwrap();
+    let made = |path: &&str| format!("/dev/stdin {path}");
+    let needed = [named("LoadCredential="), named("EnvironmentFile=")].concat();
+    assert_eq!(needed, ["/etc/productforge/api_key", "/etc/productforge/environment"]);
+    assert!(needed.iter().all(|path| steps.contains(&made(path))), "{needed:?}");
+    let optional = named("#LoadCredential=");
+    assert_eq!(optional, ["/etc/productforge/openai_api_key"]);
+    assert!(optional.iter().all(|path| later.contains(&made(path))), "{optional:?}");
+    let files = guide.split("sudo install -m ").skip(1).filter(|rest| rest.contains("/dev/stdin"));
+    let open = files
+        .filter(|rest| rest.lines().next().is_some_and(|l| l.contains("stdin") && !l.starts_with("600")));
+    assert_eq!(open.count(), 0, "a file of /etc/productforge that others can read");
+    assert!(!guide.contains("tee /etc/productforge"), "tee makes files that all can read");
+}
+
 #[test]
 fn railway_knows_every_key() {
     for path in ["railway.toml", "docs/deploy/railway.worker.toml"] {
@@ -121,10 +151,10 @@ fn shell_scripts_are_clean() {
     }
 }
 
-/// The scripts of the guide are well-formed, and what it calls `productforge` with exists, flags and all.
+/// The scripts of the guides are well-formed, and what they call `productforge` with exists, flags and all.
 #[test]
-fn the_commands_of_the_guide_are_true() {
-    let guide = text("docs/deploy.md");
+fn the_commands_of_the_guides_are_true() {
+    let guide = text("docs/deploy.md") + text("docs/keeping.md").as_str();
     for script in guide.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0) {
         let folder = folder();
         let path = folder.path().join("script.sh");
@@ -133,7 +163,7 @@ fn the_commands_of_the_guide_are_true() {
     }
     let mut seen = 0;
     for call in guide.split("productforge ").skip(1) {
-        let call = call.split(['|', '>', '#', ';', '`', '\n']).next().unwrap();
+        let call = call.split(['|', '>', '#', ';', '`', '\'', '\n']).next().unwrap();
         let words: Vec<&str> = call.split_whitespace().collect();
         // A unit, an image or a folder of that name is no call.
         if words.first().is_some_and(|word| COMMANDS.contains(word)) {
@@ -142,17 +172,30 @@ fn the_commands_of_the_guide_are_true() {
             seen += 1;
         }
     }
-    assert!(seen >= 12, "{seen}");
+    assert!(seen >= 20, "{seen}");
     for path in guide.split('(').skip(1).filter_map(|rest| rest.split_once(')')).map(|(path, _)| path) {
         if path.starts_with("deploy/") || path.starts_with("../") {
             let path = path.split('#').next().unwrap();
-            assert!(file("docs").join(path).exists(), "{path} is named in docs/deploy.md");
+            assert!(file("docs").join(path).exists(), "{path} is named in docs");
         }
     }
 }
 
-const COMMANDS: [&str; 10] =
-    ["serve", "worker", "run", "doctor", "config", "migrate", "copy", "healthcheck", "completions", "man"];
+const COMMANDS: [&str; 13] = [
+    "serve",
+    "worker",
+    "run",
+    "doctor",
+    "config",
+    "migrate",
+    "copy",
+    "healthcheck",
+    "completions",
+    "man",
+    "backup",
+    "restore",
+    "audit",
+];
 
 /// What the image is built from is let through by `.dockerignore`, and the step that builds the dependencies alone leaves
 /// a package that cargo can read.
