@@ -15,6 +15,8 @@
 //! | upload | `upload:{id}` | `uploads_index`, `uploads_by_end:first` | `UPLOAD_TTL`, then the janitor removes it with its file; 3 days more at the most |
 //! | contents of an upload | `upload_contents:{id}` | none | as its upload |
 //! | analysis of an upload | `upload_analysis:{id}` | none | as its upload |
+//! | installation | `installation:id` | none | for ever |
+//! | orphan | `orphan:{blob}` | none | 30 days; until its file is removed |
 //! | tombstone | `tombstone:{job_id}` | none | 30 days, or so long after its job's due time |
 //! | key | `key:{id}` | `keys_index` | for ever; 180 days after it was revoked |
 //! | name of a key | `key_name:{name}` | none | as the newest key of that name |
@@ -53,6 +55,10 @@ pub const UPLOAD: Kind = Kind("upload");
 pub const UPLOAD_CONTENTS: Kind = Kind("upload_contents");
 /// What was found in an upload when it was analysed.
 pub const UPLOAD_ANALYSIS: Kind = Kind("upload_analysis");
+/// Which installation this store is of, and the files of uploads with it.
+pub const INSTALLATION: Kind = Kind("installation");
+/// A file that no upload names, and when that was first seen.
+pub const ORPHAN: Kind = Kind("orphan");
 /// Says that a payload which may still be in a queue is not to be run, where the job's document is gone.
 pub const TOMBSTONE: Kind = Kind("tombstone");
 
@@ -81,6 +87,7 @@ const DAY_MS: u64 = 24 * 3600 * 1000;
 const JOB_TTL_MS: u64 = 7 * DAY_MS;
 const CALL_TTL_MS: u64 = 30 * DAY_MS;
 const DEAD_JOB_TTL_MS: u64 = 180 * DAY_MS;
+const ORPHAN_TTL_MS: u64 = 30 * DAY_MS;
 const REPORT_TTL_MS: u64 = 180 * DAY_MS;
 const TOMBSTONE_TTL_MS: u64 = 30 * DAY_MS;
 const PARTIAL_TTL_MS: u64 = 60_000;
@@ -424,6 +431,22 @@ pub fn put_heartbeat(now: Timestamp) -> Put {
     let micros = now.timestamp_micros();
     Put::raw(heartbeat_key(), format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000))
         .ttl_ms(WORKER_TTL_MS)
+}
+
+pub fn installation_key() -> DocKey {
+    DocKey::new(INSTALLATION, "id")
+}
+
+pub fn put_installation(id: &str) -> Put {
+    Put::json(installation_key(), &serde_json::json!({"id": id}))
+}
+
+pub fn orphan_key(blob: &str) -> DocKey {
+    DocKey::new(ORPHAN, blob)
+}
+
+pub fn put_orphan(blob: &str, first_seen: UnixMs) -> Put {
+    Put::json(orphan_key(blob), &serde_json::json!({"first_seen": first_seen})).ttl_ms(ORPHAN_TTL_MS)
 }
 
 /// One document, parsed, with the revision it was read at.

@@ -1,7 +1,7 @@
 //! The auditor: a slow walk that mends what an eviction, a failover or a foreign hand has left half done.
 //!
 //! It goes through all that is kept beside the documents, through the jobs that have not ended and what is
-//! reserved of budgets, keeps the dead set within its bound, and removes files that belong to no upload.
+//! reserved of budgets, keeps the dead set within its bound, and removes files that have belonged to no upload for a day.
 
 use std::{sync::Arc, time::Duration};
 

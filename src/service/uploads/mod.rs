@@ -4,18 +4,19 @@
 //! bytes ─▶ Incoming (a temporary file) ─▶ inspected ─▶ blob ─▶ one write: document + job ─▶ answer
 //!              │ too large, cut off          │ refused    │          │ refused or failed: the blob goes
 //!              └────────── nothing is left ──┴────────────┘          │
-//!                                                                    └─ crash before it: the sweep finds the blob
+//!                                                                    └─ crash before it: the sweep finds the blob (`orphans`)
 //! document ─▶ over (UPLOAD_TTL), or deleted: blob first, then document, contents and analysis in one write
 //! ```
 
 mod incoming;
+mod orphans;
 mod project;
 mod report;
 mod tools;
 
 use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
 use serde::Serialize;
@@ -36,6 +37,8 @@ pub use crate::analysis::{
 };
 pub use incoming::Incoming;
 pub(super) use incoming::failed as disk_failed;
+pub(super) use orphans::foreign_files;
+pub use orphans::{FOREIGN_REMEDY, MARK, Owner, foreign, installation, mark};
 pub use project::{Project, UploadAnalysis};
 pub(super) use tools::file_tools;
 
@@ -43,8 +46,6 @@ pub(super) use tools::file_tools;
 pub const ANALYST: &str = "analyzer_bot";
 /// The longest name of a project, in characters.
 pub const MAX_PROJECT_CHARS: usize = 200;
-/// A blob that no document names is removed when it is older than this: its upload may be under way.
-const ORPHAN_AFTER: Duration = Duration::from_secs(3_600);
 /// Documents are removed together with their blobs; the store forgets them by itself only long after.
 const BACKSTOP: Duration = Duration::from_secs(3 * 86_400);
 /// How many archives are inspected at once in one process: each takes a processor.
@@ -90,11 +91,14 @@ pub struct Uploads {
     base: Arc<Foundation>,
     jobs: Jobs,
     inspections: Arc<tokio::sync::Semaphore>,
+    /// Whether it has been said that the files belong to another installation.
+    told: Arc<AtomicBool>,
 }
 
 impl Uploads {
     pub(super) fn new(base: Arc<Foundation>, jobs: Jobs) -> Self {
-        Self { base, jobs, inspections: Arc::new(tokio::sync::Semaphore::new(INSPECTIONS)) }
+        let inspections = Arc::new(tokio::sync::Semaphore::new(INSPECTIONS));
+        Self { base, jobs, inspections, told: Arc::default() }
     }
 
     /// The most bytes of one file.
@@ -287,32 +291,6 @@ impl Uploads {
             removed += 1;
         }
         Ok(removed == page.docs.len() && page.next.is_some())
-    }
-
-    /// Removes blobs that no document names: of uploads that were never accepted, because a process died. How
-    /// many.
-    pub async fn sweep_orphans(&self) -> Result<usize, ServiceError> {
-        let (mut after, mut removed): (Option<String>, usize) = (None, 0);
-        loop {
-            let entries = self.blobs().list(after.as_deref(), MAX_BATCH).await?;
-            let Some(last) = entries.last() else { return Ok(removed) };
-            after = Some(last.name.clone());
-            let old = |modified: SystemTime| modified.elapsed().is_ok_and(|age| age > ORPHAN_AFTER);
-            let candidates: Vec<_> = entries
-                .iter()
-                .filter(|entry| old(entry.modified))
-                // Other files may be there, which are nobody's to remove.
-                .filter_map(|entry| Some((entry, entry.name.split_once('_')?.0)))
-                .filter(|(_, id)| uuid::Uuid::parse_str(id).is_ok())
-                .collect();
-            let keys: Vec<_> = candidates.iter().map(|(_, id)| records::upload_key(id)).collect();
-            let found = self.base.store.get(&keys).await?;
-            for ((entry, _), _) in candidates.iter().zip(found).filter(|(_, found)| found.is_none()) {
-                self.blobs().delete(&entry.name).await?;
-                log::warn!(blob = entry.name.as_str(); "a file that belongs to no upload was removed");
-                removed += 1;
-            }
-        }
     }
 
     /// The file first: a crash in between leaves a document that is removed the next time.

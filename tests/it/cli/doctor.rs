@@ -229,6 +229,13 @@ fn a_redis_that_may_throw_work_away_is_a_problem() {
     report.expect("redis_persistence", "ok", "appendonly is on");
     report.expect("migrations", "warning", "the database has version 0");
     report.expect("uploads", "warning", "a folder of this node");
+    assert!(!report.checks.contains_key("uploads_owner"), "{}", report.json);
+    // The workspace of another store.
+    fs::create_dir_all(here.path().join("workspace/uploads")).unwrap();
+    fs::write(here.path().join("workspace/uploads/productforge-installation"), "another\n").unwrap();
+    let (code, report) = look(&here, &[("REDIS_URL", &good.url())]);
+    assert_eq!(code, Some(0), "{}", report.json);
+    report.expect("uploads_owner", "warning", "belong to another installation");
     here.run(&["migrate"], &[("REDIS_URL", &good.url())]).expect_code(0);
     look(&here, &[("REDIS_URL", &good.url())]).1.expect("migrations", "ok", "the database has version ");
 }

@@ -20,6 +20,7 @@ mod keys;
 mod metrics;
 mod named_keys;
 mod ops_pages;
+mod orphans;
 mod pages;
 mod paging;
 mod rate_limits;
