@@ -110,6 +110,13 @@ impl Retention {
     /// The oldest workflows that have ended, as many as are too many.
     async fn too_many(&self, most: u64) -> Result<bool, ServiceError> {
         let store = self.base.store.as_ref();
+        // The oldest of each kind of end; the oldest of all are among them.
+        let mut candidates = Vec::new();
+        for status in ENDS {
+            let page = store.list(&oldest_first(status)).await?;
+            candidates.extend(page.docs.iter().filter_map(readable));
+        }
+        // Counted behind the pages: what another process has removed since stands in them, not behind them.
         let mut ended = 0;
         for status in ENDS {
             ended += store.count(&records::workflows_by_status(status)).await?;
@@ -117,12 +124,6 @@ impl Retention {
         let excess = usize::try_from(ended.saturating_sub(most)).unwrap_or(usize::MAX);
         if excess == 0 {
             return Ok(false);
-        }
-        // The oldest of each kind of end; the oldest of all are among them.
-        let mut candidates = Vec::new();
-        for status in ENDS {
-            let page = store.list(&oldest_first(status)).await?;
-            candidates.extend(page.docs.iter().filter_map(readable));
         }
         candidates.sort_by_key(|workflow| workflow.created_at);
         let mut removed = 0;
@@ -156,33 +157,37 @@ impl Retention {
     async fn too_many_results(&self, most: u64) -> Result<bool, ServiceError> {
         let store = self.base.store.as_ref();
         let index = IndexName::all(records::RESULT);
-        let excess = store.count(&index).await?.saturating_sub(most);
-        let excess = usize::try_from(excess).unwrap_or(usize::MAX);
-        if excess == 0 {
-            return Ok(false);
-        }
         let (mut after, mut looked_at, mut removed) = (None, 0, 0);
-        while looked_at < MAX_LOOKED_AT && removed < excess.min(MAX_BATCH) {
+        let mut more = false;
+        while looked_at < MAX_LOOKED_AT {
             let query = ListQuery::newest(records::RESULT, MAX_BATCH).oldest_first().after(after.take());
             let page = store.list(&query).await?;
+            // Counted behind the page: what another process has removed since stands in the page, not behind it.
+            let excess = store.count(&index).await?.saturating_sub(most);
+            let excess = usize::try_from(excess).unwrap_or(usize::MAX);
+            let mut left = excess;
             looked_at += page.docs.len().max(1);
-            let left = excess.min(MAX_BATCH) - removed;
             let going = page.docs.iter().filter(|doc| doc.parse::<JobResult>().is_ok_and(|r| !r.pinned));
-            for doc in going.take(left) {
-                // One that is pinned at this moment stays.
+            for doc in going.take(excess) {
+                // One that is pinned at this moment stays; one that is gone was removed by another process.
                 let change =
                     Change::new().expect(doc.key.clone(), Some(doc.revision())).delete(doc.key.clone());
                 removed += usize::from(store.apply(change).await?.is_ok());
+                left -= 1;
             }
             match page.next {
-                Some(next) => after = Some(next),
-                None => break,
+                // Only those that have to stay lead on to the next page.
+                Some(next) if left > 0 && removed == 0 => after = Some(next),
+                next => {
+                    more = left > 0 && next.is_some();
+                    break;
+                }
             }
         }
         if removed > 0 {
             log::info!("there are more than {most} results: the {removed} oldest were removed");
         }
-        Ok(removed > 0 && removed < excess)
+        Ok(more)
     }
 }
 

@@ -1,11 +1,11 @@
 //! A store that can be put to sleep: until it wakes, every verb answers "not available" and does
-//! nothing, as when its machine is gone.
+//! nothing, as when its machine is gone. It can also let somebody else write between two verbs.
 
 use std::{
     collections::BTreeMap,
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -22,6 +22,8 @@ pub struct SleepyStore {
     refused: AtomicUsize,
     /// Answers to writes and reservations that are still to be lost on their way back.
     to_lose: AtomicUsize,
+    /// What somebody else writes before the next verb of this name.
+    meanwhile: Mutex<Vec<(&'static str, Change)>>,
     woken: Notify,
 }
 
@@ -32,6 +34,7 @@ impl SleepyStore {
             asleep: AtomicBool::new(false),
             refused: AtomicUsize::new(0),
             to_lose: AtomicUsize::new(0),
+            meanwhile: Mutex::default(),
             woken: Notify::new(),
         })
     }
@@ -53,6 +56,18 @@ impl SleepyStore {
     /// Makes the next writes and reservations, and loses their answers.
     pub fn lose_answers(&self, number: usize) {
         self.to_lose.store(number, Ordering::SeqCst);
+    }
+
+    /// Lets somebody else write this right before the next `list`, `count`, `get` or `apply`.
+    pub fn meanwhile(&self, verb: &'static str, change: Change) {
+        self.meanwhile.lock().unwrap().push((verb, change));
+    }
+
+    async fn before(&self, verb: &str) {
+        let due: Vec<_> = self.meanwhile.lock().unwrap().extract_if(.., |(name, _)| *name == verb).collect();
+        for (_, change) in due {
+            self.store.apply(change).await.unwrap().unwrap();
+        }
     }
 
     fn deliver<T>(&self, answer: T) -> Result<T, StoreError> {
@@ -86,14 +101,17 @@ impl Store for SleepyStore {
     }
 
     async fn get(&self, keys: &[DocKey]) -> Result<Vec<Option<Doc>>, StoreError> {
+        self.before("get").await;
         self.awake()?.get(keys).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<DocPage, StoreError> {
+        self.before("list").await;
         self.awake()?.list(query).await
     }
 
     async fn count(&self, index: &IndexName) -> Result<u64, StoreError> {
+        self.before("count").await;
         self.awake()?.count(index).await
     }
 
@@ -102,6 +120,7 @@ impl Store for SleepyStore {
     }
 
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {
+        self.before("apply").await;
         let store = self.awake().inspect_err(|_| {
             self.refused.fetch_add(1, Ordering::SeqCst);
         })?;

@@ -1,11 +1,20 @@
 //! Retention by age and number, and how much is kept.
 
+use std::sync::LazyLock;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use productforge::{
+    model::{DeadJob, JobResult},
+    service::records,
+    store::{Change, Store},
+};
 use serde_json::{Value, json};
 
 use crate::support::{
     app::{TestApp, keys},
     engines::Engine,
     scripted::chain,
+    sleepy_store::SleepyStore,
     wait::until,
 };
 
@@ -14,6 +23,8 @@ on_both_engines!(
     a_workflow_that_runs_or_is_needed_by_a_fork_stays,
     of_many_workflows_the_newest_stay,
     of_many_results_the_newest_and_the_pinned_ones_stay,
+    two_processes_that_clean_at_once_remove_no_more_than_is_too_many,
+    of_the_dead_set_no_more_goes_than_is_too_many_either,
     nothing_goes_unless_that_is_set,
     the_status_says_how_much_is_kept,
 );
@@ -121,6 +132,75 @@ async fn of_many_results_the_newest_and_the_pinned_ones_stay(engine: Engine) {
     }
     assert_eq!(found, [200, 404, 404, 404, 200, 200]);
     assert_eq!(status(&app, &format!("/jobs/{}", ids[1])).await, 200, "the job stays as long as jobs do");
+}
+
+/// The same moment whenever it is asked for.
+fn yesterday() -> DateTime<Utc> {
+    static NOW: LazyLock<DateTime<Utc>> = LazyLock::new(Utc::now);
+    *NOW - TimeDelta::days(1)
+}
+
+/// Results that the store has had for a day, the first the oldest.
+async fn results(store: &dyn Store, names: impl Iterator<Item = String>, pinned: bool) {
+    let names: Vec<String> = names.collect();
+    for (chunk, names) in names.chunks(50).enumerate() {
+        let mut change = Change::new();
+        for (n, name) in names.iter().enumerate() {
+            let at = yesterday() + TimeDelta::seconds((chunk * 50 + n) as i64);
+            let mut result: JobResult = serde_json::from_value(json!({
+                "job_id": name, "agent": "worker_bot", "status": "completed", "output": "done",
+                "timestamp": at.to_rfc3339(), "pinned": pinned}))
+            .unwrap();
+            let ttl = std::time::Duration::from_secs(7 * 86_400);
+            change = change.put(records::put_result(&mut result, ttl, Utc::now()));
+        }
+        store.apply(change).await.unwrap().unwrap();
+    }
+}
+
+/// Those of these results that are there, by number.
+async fn numbers(store: &dyn Store, prefix: &str, range: std::ops::Range<usize>) -> Vec<usize> {
+    let keys: Vec<_> = range.clone().map(|n| records::result_key(&format!("{prefix}-{n}"))).collect();
+    let mut found = Vec::new();
+    for chunk in keys.chunks(100) {
+        found.extend(store.get(chunk).await.unwrap().into_iter().map(|doc| doc.is_some()));
+    }
+    range.zip(found).filter(|(_, there)| *there).map(|(n, _)| n).collect()
+}
+
+async fn two_processes_that_clean_at_once_remove_no_more_than_is_too_many(engine: Engine) {
+    results(engine.store.as_ref(), (0..205).map(|n| format!("r-{n}")), false).await;
+    let others = || (0..5).fold(Change::new(), |c, n| c.delete(records::result_key(&format!("r-{n}"))));
+    // The other process is there between any two steps of this one.
+    for verb in ["list", "count", "apply"] {
+        let store = SleepyStore::over(engine.store.clone());
+        store.meanwhile(verb, others());
+        let app = TestApp::builder().store(store).variables(&[("MAX_RESULTS", "200")]).start().await;
+        while app.app.services.retention.run().await.unwrap() {}
+        assert_eq!(numbers(engine.store.as_ref(), "r", 0..205).await.first(), Some(&5), "{verb}");
+        assert_eq!(numbers(engine.store.as_ref(), "r", 0..205).await.len(), 200, "{verb}");
+        results(engine.store.as_ref(), (0..5).map(|n| format!("r-{n}")), false).await;
+    }
+}
+
+async fn of_the_dead_set_no_more_goes_than_is_too_many_either(engine: Engine) {
+    let dead = |n: i64| DeadJob {
+        died_at: yesterday() + TimeDelta::seconds(n),
+        ..serde_json::from_value(
+            json!({"job_id": format!("d-{n}"), "reason": "poison", "error": "it crashed",
+            "queue": "queue", "died_at": "2026-11-22T10:18:03Z"}),
+        )
+        .unwrap()
+    };
+    let change = (0..20).fold(Change::new(), |change, n| change.put(records::put_dead_job(&dead(n))));
+    engine.store.apply(change).await.unwrap().unwrap();
+    let store = SleepyStore::over(engine.store.clone());
+    let others = (0..5).fold(Change::new(), |c, n| c.delete(records::dead_job_key(&format!("d-{n}"))));
+    store.meanwhile("list", others);
+    let app = TestApp::builder().store(store).start().await;
+    app.app.services.jobs.trim_dead(15).await.unwrap();
+    let index = productforge::store::IndexName::all(records::DEAD_JOB);
+    assert_eq!(engine.store.count(&index).await.unwrap(), 15);
 }
 
 async fn nothing_goes_unless_that_is_set(engine: Engine) {
