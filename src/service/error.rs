@@ -54,6 +54,20 @@ impl ServiceError {
         }
     }
 
+    /// Whether everything else would fail of it now as well: what was asked is away, full or not to be used.
+    pub fn is_general(&self) -> bool {
+        match self {
+            Self::Store(error) => {
+                matches!(error, StoreError::Unavailable(_) | StoreError::Full(_) | StoreError::Unusable(_))
+            }
+            Self::Blob(error) => matches!(
+                error,
+                BlobError::Unreachable { .. } | BlobError::NoBucket { .. } | BlobError::Refused { .. }
+            ),
+            _ => false,
+        }
+    }
+
     /// One bad field of the body.
     pub fn field(field: &str, kind: &'static str, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldProblem::body(field, kind, message)])

@@ -15,10 +15,10 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     model::{JobResult, Timestamp, Workflow, WorkflowStatus},
-    store::{Change, IndexName, ListQuery, MAX_BATCH},
+    store::{Change, Doc, IndexName, ListQuery, MAX_BATCH},
 };
 
-use super::{Foundation, ServiceError, Workflows, records};
+use super::{Foundation, ServiceError, Workflows, records, told::Told};
 
 /// The most workflows of one portion: each takes a few writes.
 const PORTION: usize = 20;
@@ -43,11 +43,12 @@ pub struct RetentionSettings {
 pub struct Retention {
     base: Arc<Foundation>,
     workflows: Workflows,
+    told: Arc<Told>,
 }
 
 impl Retention {
     pub(super) fn new(base: Arc<Foundation>, workflows: Workflows) -> Self {
-        Self { base, workflows }
+        Self { base, workflows, told: Arc::default() }
     }
 
     /// Whether anything is to go at all.
@@ -55,20 +56,21 @@ impl Retention {
         self.settings() != RetentionSettings::default()
     }
 
-    /// Removes one portion of each; whether more is left.
+    /// Removes one portion of each; whether more is left. What cannot be removed stays, is said once, and stands in
+    /// nobody's way; neither does one of these that fails stand in the way of the others.
     pub async fn run(&self) -> Result<bool, ServiceError> {
         let settings = self.settings();
-        let mut more = false;
+        let mut parts = Vec::new();
         if let Some(ttl) = settings.workflow_ttl {
-            more |= self.too_old(ttl).await?;
+            parts.push(self.too_old(ttl).await);
         }
         if let Some(most) = settings.max_workflows {
-            more |= self.too_many(most).await?;
+            parts.push(self.too_many(most).await);
         }
         if let Some(most) = settings.max_results {
-            more |= self.too_many_results(most).await?;
+            parts.push(self.too_many_results(most).await);
         }
-        Ok(more)
+        parts.into_iter().try_fold(false, |more, part| part.map(|left| more | left))
     }
 
     fn settings(&self) -> RetentionSettings {
@@ -87,7 +89,7 @@ impl Retention {
             'pages: while looked_at < MAX_LOOKED_AT {
                 let page = self.base.store.list(&oldest_first(status).after(after.take())).await?;
                 looked_at += page.docs.len().max(1);
-                for workflow in page.docs.iter().filter_map(readable) {
+                for workflow in page.docs.iter().filter_map(|doc| self.readable(doc)) {
                     if workflow.created_at > oldest {
                         break 'pages;
                     }
@@ -114,7 +116,7 @@ impl Retention {
         let mut candidates = Vec::new();
         for status in ENDS {
             let page = store.list(&oldest_first(status)).await?;
-            candidates.extend(page.docs.iter().filter_map(readable));
+            candidates.extend(page.docs.iter().filter_map(|doc| self.readable(doc)));
         }
         // Counted behind the pages: what another process has removed since stands in them, not behind them.
         let mut ended = 0;
@@ -138,6 +140,11 @@ impl Retention {
         Ok(removed > 0 && removed < excess)
     }
 
+    fn readable(&self, doc: &Doc) -> Option<Workflow> {
+        // That one document cannot be read ends no pass.
+        doc.parse().map_err(|error| self.told.passed_over(&doc.key.to_string(), error.into())).ok()
+    }
+
     /// Whether it has gone. One that is needed stays, and so does one that somebody just then revived.
     async fn remove(&self, workflow: &Workflow, why: &str) -> Result<bool, ServiceError> {
         let id = workflow.workflow_id.as_str();
@@ -149,7 +156,7 @@ impl Retention {
             // Another process was faster; or it cannot go now.
             Err(ServiceError::NotFound(_)) => Ok(true),
             Err(ServiceError::Conflict(_)) => Ok(false),
-            Err(error) => Err(error),
+            Err(error) => self.told.passed_over(&format!("workflow {id}"), error).map(|()| false),
         }
     }
 
@@ -168,12 +175,20 @@ impl Retention {
             let mut left = excess;
             looked_at += page.docs.len().max(1);
             let going = page.docs.iter().filter(|doc| doc.parse::<JobResult>().is_ok_and(|r| !r.pinned));
-            for doc in going.take(excess) {
+            for doc in going {
+                if left == 0 {
+                    break;
+                }
                 // One that is pinned at this moment stays; one that is gone was removed by another process.
                 let change =
                     Change::new().expect(doc.key.clone(), Some(doc.revision())).delete(doc.key.clone());
-                removed += usize::from(store.apply(change).await?.is_ok());
-                left -= 1;
+                match store.apply(change).await {
+                    Ok(outcome) => {
+                        removed += usize::from(outcome.is_ok());
+                        left -= 1;
+                    }
+                    Err(error) => self.told.passed_over(&doc.key.to_string(), error.into())?,
+                }
             }
             match page.next {
                 // Only those that have to stay lead on to the next page.
@@ -194,10 +209,6 @@ impl Retention {
 fn oldest_first(status: WorkflowStatus) -> ListQuery {
     let index = records::workflows_by_status(status);
     ListQuery::newest(records::WORKFLOW, MAX_BATCH).index(index).oldest_first()
-}
-
-fn readable(doc: &crate::store::Doc) -> Option<Workflow> {
-    doc.parse().map_err(|e| log::warn!("passed over by retention: {e}")).ok()
 }
 
 /// One of the earlier system may not say when it ended.

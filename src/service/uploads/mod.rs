@@ -30,7 +30,7 @@ use crate::{
     telemetry::counters,
 };
 
-use super::{Foundation, Jobs, Listing, ServiceError, dispatch, listing, records};
+use super::{Foundation, Jobs, Listing, ServiceError, dispatch, listing, records, told::Told};
 
 pub use crate::analysis::{
     Analysis, DependencyKind, EntryKind, Language, Manifest, Severity, findings::Finding,
@@ -48,6 +48,8 @@ pub const ANALYST: &str = "analyzer_bot";
 pub const MAX_PROJECT_CHARS: usize = 200;
 /// Documents are removed together with their blobs; the store forgets them by itself only long after.
 const BACKSTOP: Duration = Duration::from_secs(3 * 86_400);
+/// How many pages of uploads that cannot be removed are passed over at once.
+const MAX_PAGES: usize = 10;
 /// How many archives are inspected at once in one process: each takes a processor.
 const INSPECTIONS: usize = 2;
 
@@ -93,12 +95,13 @@ pub struct Uploads {
     inspections: Arc<tokio::sync::Semaphore>,
     /// Whether it has been said that the files belong to another installation.
     told: Arc<AtomicBool>,
+    passed_over: Arc<Told>,
 }
 
 impl Uploads {
     pub(super) fn new(base: Arc<Foundation>, jobs: Jobs) -> Self {
         let inspections = Arc::new(tokio::sync::Semaphore::new(INSPECTIONS));
-        Self { base, jobs, inspections, told: Arc::default() }
+        Self { base, jobs, inspections, told: Arc::default(), passed_over: Arc::default() }
     }
 
     /// The most bytes of one file.
@@ -271,26 +274,33 @@ impl Uploads {
     pub async fn expire(&self) -> Result<bool, ServiceError> {
         let store = self.base.store.as_ref();
         let now = self.base.clock.now();
-        // The index has its times turned round: what ends first comes first.
-        let query = ListQuery::newest(records::UPLOAD, MAX_BATCH).index(records::uploads_by_end());
-        let page = store.list(&query).await?;
-        let mut removed = 0;
-        for doc in &page.docs {
-            let upload: Upload = match doc.parse() {
-                Ok(upload) => upload,
-                Err(error) => {
-                    log::warn!("an upload cannot be read: {error}");
-                    continue;
+        let mut after = None;
+        for _ in 0..MAX_PAGES {
+            // The index has its times turned round: what ends first comes first.
+            let query = ListQuery::newest(records::UPLOAD, MAX_BATCH).index(records::uploads_by_end());
+            let page = store.list(&query.after(after)).await?;
+            let mut removed = 0;
+            for doc in &page.docs {
+                let done = match doc.parse::<Upload>() {
+                    Ok(upload) if !upload.is_over(now) => return Ok(false),
+                    Ok(upload) => self.remove(&upload, doc.revision()).await,
+                    Err(error) => Err(error.into()),
+                };
+                match done {
+                    Ok(()) => {
+                        log::info!(upload_id = doc.key.id.as_str(); "an upload is over and was removed");
+                        removed += 1;
+                    }
+                    Err(error) => self.passed_over.passed_over(&doc.key.to_string(), error)?,
                 }
-            };
-            if !upload.is_over(now) {
-                break;
             }
-            self.remove(&upload, doc.revision()).await?;
-            log::info!(upload_id = upload.upload_id.as_str(); "an upload is over and was removed");
-            removed += 1;
+            after = page.next;
+            // Behind those that cannot be removed there may be others that can.
+            if after.is_none() || removed > 0 {
+                return Ok(after.is_some());
+            }
         }
-        Ok(removed == page.docs.len() && page.next.is_some())
+        Ok(false)
     }
 
     /// The file first: a crash in between leaves a document that is removed the next time.

@@ -181,8 +181,8 @@ impl Uploads {
             let entries = self.blobs().list(after.as_deref(), MAX_BATCH).await?;
             let Some(last) = entries.last() else { return Ok(known >= unknown) };
             after = Some(last.name.clone());
-            let found = self.uploads_of(&entries.iter().filter(|e| id_of(e).is_some()).collect::<Vec<_>>());
-            for found in found.await? {
+            let named: Vec<_> = entries.iter().filter(|entry| id_of(entry).is_some()).collect();
+            for found in self.uploads_of(&named).await? {
                 *(if found.is_some() { &mut known } else { &mut unknown }) += 1;
             }
         }
@@ -221,7 +221,10 @@ impl Uploads {
             if now - seen.first_seen < SEEN_FOR.as_millis() as UnixMs {
                 continue;
             }
-            self.blobs().delete(name).await?;
+            if let Err(error) = self.blobs().delete(name).await {
+                self.passed_over.passed_over(&format!("file {name}"), error.into())?;
+                continue;
+            }
             log::warn!(blob = name; "a file that belongs to no upload was removed");
             change = change.delete(records::orphan_key(name));
             removed += 1;

@@ -1,5 +1,6 @@
 //! A store that can be put to sleep: until it wakes, every verb answers "not available" and does
-//! nothing, as when its machine is gone. It can also let somebody else write between two verbs.
+//! nothing, as when its machine is gone. It can also let somebody else write between two verbs, and fail
+//! of one thing alone.
 
 use std::{
     collections::BTreeMap,
@@ -24,6 +25,8 @@ pub struct SleepyStore {
     to_lose: AtomicUsize,
     /// What somebody else writes before the next verb of this name.
     meanwhile: Mutex<Vec<(&'static str, Change)>>,
+    /// What cannot be written or audited, by a part of its name.
+    broken: Mutex<Option<String>>,
     woken: Notify,
 }
 
@@ -35,6 +38,7 @@ impl SleepyStore {
             refused: AtomicUsize::new(0),
             to_lose: AtomicUsize::new(0),
             meanwhile: Mutex::default(),
+            broken: Mutex::default(),
             woken: Notify::new(),
         })
     }
@@ -61,6 +65,20 @@ impl SleepyStore {
     /// Lets somebody else write this right before the next `list`, `count`, `get` or `apply`.
     pub fn meanwhile(&self, verb: &'static str, change: Change) {
         self.meanwhile.lock().unwrap().push((verb, change));
+    }
+
+    /// From now on nothing with this in its name can be deleted, audited or done (`expire`).
+    pub fn break_down(&self, name: &str) {
+        *self.broken.lock().unwrap() = Some(name.to_owned());
+    }
+
+    fn whole(&self, mut names: impl Iterator<Item = String>) -> Result<(), StoreError> {
+        match self.broken.lock().unwrap().as_ref() {
+            Some(broken) if names.any(|name| name.contains(broken.as_str())) => {
+                Err(StoreError::Corrupt { what: broken.clone(), why: "it is broken".to_owned() })
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn before(&self, verb: &str) {
@@ -124,11 +142,13 @@ impl Store for SleepyStore {
         let store = self.awake().inspect_err(|_| {
             self.refused.fetch_add(1, Ordering::SeqCst);
         })?;
+        self.whole(change.delete.iter().map(ToString::to_string))?;
         let outcome = store.apply(change).await?;
         self.deliver(outcome)
     }
 
     async fn expire(&self, limit: usize) -> Result<bool, StoreError> {
+        self.whole(std::iter::once("expire".to_owned()))?;
         self.awake()?.expire(limit).await
     }
 
@@ -194,6 +214,7 @@ impl Store for SleepyStore {
     }
 
     async fn audit(&self, part: &AuditPart, after: Option<Cursor>) -> Result<Audited, StoreError> {
+        self.whole(std::iter::once(format!("{part:?}")))?;
         self.awake()?.audit(part, after).await
     }
 

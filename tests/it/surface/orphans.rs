@@ -14,13 +14,16 @@ use productforge::{
 };
 use serde_json::json;
 
-use crate::support::{app::memory, blobs::TempBlobs, engines::Engine, scripted::chain, world::config};
+use crate::support::{
+    app::memory, blobs::TempBlobs, engines::Engine, scripted::chain, sleepy_store::SleepyStore, world::config,
+};
 
 on_both_engines!(
     a_file_that_belongs_to_no_upload_goes_when_it_was_an_orphan_for_a_day,
     files_of_another_installation_stay_and_that_is_said,
     a_store_that_knows_none_of_the_files_takes_none_of_them,
     after_an_older_backup_was_restored_there_is_a_day_to_go_back,
+    an_upload_that_cannot_be_removed_stands_in_nobodys_way,
 );
 
 const HOUR_MS: i64 = 3_600_000;
@@ -44,10 +47,14 @@ impl World {
 
     /// The document of an upload, as a store knows it.
     async fn knows(&self, id: &str) {
+        self.knows_until(id, "2126-11-22T10:18:03Z").await;
+    }
+
+    async fn knows_until(&self, id: &str, end: &str) {
         let document: Upload = serde_json::from_value(json!({
             "upload_id": id, "filename": "shop.zip", "original_filename": "shop.zip", "size": 1,
             "file_path": format!("workspace/uploads/{id}_shop.zip"), "blob": format!("{id}_shop.zip"),
-            "uploaded_at": "2026-11-22T10:18:03.863641"}))
+            "uploaded_at": "2026-11-22T10:18:03.863641", "expires_at": end}))
         .unwrap();
         let put = records::put_upload(&document, Duration::from_secs(90 * 86_400));
         self.app.store.apply(Change::new().put(put)).await.unwrap().unwrap();
@@ -169,4 +176,21 @@ async fn after_an_older_backup_was_restored_there_is_a_day_to_go_back(engine: En
     newest.clock.advance(48 * HOUR_MS);
     assert_eq!((newest.sweep().await, newest.sweep().await), (0, 0), "gone back: nothing is lost");
     assert_eq!(left(&blobs, 0..3), [0, 1, 2]);
+}
+
+async fn an_upload_that_cannot_be_removed_stands_in_nobodys_way(engine: Engine) {
+    let blobs = TempBlobs::new();
+    let store = SleepyStore::over(engine.store.clone());
+    let here = world(store.clone(), &blobs);
+    // Those that ended first come first.
+    for n in 0..103 {
+        here.knows_until(&id(n), &format!("2026-01-01T10:{:02}:{:02}Z", n / 60, n % 60)).await;
+        file_of(&blobs, n);
+    }
+    store.break_down(&id(1));
+    while here.app.services.uploads.expire().await.unwrap() {}
+    assert_eq!(left(&blobs, 0..103), [0; 0]);
+    let keys: Vec<_> = (0..3).map(|n| records::upload_key(&id(n))).collect();
+    let known: Vec<_> = engine.store.get(&keys).await.unwrap().iter().map(Option::is_some).collect();
+    assert_eq!(known, [false, true, false]);
 }

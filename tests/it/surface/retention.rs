@@ -25,6 +25,7 @@ on_both_engines!(
     of_many_results_the_newest_and_the_pinned_ones_stay,
     two_processes_that_clean_at_once_remove_no_more_than_is_too_many,
     of_the_dead_set_no_more_goes_than_is_too_many_either,
+    one_that_cannot_be_removed_stands_in_nobodys_way,
     nothing_goes_unless_that_is_set,
     the_status_says_how_much_is_kept,
 );
@@ -201,6 +202,31 @@ async fn of_the_dead_set_no_more_goes_than_is_too_many_either(engine: Engine) {
     app.app.services.jobs.trim_dead(15).await.unwrap();
     let index = productforge::store::IndexName::all(records::DEAD_JOB);
     assert_eq!(engine.store.count(&index).await.unwrap(), 15);
+}
+
+async fn one_that_cannot_be_removed_stands_in_nobodys_way(engine: Engine) {
+    let app = engine.app().provider(chain(|_| "approve")).worker().start().await;
+    let mut ids = Vec::new();
+    for n in 0..3 {
+        ids.push(done(&app, &format!("Brief {n}")).await["workflow_id"].as_str().unwrap().to_owned());
+    }
+    results(engine.store.as_ref(), (0..9).map(|n| format!("r-{n}")), false).await;
+    let store = SleepyStore::over(engine.store.clone());
+    store.break_down(&ids[0]);
+    let settings = [("WORKFLOW_TTL", "0.001"), ("MAX_WORKFLOWS", "1")];
+    let cleaner = TestApp::builder().store(store.clone()).variables(&settings).start().await;
+    while cleaner.app.services.retention.run().await.unwrap() {}
+    let mut found = Vec::new();
+    for id in &ids {
+        found.push(status(&app, &format!("/workflows/{id}")).await);
+    }
+    assert_eq!(found, [200, 404, 404]);
+    store.break_down("result:r-2");
+    let cleaner = TestApp::builder().store(store).variables(&[("MAX_RESULTS", "2")]).start().await;
+    while cleaner.app.services.retention.run().await.unwrap() {}
+    assert!(numbers(engine.store.as_ref(), "r", 0..9).await.starts_with(&[2]));
+    let index = productforge::store::IndexName::all(records::RESULT);
+    assert_eq!(engine.store.count(&index).await.unwrap(), 2);
 }
 
 async fn nothing_goes_unless_that_is_set(engine: Engine) {
