@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, Write},
-    path::PathBuf,
     sync::Arc,
 };
 
@@ -17,7 +16,7 @@ use super::{
     manifest::{DATABASE, FORMAT, FORMAT_VERSION, MANIFEST, Manifest, Part, UPLOADS},
 };
 use crate::{
-    blobs::{BlobError, Blobs},
+    blobs::{BlobError, Blobs, LocalFile},
     model::{Timestamp, Upload},
     service::{Foundation, ServiceError, records, system::VERSION, uploads},
     store::{
@@ -37,9 +36,19 @@ const COUNTED: [(&str, Kind); 7] = [
     ("uploads", records::UPLOAD),
 ];
 
+/// What became of the files of uploads.
+#[derive(Default)]
+struct Files {
+    parts: Vec<Part>,
+    left_out: Vec<String>,
+    missing: Vec<String>,
+}
+
 /// All that was kept at one moment, in a file of its own that is gone with it.
 pub struct Snapshot {
     store: SqliteStore,
+    /// What it was taken of.
+    live: Arc<dyn Store>,
     /// Goes after the store that lies in it.
     folder: TempDir,
     blobs: Arc<dyn Blobs>,
@@ -61,7 +70,7 @@ impl Snapshot {
         let clock = base.clock.clone();
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(Location::File(file), clock));
         let store = opened.await.map_err(|e| StoreError::Unavailable(e.to_string()))??;
-        Ok(Self { store, folder, blobs, made_at })
+        Ok(Self { store, live: base.store.clone(), folder, blobs, made_at })
     }
 
     /// `productforge-backup-2026-11-27T101530Z.zip`
@@ -72,11 +81,11 @@ impl Snapshot {
     /// Writes the backup, on a thread that may wait. After an error it is no backup.
     pub fn write(self, runtime: &Handle, out: &mut dyn Write) -> io::Result<Manifest> {
         let mut archive = ZipWriter::new_stream(out);
-        let (mut parts, mut left_out) = (Vec::new(), Vec::new());
         let included = self.blobs.are_files_of_this_node();
-        if included {
-            self.write_uploads(runtime, &mut archive, &mut parts, &mut left_out)?;
-        }
+        let Files { mut parts, left_out, missing } = match included {
+            true => self.write_uploads(runtime, &mut archive)?,
+            false => Files::default(),
+        };
         let counts = runtime.block_on(self.counts()).map_err(io::Error::other)?;
         runtime.block_on(self.store.close());
         let options = options().compression_method(CompressionMethod::Deflated).compression_level(Some(1));
@@ -93,6 +102,7 @@ impl Snapshot {
             uploads_included: included,
             counts,
             left_out,
+            missing,
             parts,
         };
         archive.start_file(MANIFEST, options).map_err(failed)?;
@@ -101,14 +111,14 @@ impl Snapshot {
         Ok(manifest)
     }
 
-    /// The files of all uploads that the snapshot knows. One that has gone since is taken out of the snapshot, too.
+    /// The files of all uploads that the snapshot knows. One that was removed since is taken out of the snapshot, too;
+    /// one that the store still knows has lost its file, and that is said.
     fn write_uploads<W: Write>(
         &self,
         runtime: &Handle,
         archive: &mut ZipWriter<zip::write::StreamWriter<W>>,
-        parts: &mut Vec<Part>,
-        left_out: &mut Vec<String>,
-    ) -> io::Result<()> {
+    ) -> io::Result<Files> {
+        let mut files = Files::default();
         let mut after = None;
         loop {
             let query = ListQuery::newest(records::UPLOAD, MAX_BATCH).after(after);
@@ -121,29 +131,50 @@ impl Snapshot {
                         continue;
                     }
                 };
-                match runtime.block_on(self.blobs.fetch(upload.blob_name())) {
-                    Ok(file) => {
-                        let opened: PathBuf = file.path().to_owned();
-                        let part = write_upload(&upload, &mut File::open(opened)?, archive)?;
-                        parts.push(part);
+                match runtime.block_on(self.file_of(&upload))? {
+                    Some((mut file, _held)) => files.parts.push(write_upload(&upload, &mut file, archive)?),
+                    None if runtime.block_on(self.is_still_there(&upload))? => {
+                        log::warn!(upload_id = upload.upload_id.as_str();
+                            "the file of an upload is missing; the backup has the upload without it");
+                        files.missing.push(upload.upload_id);
                     }
-                    Err(BlobError::Missing { .. } | BlobError::BadName { .. }) => {
+                    None => {
                         let gone = Change::new()
                             .delete(records::upload_key(&upload.upload_id))
                             .delete(records::contents_key(&upload.upload_id))
                             .delete(records::analysis_key(&upload.upload_id));
                         let taken_out = runtime.block_on(self.store.apply(gone)).map_err(io::Error::other)?;
                         taken_out.map_err(|refusal| io::Error::other(format!("{refusal:?}")))?;
-                        left_out.push(upload.upload_id);
+                        files.left_out.push(upload.upload_id);
                     }
-                    Err(e) => return Err(io::Error::other(e)),
                 }
             }
             after = page.next;
             if after.is_none() {
-                return Ok(());
+                return Ok(files);
             }
         }
+    }
+
+    /// The open file of an upload, and what holds it; nothing where there is none.
+    async fn file_of(&self, upload: &Upload) -> io::Result<Option<(File, LocalFile)>> {
+        let held = match self.blobs.fetch(upload.blob_name()).await {
+            Ok(held) => held,
+            Err(BlobError::Missing { .. } | BlobError::BadName { .. }) => return Ok(None),
+            Err(e) => return Err(io::Error::other(e)),
+        };
+        match File::open(held.path()) {
+            Ok(file) => Ok(Some((file, held))),
+            // It was removed in between.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Whether the store that the snapshot was taken of knows an upload now.
+    async fn is_still_there(&self, upload: &Upload) -> io::Result<bool> {
+        let found = self.live.get(&[records::upload_key(&upload.upload_id)]).await;
+        Ok(found.map_err(io::Error::other)?.iter().any(Option::is_some))
     }
 
     async fn counts(&self) -> Result<BTreeMap<String, u64>, StoreError> {

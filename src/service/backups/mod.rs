@@ -7,7 +7,8 @@
 //!
 //! A backup is a zip: the files of uploads, the database, and a [`Manifest`] with the digest of every part, which
 //! comes last, so that one that was cut off has none. First the snapshot is taken, then files are read: an upload
-//! that is removed in between has neither file nor documents in the backup, so no document in it lacks its file.
+//! that is removed in between has neither file nor documents in the backup. A document in it lacks its file only where the
+//! store's own does: the manifest names it as missing.
 //! Temporary files lie where uploads are received, and what a crash leaves there is removed with what uploads leave.
 //!
 //! How one is read back is in `restore`. A store in Redis has means of its own; see [`NOT_EMBEDDED`].
