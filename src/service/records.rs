@@ -5,7 +5,7 @@
 //! | agent | `agent:{name}` | `agents_index` | for ever |
 //! | workflow | `workflow:{id}` | `workflows_index`, `workflows_by_status:{status}` | for ever, or as `WORKFLOW_TTL` and `MAX_WORKFLOWS` say |
 //! | job | `job:{id}` | `jobs_index`, `jobs_by_state:{state}`, `jobs_by_agent:{name}`, `jobs_by_workflow:{id}` | 7 days after its end |
-//! | result | `result:{job_id}` | `results_index`, `results_by_status:{status}`, `results_by_agent:{name}`, `results_by_workflow:{id}` | `RESULT_TTL`, `MAX_RESULTS`; for ever while it is pinned |
+//! | result | `result:{job_id}` | `results_index`, `results_by_status:{status}`, `results_by_agent:{name}`, `results_by_workflow:{id}`, `results_by_pinned:yes` | `RESULT_TTL`, `MAX_RESULTS`; for ever while it is pinned |
 //! | call | `call:{job_id}:{number}` | none | 30 days |
 //! | partial answer | `partial:{job_id}` | none | 60 s after it was last written |
 //! | reservation | `reservation:{job_id}` | `reservations_index` | 30 days; until its call is journaled or its attempt ends |
@@ -121,7 +121,8 @@ pub fn audit_parts() -> Vec<AuditPart> {
     let workflows = WorkflowStatus::ALL.map(|status| (WORKFLOW, workflows_by_status(status)));
     let dead = [(DEAD_JOB, dead_jobs_oldest()), (UPLOAD, uploads_by_end()), (DELIVERY, deliveries_due())];
     let results = ResultStatus::ALL.map(|status| (RESULT, results_by_status(status)));
-    let indexes = main.into_iter().chain(jobs).chain(workflows).chain(results).chain(dead);
+    let pinned = [(RESULT, results_pinned())];
+    let indexes = main.into_iter().chain(pinned).chain(jobs).chain(workflows).chain(results).chain(dead);
     std::iter::once(AuditPart::Leases)
         .chain(indexes.map(|(kind, index)| AuditPart::Index(kind, index)))
         .collect()
@@ -198,12 +199,18 @@ pub fn results_by_workflow(workflow_id: &str) -> IndexName {
     IndexName::by(RESULT, "workflow", workflow_id)
 }
 
+/// The results that are pinned.
+pub fn results_pinned() -> IndexName {
+    IndexName::by(RESULT, "pinned", "yes")
+}
+
 /// Lets the document of a result stand where results belong.
 pub fn index_result(put: Put, result: &JobResult, at: UnixMs) -> Put {
     let put = put
         .indexed(at)
         .index(results_by_status(result.status), at)
         .index(results_by_agent(&result.agent), at);
+    let put = if result.pinned { put.index(results_pinned(), at) } else { put };
     match &result.workflow_id {
         Some(workflow) => put.index(results_by_workflow(workflow), at),
         None => put,

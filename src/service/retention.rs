@@ -5,17 +5,22 @@
 //! |---|---|---|
 //! | `WORKFLOW_TTL` | workflows that ended longer ago | those that have not ended; those whose fork has not |
 //! | `MAX_WORKFLOWS` | the oldest that have ended, beyond this number | the same |
-//! | `MAX_RESULTS` | the oldest results, beyond this number | pinned ones |
+//! | `MAX_RESULTS` | the oldest results, beyond this number | pinned ones, which do not count; those of the last minute |
 //!
 //! With a workflow go its jobs, their model calls and their results, but for pinned ones. Its history is dropped by the
 //! store a week after its last event. What was counted of it (usage, analytics) stays. `RESULT_TTL` needs nobody: the
 //! store forgets results by itself. Any number of processes may do this at once.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use chrono::TimeDelta;
 
 use crate::{
     model::{JobResult, Timestamp, Workflow, WorkflowStatus},
-    store::{Change, Doc, IndexName, ListQuery, MAX_BATCH},
+    store::{Change, Cursor, Doc, IndexName, ListQuery, MAX_BATCH},
 };
 
 use super::{Foundation, ServiceError, Workflows, records, told::Told};
@@ -24,6 +29,10 @@ use super::{Foundation, ServiceError, Workflows, records, told::Told};
 const PORTION: usize = 20;
 /// How many documents are looked at for one portion. More stand in the way only if so many have to stay.
 const MAX_LOOKED_AT: usize = 1_000;
+/// A younger result stays, however many there are: whoever waits for it has to have the time to fetch it.
+const FRESH: TimeDelta = TimeDelta::seconds(60);
+/// How long results that had to stay are not looked at again.
+const LOOK_AGAIN: TimeDelta = TimeDelta::minutes(10);
 /// What ends a workflow.
 const ENDS: [WorkflowStatus; 3] =
     [WorkflowStatus::Completed, WorkflowStatus::Failed, WorkflowStatus::Cancelled];
@@ -44,11 +53,13 @@ pub struct Retention {
     base: Arc<Foundation>,
     workflows: Workflows,
     told: Arc<Told>,
+    /// Since when, and behind which results that have to stay, others are looked for.
+    behind: Arc<Mutex<Option<(Timestamp, Cursor)>>>,
 }
 
 impl Retention {
     pub(super) fn new(base: Arc<Foundation>, workflows: Workflows) -> Self {
-        Self { base, workflows, told: Arc::default() }
+        Self { base, workflows, told: Arc::default(), behind: Arc::default() }
     }
 
     /// Whether anything is to go at all.
@@ -163,21 +174,25 @@ impl Retention {
     /// The oldest results that are not pinned, as many as are too many.
     async fn too_many_results(&self, most: u64) -> Result<bool, ServiceError> {
         let store = self.base.store.as_ref();
-        let index = IndexName::all(records::RESULT);
-        let (mut after, mut looked_at, mut removed) = (None, 0, 0);
-        let mut more = false;
-        while looked_at < MAX_LOOKED_AT {
-            let query = ListQuery::newest(records::RESULT, MAX_BATCH).oldest_first().after(after.take());
+        let youngest = self.base.clock.now() - FRESH;
+        let mut after = self.behind_pinned();
+        let (mut looked_at, mut removed) = (0, 0);
+        let more = 'pages: loop {
+            let query = ListQuery::newest(records::RESULT, MAX_BATCH).oldest_first().after(after);
             let page = store.list(&query).await?;
             // Counted behind the page: what another process has removed since stands in the page, not behind it.
-            let excess = store.count(&index).await?.saturating_sub(most);
-            let excess = usize::try_from(excess).unwrap_or(usize::MAX);
-            let mut left = excess;
-            looked_at += page.docs.len().max(1);
-            let going = page.docs.iter().filter(|doc| doc.parse::<JobResult>().is_ok_and(|r| !r.pinned));
-            for doc in going {
-                if left == 0 {
-                    break;
+            let mut left = self.excess_of_results(most).await?;
+            if left == 0 {
+                break false;
+            }
+            for doc in &page.docs {
+                let Ok(result) = doc.parse::<JobResult>() else { continue };
+                if result.timestamp > youngest {
+                    self.remember(None);
+                    break 'pages false;
+                }
+                if result.pinned {
+                    continue;
                 }
                 // One that is pinned at this moment stays; one that is gone was removed by another process.
                 let change =
@@ -189,20 +204,52 @@ impl Retention {
                     }
                     Err(error) => self.told.passed_over(&doc.key.to_string(), error.into())?,
                 }
-            }
-            match page.next {
-                // Only those that have to stay lead on to the next page.
-                Some(next) if left > 0 && removed == 0 => after = Some(next),
-                next => {
-                    more = left > 0 && next.is_some();
-                    break;
+                if left == 0 {
+                    break 'pages false;
                 }
             }
-        }
+            looked_at += page.docs.len().max(1);
+            after = page.next;
+            if after.is_none() {
+                self.remember(None);
+                break false;
+            }
+            if removed >= MAX_BATCH {
+                break true;
+            }
+            if looked_at >= MAX_LOOKED_AT {
+                self.remember(after);
+                break true;
+            }
+        };
         if removed > 0 {
             log::info!("there are more than {most} results: the {removed} oldest were removed");
         }
         Ok(more)
+    }
+
+    /// How many results there are beyond so many that are not pinned.
+    async fn excess_of_results(&self, most: u64) -> Result<u64, ServiceError> {
+        let store = self.base.store.as_ref();
+        // In this order: one that is pinned in between counts as pinned.
+        let all = store.count(&IndexName::all(records::RESULT)).await?;
+        let pinned = store.count(&records::results_pinned()).await?;
+        Ok(all.saturating_sub(pinned).saturating_sub(most))
+    }
+
+    /// Where to go on behind results that have to stay. From time to time all are looked at again: one may not be
+    /// pinned any more.
+    fn behind_pinned(&self) -> Option<Cursor> {
+        let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.base.clock.now();
+        behind.take_if(|(since, _)| now - *since > LOOK_AGAIN);
+        behind.as_ref().map(|(_, cursor)| cursor.clone())
+    }
+
+    fn remember(&self, cursor: Option<Cursor>) {
+        let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = behind.as_ref().map_or_else(|| self.base.clock.now(), |(since, _)| *since);
+        *behind = cursor.map(|cursor| (since, cursor));
     }
 }
 

@@ -23,6 +23,8 @@ on_both_engines!(
     a_workflow_that_runs_or_is_needed_by_a_fork_stays,
     of_many_workflows_the_newest_stay,
     of_many_results_the_newest_and_the_pinned_ones_stay,
+    a_result_is_never_removed_before_somebody_can_have_fetched_it,
+    any_number_of_pinned_results_hides_none_that_has_to_go,
     two_processes_that_clean_at_once_remove_no_more_than_is_too_many,
     of_the_dead_set_no_more_goes_than_is_too_many_either,
     one_that_cannot_be_removed_stands_in_nobodys_way,
@@ -117,22 +119,41 @@ async fn of_many_workflows_the_newest_stay(engine: Engine) {
 }
 
 async fn of_many_results_the_newest_and_the_pinned_ones_stay(engine: Engine) {
+    let store = engine.store.as_ref();
+    results(store, (0..6).map(|n| format!("r-{n}")), false).await;
+    let app = engine.app().start().await;
+    app.post("/results/r-0/pin", &json!({})).await.ok();
+    clean(&engine, &[("MAX_RESULTS", "2")]).await;
+    assert_eq!(numbers(store, "r", 0..6).await, [0, 4, 5], "what is pinned does not count");
+    app.post("/results/r-0/unpin", &json!({})).await.ok();
+    clean(&engine, &[("MAX_RESULTS", "2")]).await;
+    assert_eq!(numbers(store, "r", 0..6).await, [4, 5]);
+}
+
+async fn a_result_is_never_removed_before_somebody_can_have_fetched_it(engine: Engine) {
     let app = engine.app().worker().start().await;
     let mut ids = Vec::new();
-    for n in 0..6 {
+    for n in 0..3 {
         let task = app.post("/results/task", &json!({"job": format!("task {n}")})).await.ok();
         let id = task["job_id"].as_str().unwrap().to_owned();
         app.get_once_there(&format!("/results/{id}")).await;
         ids.push(id);
     }
-    app.post(&format!("/results/{}/pin", ids[0]), &json!({})).await.ok();
-    clean(&engine, &[("MAX_RESULTS", "3")]).await;
-    let mut found = Vec::new();
+    results(engine.store.as_ref(), (0..2).map(|n| format!("r-{n}")), false).await;
+    clean(&engine, &[("MAX_RESULTS", "1")]).await;
     for id in &ids {
-        found.push(status(&app, &format!("/results/{id}")).await);
+        assert_eq!(status(&app, &format!("/results/{id}")).await, 200);
     }
-    assert_eq!(found, [200, 404, 404, 404, 200, 200]);
-    assert_eq!(status(&app, &format!("/jobs/{}", ids[1])).await, 200, "the job stays as long as jobs do");
+    assert_eq!(numbers(engine.store.as_ref(), "r", 0..2).await, [0; 0], "old ones go");
+}
+
+async fn any_number_of_pinned_results_hides_none_that_has_to_go(engine: Engine) {
+    let store = engine.store.as_ref();
+    results(store, (0..1_150).map(|n| format!("p-{n}")), true).await;
+    results(store, (0..1_170).map(|n| format!("r-{n}")).skip(1_160), false).await;
+    clean(&engine, &[("MAX_RESULTS", "4")]).await;
+    assert_eq!(numbers(store, "r", 1_160..1_170).await, [1_166, 1_167, 1_168, 1_169]);
+    assert_eq!(numbers(store, "p", 0..1_150).await.len(), 1_150);
 }
 
 /// The same moment whenever it is asked for.
@@ -141,13 +162,14 @@ fn yesterday() -> DateTime<Utc> {
     *NOW - TimeDelta::days(1)
 }
 
-/// Results that the store has had for a day, the first the oldest.
+/// Results that the store has had for a day, the one with the lowest number the oldest.
 async fn results(store: &dyn Store, names: impl Iterator<Item = String>, pinned: bool) {
     let names: Vec<String> = names.collect();
-    for (chunk, names) in names.chunks(50).enumerate() {
+    for names in names.chunks(50) {
         let mut change = Change::new();
-        for (n, name) in names.iter().enumerate() {
-            let at = yesterday() + TimeDelta::seconds((chunk * 50 + n) as i64);
+        for name in names {
+            let number: i64 = name.rsplit('-').next().unwrap().parse().unwrap();
+            let at = yesterday() + TimeDelta::seconds(number);
             let mut result: JobResult = serde_json::from_value(json!({
                 "job_id": name, "agent": "worker_bot", "status": "completed", "output": "done",
                 "timestamp": at.to_rfc3339(), "pinned": pinned}))
