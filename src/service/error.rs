@@ -32,6 +32,9 @@ pub enum ServiceError {
     /// Somebody else changed the same thing at the same time, again and again.
     #[error("{0}")]
     Conflict(String),
+    /// There is not room enough for it on the disk.
+    #[error("{0}")]
+    NoRoom(String),
     /// What was sent is larger than allowed.
     #[error("it is larger than {limit} bytes")]
     TooLarge { limit: u64 },

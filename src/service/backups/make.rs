@@ -2,8 +2,9 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
+    fs::{self, File},
     io::{self, Write},
+    path::Path,
     sync::Arc,
 };
 
@@ -14,6 +15,7 @@ use zip::{CompressionMethod, ZipWriter, result::ZipError, write::SimpleFileOptio
 use super::{
     NOT_EMBEDDED, digest,
     manifest::{DATABASE, FORMAT, FORMAT_VERSION, MANIFEST, Manifest, Part, UPLOADS},
+    room,
 };
 use crate::{
     blobs::{BlobError, Blobs, LocalFile},
@@ -25,6 +27,10 @@ use crate::{
     },
 };
 
+/// The engine whose store is a file.
+const EMBEDDED: &str = "sqlite";
+/// What stands before the name of a folder with a copy of the database.
+const COPIED: &str = "backup-";
 /// Those that a backup counts.
 const COUNTED: [(&str, Kind); 7] = [
     ("agents", records::AGENT),
@@ -59,7 +65,20 @@ impl Snapshot {
     pub(super) async fn take(base: &Foundation) -> Result<Self, ServiceError> {
         let blobs = base.uploads.blobs.clone();
         let staging = blobs.staging();
-        let folder = tempfile::Builder::new().prefix("backup-").tempdir_in(staging);
+        let report = base.store.check().await?;
+        if report.engine != EMBEDDED {
+            return Err(ServiceError::Conflict(NOT_EMBEDDED.to_owned()));
+        }
+        // What is free in the database is not copied.
+        let bytes = report.size.map_or(0, |size| size.bytes.saturating_sub(size.free.unwrap_or_default()));
+        if let Some((needed, free)) = room::lacking(staging, bytes) {
+            return Err(ServiceError::NoRoom(format!(
+                "a backup first makes a copy of the database, which needs {needed} bytes in {}, and only {free} are \
+                 free: make room",
+                staging.display()
+            )));
+        }
+        let folder = tempfile::Builder::new().prefix(COPIED).tempdir_in(staging);
         let folder = folder.map_err(|e| uploads::disk_failed(&e, staging))?;
         let file = folder.path().join(DATABASE);
         let made_at = base.clock.now();
@@ -186,6 +205,18 @@ impl Snapshot {
         counts.insert("jobs_running".to_owned(), depth.leased);
         counts.insert("jobs_waiting".to_owned(), depth.open().saturating_sub(depth.leased));
         Ok(counts)
+    }
+}
+
+/// Removes the copies that backups which died have left where files are received. To be called by whoever has the
+/// embedded store alone.
+pub fn tidy_snapshots(staging: &Path) {
+    for entry in fs::read_dir(staging).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(COPIED)
+            && let Err(e) = fs::remove_dir_all(entry.path())
+        {
+            log::warn!("{}, which a backup left behind, cannot be removed: {e}", entry.path().display());
+        }
     }
 }
 

@@ -26,6 +26,7 @@ use crate::{
         command::{Ended, Workspace},
         process::{Process, Server},
         redis_server::RedisServer,
+        sleepy_store::SleepyStore,
         wait::{until, until_within},
     },
     surface::uploads::{BOUNDARY, form, shop},
@@ -312,6 +313,34 @@ async fn an_upload_that_goes_while_a_backup_is_made_is_not_in_it_at_all() {
     let manifest = written.await.unwrap().unwrap();
     assert_eq!(manifest.left_out, ids[1..]);
     assert_eq!((manifest.missing.len(), manifest.counts["uploads"]), (0, 1));
+}
+
+#[tokio::test]
+async fn a_backup_that_the_disk_has_no_room_for_is_refused_before_anything_is_written() {
+    let folder = crate::support::process::folder();
+    let file = Location::File(folder.path().join("a.db"));
+    let store = SleepyStore::over(Arc::new(SqliteStore::open(file, Arc::new(SystemClock)).unwrap()));
+    let blobs = TempBlobs::new();
+    let app = TestApp::builder().store(store.clone()).blobs(blobs.clone()).start().await;
+    store.grow(1 << 60);
+    let answer = app.post("/system/backup", &json!({})).await;
+    let why = answer.problem(507).as_str().unwrap().to_owned();
+    let needed = (1_u64 << 60) + (16 << 20);
+    assert!(why.contains(&format!("needs {needed} bytes")) && why.contains("are free"), "{why}");
+    assert_eq!(answer.json()["type"], "urn:productforge:problem:disk-full");
+    assert_eq!(blobs.files(), [""; 0]);
+    store.grow(1 << 20);
+    assert_eq!(app.post("/system/backup", &json!({})).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_a_killed_backup_left_behind_is_gone_after_the_next_start() {
+    let here = Workspace::new();
+    let left = here.path().join("workspace/uploads/.partial/backup-x7f3");
+    std::fs::create_dir_all(&left).unwrap();
+    std::fs::write(left.join("productforge.db"), "half of a copy").unwrap();
+    drop(Server::start(here.path(), &["--workers", "0"], &[]).await);
+    assert!(!left.exists());
 }
 
 #[tokio::test]

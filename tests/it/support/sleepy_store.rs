@@ -1,6 +1,6 @@
 //! A store that can be put to sleep: until it wakes, every verb answers "not available" and does
-//! nothing, as when its machine is gone. It can also let somebody else write between two verbs, and fail
-//! of one thing alone.
+//! nothing, as when its machine is gone. It can also let somebody else write between two verbs, fail of
+//! one thing alone, and say that it is large.
 
 use std::{
     collections::BTreeMap,
@@ -27,6 +27,8 @@ pub struct SleepyStore {
     meanwhile: Mutex<Vec<(&'static str, Change)>>,
     /// What cannot be written or audited, by a part of its name.
     broken: Mutex<Option<String>>,
+    /// How many bytes it says it has.
+    size: Mutex<Option<u64>>,
     woken: Notify,
 }
 
@@ -39,6 +41,7 @@ impl SleepyStore {
             to_lose: AtomicUsize::new(0),
             meanwhile: Mutex::default(),
             broken: Mutex::default(),
+            size: Mutex::default(),
             woken: Notify::new(),
         })
     }
@@ -70,6 +73,11 @@ impl SleepyStore {
     /// From now on nothing with this in its name can be deleted, audited or done (`expire`).
     pub fn break_down(&self, name: &str) {
         *self.broken.lock().unwrap() = Some(name.to_owned());
+    }
+
+    /// From now on it says that it is as large as this.
+    pub fn grow(&self, bytes: u64) {
+        *self.size.lock().unwrap() = Some(bytes);
     }
 
     fn whole(&self, mut names: impl Iterator<Item = String>) -> Result<(), StoreError> {
@@ -111,7 +119,9 @@ impl Store for SleepyStore {
     }
 
     async fn check(&self) -> Result<StoreReport, StoreError> {
-        self.awake()?.check().await
+        let report = self.awake()?.check().await?;
+        let size = self.size.lock().unwrap().map(|bytes| StoreSize { bytes, free: Some(0) });
+        Ok(StoreReport { size: size.or(report.size), ..report })
     }
 
     fn trouble(&self) -> Option<&'static str> {
