@@ -3,7 +3,7 @@
 //! | noun | key | indexes | life |
 //! |---|---|---|---|
 //! | agent | `agent:{name}` | `agents_index` | for ever |
-//! | workflow | `workflow:{id}` | `workflows_index`, `workflows_by_status:{status}` | for ever, or as `WORKFLOW_TTL` and `MAX_WORKFLOWS` say |
+//! | workflow | `workflow:{id}` | `workflows_index`, `workflows_by_status:{status}`, `workflows_by_deletion:begun` | for ever, or as `WORKFLOW_TTL` and `MAX_WORKFLOWS` say |
 //! | job | `job:{id}` | `jobs_index`, `jobs_by_state:{state}`, `jobs_by_agent:{name}`, `jobs_by_workflow:{id}` | 7 days after its end |
 //! | result | `result:{job_id}` | `results_index`, `results_by_status:{status}`, `results_by_agent:{name}`, `results_by_workflow:{id}`, `results_by_pinned:yes` | `RESULT_TTL`, `MAX_RESULTS`; for ever while it is pinned |
 //! | call | `call:{job_id}:{number}` | none | 30 days |
@@ -121,8 +121,8 @@ pub fn audit_parts() -> Vec<AuditPart> {
     let workflows = WorkflowStatus::ALL.map(|status| (WORKFLOW, workflows_by_status(status)));
     let dead = [(DEAD_JOB, dead_jobs_oldest()), (UPLOAD, uploads_by_end()), (DELIVERY, deliveries_due())];
     let results = ResultStatus::ALL.map(|status| (RESULT, results_by_status(status)));
-    let pinned = [(RESULT, results_pinned())];
-    let indexes = main.into_iter().chain(pinned).chain(jobs).chain(workflows).chain(results).chain(dead);
+    let marked = [(RESULT, results_pinned()), (WORKFLOW, workflows_deleting())];
+    let indexes = main.into_iter().chain(marked).chain(jobs).chain(workflows).chain(results).chain(dead);
     std::iter::once(AuditPart::Leases)
         .chain(indexes.map(|(kind, index)| AuditPart::Index(kind, index)))
         .collect()
@@ -156,11 +156,17 @@ pub fn workflows_by_status(status: WorkflowStatus) -> IndexName {
     IndexName::by(WORKFLOW, "status", status.as_str())
 }
 
+/// The workflows whose deletion has begun.
+pub fn workflows_deleting() -> IndexName {
+    IndexName::by(WORKFLOW, "deletion", "begun")
+}
+
 pub fn put_workflow(workflow: &Workflow) -> Put {
     let at = workflow.created_at.timestamp_millis();
-    Put::json(workflow_key(&workflow.workflow_id), workflow)
+    let put = Put::json(workflow_key(&workflow.workflow_id), workflow)
         .indexed(at)
-        .index(workflows_by_status(workflow.status), at)
+        .index(workflows_by_status(workflow.status), at);
+    if workflow.deleting.is_some() { put.index(workflows_deleting(), at) } else { put }
 }
 
 pub fn jobs_by_state(state: JobState) -> IndexName {

@@ -1,7 +1,8 @@
 //! The auditor: a slow walk that mends what an eviction, a failover or a foreign hand has left half done.
 //!
 //! It goes through all that is kept beside the documents, through the jobs that have not ended and what is
-//! reserved of budgets, keeps the dead set within its bound, and removes files that have belonged to no upload for a day.
+//! reserved of budgets, keeps the dead set within its bound, finishes deletions of workflows that a crash broke off,
+//! and removes files that have belonged to no upload for a day.
 
 use std::{sync::Arc, time::Duration};
 
@@ -49,6 +50,7 @@ pub async fn run_once(shared: &Shared, services: &Services) -> Result<usize, Ser
     walked.add(trim_dead(shared, services).await)?;
     walked.add(walk(shared, |after| services.execution.audit_jobs(after)).await)?;
     walked.add(walk(shared, |after| services.execution.audit_reservations(after)).await)?;
+    walked.add(services.workflows.finish_deletions().await)?;
     walked.add(services.uploads.sweep_orphans().await)?;
     match walked.failed {
         Some(error) => Err(error),

@@ -11,7 +11,7 @@ mod start;
 
 pub use budget::{MAX_TOKENS, MAX_USD};
 pub use control::MAX_COMMENT_CHARS;
-pub(in crate::service) use delete::unfinished_fork;
+pub(in crate::service) use delete::{refuse_deleting, unfinished_fork};
 pub use fork::{ForkPreview, MAX_FORKS, MAX_OUTPUT_CHARS};
 pub use list::{
     MAX_BULK, MAX_SEARCH_CHARS, WorkflowAction, WorkflowBulkReport, WorkflowFilter, WorkflowList,
@@ -31,7 +31,9 @@ use crate::{
     store::{Cursor, IndexName, MAX_BATCH, Revision},
 };
 
-use crate::service::{Agents, Foundation, Jobs, Listing, ServiceError, Uploads, listing, records};
+use crate::service::{
+    Agents, Foundation, Jobs, Listing, ServiceError, Uploads, listing, records, told::Told,
+};
 
 /// The most calls of one step that are shown.
 const MOST_CALLS: u32 = 100;
@@ -148,6 +150,7 @@ pub struct Workflows {
     agents: Agents,
     uploads: Uploads,
     jobs: Jobs,
+    told: Arc<Told>,
 }
 
 impl Workflows {
@@ -157,7 +160,7 @@ impl Workflows {
         uploads: Uploads,
         jobs: Jobs,
     ) -> Self {
-        Self { base, agents, uploads, jobs }
+        Self { base, agents, uploads, jobs, told: Arc::default() }
     }
 
     /// One workflow.

@@ -12,6 +12,7 @@ mod client_ip;
 mod control;
 mod cors;
 mod dashboard_access;
+mod deletions;
 mod errors;
 mod events;
 mod exports;
