@@ -6,7 +6,7 @@
 //! | workflow | `workflow:{id}` | `workflows_index`, `workflows_by_status:{status}`, `workflows_by_deletion:begun` | for ever, or as `WORKFLOW_TTL` and `MAX_WORKFLOWS` say |
 //! | job | `job:{id}` | `jobs_index`, `jobs_by_state:{state}`, `jobs_by_agent:{name}`, `jobs_by_workflow:{id}` | 7 days after its end |
 //! | result | `result:{job_id}` | `results_index`, `results_by_status:{status}`, `results_by_agent:{name}`, `results_by_workflow:{id}`, `results_by_pinned:yes` | `RESULT_TTL`, `MAX_RESULTS`; for ever while it is pinned |
-//! | call | `call:{job_id}:{number}` | none | 30 days |
+//! | call | `call:{job_id}:{number}` | none | 30 days; the one with the output of a step as long as its workflow |
 //! | partial answer | `partial:{job_id}` | none | 60 s after it was last written |
 //! | reservation | `reservation:{job_id}` | `reservations_index` | 30 days; until its call is journaled or its attempt ends |
 //! | lane | `lane:{provider}-{key}` | `lanes_index` | 7 days after it was last written |
@@ -33,7 +33,7 @@ use crate::{
     archive::Contents,
     model::{
         Agent, AuditEntry, Call, DeadJob, Delivery, Job, JobResult, JobState, Key, PartialAnswer,
-        ResultStatus, Timestamp, Upload, WorkerInfo, Workflow, WorkflowStatus,
+        ResultStatus, Step, Timestamp, Upload, WorkerInfo, Workflow, WorkflowStatus,
     },
     store::{AuditPart, Change, DocKey, IndexName, Kind, Put, Revision, Store, StoreError, UnixMs},
 };
@@ -235,6 +235,16 @@ pub fn put_result(result: &mut JobResult, ttl: Duration, now: Timestamp) -> Put 
 
 pub fn put_call(call: &Call) -> Put {
     Put::json(call_key(&call.job_id, call.number), call).ttl_ms(CALL_TTL_MS)
+}
+
+/// Where the output of a step is.
+pub fn output_key(step: &Step) -> DocKey {
+    call_key(&step.job_id, step.calls)
+}
+
+/// The call that has the output of a step: other steps need it, and it goes with its workflow.
+pub fn put_output(call: &Call) -> Put {
+    Put::json(call_key(&call.job_id, call.number), call)
 }
 
 /// All journaled calls of a job, in order, read so many at a time.

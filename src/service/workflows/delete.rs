@@ -14,7 +14,7 @@ use super::{
 };
 use crate::service::{ServiceError, records};
 
-/// The most model calls that are deleted with one job; more expire.
+/// The most model calls that are deleted with one job beside the one that has its output; more expire.
 const MOST_CALLS: u32 = 80;
 /// How many documents one write removes at the most.
 const PORTION: usize = MAX_BATCH - 5;
@@ -115,6 +115,10 @@ impl Workflows {
             let calls = records::calls_of(store, job, 16, MOST_CALLS).await?;
             keys.extend(calls.iter().map(|call| records::call_key(job, call.number)));
         }
+        // Those before it may have expired.
+        keys.extend(workflow.steps.iter().filter(|s| s.from_workflow.is_none()).map(records::output_key));
+        keys.sort();
+        keys.dedup();
         if !pinned {
             let staying = self.pinned(&own).await?;
             keys.retain(|key| !staying.contains(key));
@@ -162,10 +166,6 @@ impl Workflows {
     }
 }
 
-/// A workflow that was forked from this one, needs its outputs and has not ended.
-pub(in crate::service) async fn unfinished_fork(
-    store: &dyn Store,
-    workflow: &Workflow,
 /// Refuses to go on from a workflow whose deletion has begun.
 pub(in crate::service) fn refuse_deleting(workflow: &Workflow) -> Result<(), ServiceError> {
     match workflow.deleting {
@@ -174,6 +174,10 @@ pub(in crate::service) fn refuse_deleting(workflow: &Workflow) -> Result<(), Ser
     }
 }
 
+/// A workflow that was forked from this one, needs its outputs and has not ended.
+pub(in crate::service) async fn unfinished_fork(
+    store: &dyn Store,
+    workflow: &Workflow,
 ) -> Result<Option<String>, ServiceError> {
     for chunk in workflow.forks.chunks(MAX_BATCH) {
         let keys: Vec<_> = chunk.iter().map(|id| records::workflow_key(id)).collect();

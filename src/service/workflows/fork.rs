@@ -189,7 +189,7 @@ impl Workflows {
         change
             .expect(records::job_key(&job.job_id), None)
             .put(records::put_job(&job))
-            .put(records::put_call(&call))
+            .put(records::put_output(&call))
             .put(records::put_result(&mut result, self.base.result_ttl, now))
     }
 }

@@ -192,7 +192,12 @@ impl Workflows {
                 if let Some(partial) = partial.filter(|_| step.status == StepStatus::Processing) {
                     partials.push(partial.parse::<PartialAnswer>()?);
                 }
-                let Some(first) = first else { continue };
+                let Some(first) = first else {
+                    // What came before its output is kept for less long than that.
+                    let output = records::load::<Call>(self.base.store.as_ref(), records::output_key(step));
+                    calls.extend(if step.calls > 1 { output.await?.map(|(call, _)| call) } else { None });
+                    continue;
+                };
                 let first = first.parse::<Call>()?;
                 // One that asks for tools, or cannot be read, is followed by others.
                 let alone = step.status == StepStatus::Completed && step.calls == 1;
@@ -216,7 +221,7 @@ impl Workflows {
 
     /// What a step said, as a whole where it is kept, else its beginning.
     async fn output_of(&self, step: &Step) -> Result<String, ServiceError> {
-        let keys = [records::call_key(&step.job_id, step.calls), records::result_key(&step.job_id)];
+        let keys = [records::output_key(step), records::result_key(&step.job_id)];
         let mut docs = self.base.store.get(&keys).await?.into_iter();
         let (call, result) = (docs.next().flatten(), docs.next().flatten());
         if let Some(call) = call {
