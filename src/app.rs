@@ -55,6 +55,9 @@ impl App {
         refuse_unfinished_copy(store.as_ref()).await?;
         let provider = open_providers(&config, store.clone())?;
         let blobs = open_blobs(&config).await?;
+        if config.store.redis_url.is_none() {
+            backups::tidy_snapshots(blobs.staging());
+        }
         Ok(Self { migrations, ..Self::assemble(config, store, blobs, provider, clock) })
     }
 

@@ -38,6 +38,10 @@ where only you can read it.
 
 A state in Redis is backed up by Redis: see the help page Operations.
 
+Exit codes: 0 all is in it, 1 there is no backup, or it lacks files of uploads that were not where they should
+be (it says so, and so does the manifest; with --out - a server's log does), 2 the command line or the
+configuration is wrong.
+
 Examples:
   productforge backup
   productforge backup --out /mnt/backups/monday.zip
@@ -94,18 +98,27 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
         Failure::Unreachable(_) if nowhere => Failure::Unreachable(neither(&database, &address)),
         other => other,
     })?;
-    match (manifest, target) {
+    match (&manifest, target) {
         (Some(manifest), Some(target)) if args.server.json => {
             let told = serde_json::json!({"file": target, "manifest": manifest});
             say(&serde_json::to_string_pretty(&told).context("the manifest cannot be written as JSON")?);
         }
         (Some(manifest), Some(target)) => {
-            say(&told(&manifest));
+            say(&told(manifest));
             note(&format!("The backup is in {}", target.display()));
         }
         _ => {}
     }
-    Ok(ExitCode::SUCCESS)
+    match manifest.map(|manifest| manifest.missing.len()) {
+        Some(missing) if missing > 0 => {
+            note(&format!(
+                "The files of {missing} uploads were not there: everything else is in the backup. See that the disk with \
+                 the folder of uploads is mounted, then make another one"
+            ));
+            Ok(ExitCode::FAILURE)
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// Whether there is a store that no process has open.
@@ -166,10 +179,11 @@ async fn make_here(
     let runtime = tokio::runtime::Handle::current();
     let written = tokio::task::spawn_blocking(move || {
         let written = snapshot.write(&runtime, &mut out);
-        written.map(|_| out)
+        written.map(|manifest| (out, manifest))
     });
-    let out = written.await?.context("the backup cannot be written")?;
-    out.done(target, force).await
+    let (out, manifest) = written.await?.context("the backup cannot be written")?;
+    let (target, _) = out.done(target, force).await?;
+    Ok((target, Some(manifest)))
 }
 
 fn is_there(target: &Path) -> anyhow::Error {
@@ -258,6 +272,10 @@ pub(super) fn told(manifest: &Manifest) -> String {
     if !manifest.left_out.is_empty() {
         let number = manifest.left_out.len();
         rows.push(vec!["left out".to_owned(), format!("{number} uploads that were removed meanwhile")]);
+    }
+    if !manifest.missing.is_empty() {
+        let number = manifest.missing.len();
+        rows.push(vec!["missing".to_owned(), format!("the files of {number} uploads, which were not there")]);
     }
     table(&["WHAT", "IN THE BACKUP"], &rows)
 }

@@ -107,6 +107,7 @@ pub fn create(
             edited: edited.is_some(),
         }),
         forks: Vec::new(),
+        deleting: None,
         ..original.clone()
     };
     let mut effects = Effects::default();

@@ -88,6 +88,7 @@ pub fn create(plan: Plan<'_>, now: Timestamp) -> (Workflow, Effects) {
         approval: plan.approval,
         forked_from: None,
         forks: Vec::new(),
+        deleting: None,
         api_key: plan.api_key,
         upload_id: plan.upload_id,
         report_job_id: None,

@@ -335,6 +335,9 @@ impl From<ServiceError> for Problem {
                 Self::fields(problems.into_iter().map(FieldError::from).collect())
             }
             ServiceError::Conflict(why) => Self::new(StatusCode::CONFLICT, "conflict", why),
+            ServiceError::NoRoom(why) => {
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", why.clone()).cause(why)
+            }
             ServiceError::TooLarge { limit } => Self::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "body-too-large",

@@ -48,6 +48,6 @@ pub use usd::Usd;
 pub use verdict::{Finding, Verdict, VerdictKind};
 pub use worker::WorkerInfo;
 pub use workflow::{
-    DEFAULT_MAX_REVISIONS, Decision, DecisionOutcome, Fork, MAX_REVISIONS, MAX_SPECIALISTS, Pause,
+    DEFAULT_MAX_REVISIONS, Decision, DecisionOutcome, Deletion, Fork, MAX_REVISIONS, MAX_SPECIALISTS, Pause,
     PauseReason, ReviewOutcome, Step, StepName, StepStatus, Workflow, WorkflowStatus,
 };

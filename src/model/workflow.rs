@@ -166,6 +166,15 @@ pub enum DecisionOutcome {
     Rejected,
 }
 
+/// How much a deletion that has begun takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deletion {
+    Whole,
+    /// Results that somebody has pinned stay.
+    ButPinned,
+}
+
 /// What a workflow goes on from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Fork {
@@ -303,6 +312,10 @@ pub struct Workflow {
     /// The workflows that were forked from it and use its outputs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forks: Vec<String>,
+    /// Its deletion has begun: what belonged to it may be gone, and nothing goes on from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub deleting: Option<Deletion>,
     /// The upload whose files its agents may read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload_id: Option<String>,

@@ -32,6 +32,9 @@ pub enum ServiceError {
     /// Somebody else changed the same thing at the same time, again and again.
     #[error("{0}")]
     Conflict(String),
+    /// There is not room enough for it on the disk.
+    #[error("{0}")]
+    NoRoom(String),
     /// What was sent is larger than allowed.
     #[error("it is larger than {limit} bytes")]
     TooLarge { limit: u64 },
@@ -50,6 +53,20 @@ impl ServiceError {
         match self {
             Self::Conflict(_) | Self::Store(StoreError::Unavailable(_) | StoreError::Full(_)) => true,
             Self::Blob(error) => error.is_transient(),
+            _ => false,
+        }
+    }
+
+    /// Whether everything else would fail of it now as well: what was asked is away, full or not to be used.
+    pub fn is_general(&self) -> bool {
+        match self {
+            Self::Store(error) => {
+                matches!(error, StoreError::Unavailable(_) | StoreError::Full(_) | StoreError::Unusable(_))
+            }
+            Self::Blob(error) => matches!(
+                error,
+                BlobError::Unreachable { .. } | BlobError::NoBucket { .. } | BlobError::Refused { .. }
+            ),
             _ => false,
         }
     }

@@ -27,6 +27,7 @@ pub mod schedule;
 pub mod sessions;
 pub mod system;
 pub mod tasks;
+mod told;
 pub mod tools;
 pub mod uploads;
 pub mod usage;

@@ -141,8 +141,10 @@ async fn prepare(
     lost: &CancellationToken,
     asked: bool,
 ) -> Result<Question, Outcome> {
-    let question = persist(lost, || execution.question(running, conversation, next)).await;
-    let mut question = question.ok_or(Outcome::Gone)?;
+    let question = persist_or(lost, Duration::MAX, || execution.question(running, conversation, next)).await;
+    // What it needs may be gone for good: then the job has to end, which a lost lease would not do.
+    let question = question.ok_or(Outcome::Gone)?;
+    let mut question = question.map_err(|error| Outcome::answered(Err(error.into())))?;
     let reserved = persist(lost, || execution.reserve(running, &question)).await;
     let now = execution.foundation().clock.now();
     match reserved.ok_or(Outcome::Gone)? {

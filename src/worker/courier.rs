@@ -4,13 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{service::Services, store::StoreError};
 
-use super::{Shared, jittered};
+use super::{Shared, Spell, jittered};
 
 const RHYTHM: Duration = Duration::from_secs(1);
 
 /// Until the worker has ended and what is under way as well. Any number of processes may deliver.
 pub async fn run(shared: Arc<Shared>, services: Services) {
     let mut round = services.webhooks.round();
+    let mut spell = Spell::default();
+    let mut told = |outcome: Result<(), StoreError>| match outcome {
+        Ok(()) => spell.over(),
+        Err(error) => spell.failed("reports of workflows cannot be delivered", error),
+    };
     loop {
         told(round.begin().await);
         tokio::select! {
@@ -20,14 +25,5 @@ pub async fn run(shared: Arc<Shared>, services: Services) {
     }
     while !round.is_idle() {
         told(round.ended().await);
-    }
-}
-
-/// A store that is away is told of by others.
-fn told(outcome: Result<(), StoreError>) {
-    match outcome {
-        Ok(()) => {}
-        Err(error @ StoreError::Unavailable(_)) => log::debug!("delivering reports: {error}"),
-        Err(error) => log::warn!("delivering reports: {error}"),
     }
 }

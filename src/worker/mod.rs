@@ -46,8 +46,8 @@ use crate::{
     clock::Clock,
     config::QueueOrder,
     model::{Timestamp, new_id},
-    service::Services,
-    store::{Delivery, Store},
+    service::{ServiceError, Services},
+    store::{Delivery, Store, StoreError},
     telemetry::{counters, metrics},
 };
 
@@ -206,6 +206,29 @@ impl Shared {
 /// Spreads the rhythm of many processes: a time between half and one and a half of `time`.
 pub(crate) fn jittered(time: Duration) -> Duration {
     time.mul_f64(0.5 + rand::random::<f64>())
+}
+
+/// Says once, for as long as a role goes on failing, what it fails of. That the store is away is said by whoever takes
+/// jobs, so it is not said by every role as well.
+#[derive(Debug, Default)]
+pub(crate) struct Spell {
+    told: bool,
+}
+
+impl Spell {
+    /// It failed: `{doing}: {error}`.
+    pub(crate) fn failed(&mut self, doing: &str, error: impl Into<ServiceError>) {
+        let error = error.into();
+        let away = matches!(error, ServiceError::Store(StoreError::Unavailable(_)));
+        let level = if self.told || away { log::Level::Debug } else { log::Level::Warn };
+        log::log!(level, "{doing}: {error}; trying on");
+        self.told |= !away;
+    }
+
+    /// It succeeded: what comes next is said again.
+    pub(crate) fn over(&mut self) {
+        self.told = false;
+    }
 }
 
 /// Waits that grow while the store is away, with jitter, for ever.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::service::{ServiceError, Services};
 
-use super::{Shared, jittered};
+use super::{Shared, Spell, jittered};
 
 const RHYTHM: Duration = Duration::from_secs(5);
 /// Between two portions, so that nobody notices it.
@@ -15,13 +15,16 @@ pub async fn run(shared: Arc<Shared>, services: Services) {
     if !services.retention.is_on() {
         return;
     }
+    let mut spell = Spell::default();
     loop {
         let wait = match run_once(&services).await {
-            Ok(true) => BREATH,
-            Ok(false) => jittered(RHYTHM),
+            Ok(more) => {
+                spell.over();
+                if more { BREATH } else { jittered(RHYTHM) }
+            }
             // What cannot be removed now is tried again.
             Err(e) => {
-                log::warn!("what is beyond its age or number cannot be removed: {e}");
+                spell.failed("what is beyond its age or number cannot be removed", e);
                 jittered(RHYTHM)
             }
         };

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::store::{MAX_BATCH, StoreError};
 
-use super::Shared;
+use super::{Shared, Spell};
 
 /// The longest time between two looks.
 const LONGEST: Duration = Duration::from_secs(1);
@@ -13,11 +13,18 @@ const SHORTEST: Duration = Duration::from_millis(5);
 
 /// Until the worker has ended. Any number of processes may schedule.
 pub async fn run(shared: Arc<Shared>) {
+    let mut spell = Spell::default();
     loop {
-        let wait = run_once(&shared).await.unwrap_or_else(|e| {
-            log::debug!("scheduling: {e}");
-            LONGEST
-        });
+        let wait = match run_once(&shared).await {
+            Ok(wait) => {
+                spell.over();
+                wait
+            }
+            Err(e) => {
+                spell.failed("jobs that are due cannot be queued", e);
+                LONGEST
+            }
+        };
         tokio::select! {
             going_on = shared.pause(wait) => if !going_on { return },
             () = shared.scheduled.notified() => {}

@@ -7,17 +7,18 @@ use crate::{
     telemetry::counters,
 };
 
-use super::{Shared, jittered, lease_keeper};
+use super::{Shared, Spell, jittered, lease_keeper};
 
 const RHYTHM: Duration = Duration::from_secs(1);
 
 /// Until the worker has ended. Any number of processes may sweep.
 pub async fn run(shared: Arc<Shared>) {
+    let mut spell = Spell::default();
     loop {
         match run_once(&shared).await {
             Ok(MAX_BATCH) => continue,
-            Ok(_) => {}
-            Err(e) => log::debug!("sweeping: {e}"),
+            Ok(_) => spell.over(),
+            Err(e) => spell.failed("jobs of dead workers cannot be returned to their queues", e),
         }
         if !shared.pause(jittered(RHYTHM)).await {
             return;

@@ -4,23 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use crate::service::{ServiceError, Services};
 
-use super::{Shared, jittered};
+use super::{Shared, Spell, jittered};
 
 const RHYTHM: Duration = Duration::from_secs(10);
 
 /// Until the worker has ended. Any number of processes may clean.
 pub async fn run(shared: Arc<Shared>, services: Services) {
-    let mut failing = false;
+    let mut spell = Spell::default();
     loop {
         match run_once(&services).await {
             Ok(true) => continue,
-            Ok(false) => failing = false,
-            // An upload that cannot be removed now is tried again; it is told once.
-            Err(e) => {
-                let level = if failing { log::Level::Debug } else { log::Level::Warn };
-                log::log!(level, "uploads that are over cannot be removed: {e}; trying on");
-                failing = true;
-            }
+            Ok(false) => spell.over(),
+            Err(e) => spell.failed("uploads that are over cannot be removed", e),
         }
         if !shared.pause(jittered(RHYTHM)).await {
             return;

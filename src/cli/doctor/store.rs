@@ -6,11 +6,12 @@ use chrono::TimeDelta;
 
 use super::{Finding, clock};
 use crate::{
-    blobs,
+    app, blobs,
     cli::migrate as command,
     clock::{Clock, SystemClock},
     config::Config,
     migrate::{self, MigrateError},
+    service::uploads::{self, Owner},
     store::{
         Store, StoreCheck,
         redis::RedisStore,
@@ -27,6 +28,7 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
         None => tokio::join!(embedded(config), uploads(config)),
     };
     findings.extend(uploads);
+    findings.extend(foreign_uploads(config).await);
     findings
 }
 
@@ -140,6 +142,33 @@ async fn embedded(config: &Config) -> Vec<Finding> {
     }]
 }
 
+/// Whether the files of uploads belong to another installation. Where the store is a file of the workspace, it may be in
+/// use: then its server says so.
+async fn foreign_uploads(config: &Config) -> Option<Finding> {
+    config.store.redis_url.as_ref()?;
+    let (place, mark) = match &config.upload.blob_url {
+        Some(_) => {
+            let folder = tempfile::tempdir().ok()?;
+            let blobs = blobs::open(app::blob_config(config, folder.path().to_owned())).await.ok()?;
+            (blobs.check().await.place, uploads::mark(blobs.as_ref()).await.ok()?)
+        }
+        None => {
+            let folder = app::uploads(config);
+            let mark = std::fs::read_to_string(folder.join(uploads::MARK)).ok();
+            (folder.display().to_string(), mark.map(|mark| mark.trim().to_owned()))
+        }
+    };
+    let store = command::open(config).ok()?;
+    let installation = uploads::installation(&store).await;
+    store.close().await;
+    match Owner::of(mark.as_deref(), installation.ok()?.as_deref()) {
+        Owner::Another => {
+            Some(Finding::warning("uploads_owner", uploads::foreign(&place), uploads::FOREIGN_REMEDY))
+        }
+        Owner::This | Owner::Nobody => None,
+    }
+}
+
 async fn uploads(config: &Config) -> Vec<Finding> {
     const NAME: &str = "uploads";
     let upload = &config.upload;
@@ -161,7 +190,7 @@ async fn uploads(config: &Config) -> Vec<Finding> {
     };
     let remedy =
         "look at BLOB_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and at the rights of that key";
-    match blobs::open(crate::app::blob_config(config, folder.path().to_owned())).await {
+    match blobs::open(app::blob_config(config, folder.path().to_owned())).await {
         Err(e) => vec![Finding::problem(NAME, e.to_string(), remedy)],
         Ok(blobs) => {
             let check = blobs.check().await;

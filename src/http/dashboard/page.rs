@@ -317,7 +317,9 @@ pub fn service_status(error: &ServiceError) -> StatusCode {
         ServiceError::Store(StoreError::Unavailable(_) | StoreError::Unusable(_)) => {
             StatusCode::SERVICE_UNAVAILABLE
         }
-        ServiceError::Store(StoreError::Full(_)) => StatusCode::INSUFFICIENT_STORAGE,
+        ServiceError::NoRoom(_) | ServiceError::Store(StoreError::Full(_)) => {
+            StatusCode::INSUFFICIENT_STORAGE
+        }
         ServiceError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

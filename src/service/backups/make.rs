@@ -2,9 +2,9 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
+    fs::{self, File},
     io::{self, Write},
-    path::PathBuf,
+    path::Path,
     sync::Arc,
 };
 
@@ -15,9 +15,10 @@ use zip::{CompressionMethod, ZipWriter, result::ZipError, write::SimpleFileOptio
 use super::{
     NOT_EMBEDDED, digest,
     manifest::{DATABASE, FORMAT, FORMAT_VERSION, MANIFEST, Manifest, Part, UPLOADS},
+    room,
 };
 use crate::{
-    blobs::{BlobError, Blobs},
+    blobs::{BlobError, Blobs, LocalFile},
     model::{Timestamp, Upload},
     service::{Foundation, ServiceError, records, system::VERSION, uploads},
     store::{
@@ -26,6 +27,10 @@ use crate::{
     },
 };
 
+/// The engine whose store is a file.
+const EMBEDDED: &str = "sqlite";
+/// What stands before the name of a folder with a copy of the database.
+const COPIED: &str = "backup-";
 /// Those that a backup counts.
 const COUNTED: [(&str, Kind); 7] = [
     ("agents", records::AGENT),
@@ -37,9 +42,19 @@ const COUNTED: [(&str, Kind); 7] = [
     ("uploads", records::UPLOAD),
 ];
 
+/// What became of the files of uploads.
+#[derive(Default)]
+struct Files {
+    parts: Vec<Part>,
+    left_out: Vec<String>,
+    missing: Vec<String>,
+}
+
 /// All that was kept at one moment, in a file of its own that is gone with it.
 pub struct Snapshot {
     store: SqliteStore,
+    /// What it was taken of.
+    live: Arc<dyn Store>,
     /// Goes after the store that lies in it.
     folder: TempDir,
     blobs: Arc<dyn Blobs>,
@@ -50,7 +65,20 @@ impl Snapshot {
     pub(super) async fn take(base: &Foundation) -> Result<Self, ServiceError> {
         let blobs = base.uploads.blobs.clone();
         let staging = blobs.staging();
-        let folder = tempfile::Builder::new().prefix("backup-").tempdir_in(staging);
+        let report = base.store.check().await?;
+        if report.engine != EMBEDDED {
+            return Err(ServiceError::Conflict(NOT_EMBEDDED.to_owned()));
+        }
+        // What is free in the database is not copied.
+        let bytes = report.size.map_or(0, |size| size.bytes.saturating_sub(size.free.unwrap_or_default()));
+        if let Some((needed, free)) = room::lacking(staging, bytes) {
+            return Err(ServiceError::NoRoom(format!(
+                "a backup first makes a copy of the database, which needs {needed} bytes in {}, and only {free} are \
+                 free: make room",
+                staging.display()
+            )));
+        }
+        let folder = tempfile::Builder::new().prefix(COPIED).tempdir_in(staging);
         let folder = folder.map_err(|e| uploads::disk_failed(&e, staging))?;
         let file = folder.path().join(DATABASE);
         let made_at = base.clock.now();
@@ -61,7 +89,7 @@ impl Snapshot {
         let clock = base.clock.clone();
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(Location::File(file), clock));
         let store = opened.await.map_err(|e| StoreError::Unavailable(e.to_string()))??;
-        Ok(Self { store, folder, blobs, made_at })
+        Ok(Self { store, live: base.store.clone(), folder, blobs, made_at })
     }
 
     /// `productforge-backup-2026-11-27T101530Z.zip`
@@ -72,11 +100,11 @@ impl Snapshot {
     /// Writes the backup, on a thread that may wait. After an error it is no backup.
     pub fn write(self, runtime: &Handle, out: &mut dyn Write) -> io::Result<Manifest> {
         let mut archive = ZipWriter::new_stream(out);
-        let (mut parts, mut left_out) = (Vec::new(), Vec::new());
         let included = self.blobs.are_files_of_this_node();
-        if included {
-            self.write_uploads(runtime, &mut archive, &mut parts, &mut left_out)?;
-        }
+        let Files { mut parts, left_out, missing } = match included {
+            true => self.write_uploads(runtime, &mut archive)?,
+            false => Files::default(),
+        };
         let counts = runtime.block_on(self.counts()).map_err(io::Error::other)?;
         runtime.block_on(self.store.close());
         let options = options().compression_method(CompressionMethod::Deflated).compression_level(Some(1));
@@ -93,6 +121,7 @@ impl Snapshot {
             uploads_included: included,
             counts,
             left_out,
+            missing,
             parts,
         };
         archive.start_file(MANIFEST, options).map_err(failed)?;
@@ -101,14 +130,14 @@ impl Snapshot {
         Ok(manifest)
     }
 
-    /// The files of all uploads that the snapshot knows. One that has gone since is taken out of the snapshot, too.
+    /// The files of all uploads that the snapshot knows. One that was removed since is taken out of the snapshot, too;
+    /// one that the store still knows has lost its file, and that is said.
     fn write_uploads<W: Write>(
         &self,
         runtime: &Handle,
         archive: &mut ZipWriter<zip::write::StreamWriter<W>>,
-        parts: &mut Vec<Part>,
-        left_out: &mut Vec<String>,
-    ) -> io::Result<()> {
+    ) -> io::Result<Files> {
+        let mut files = Files::default();
         let mut after = None;
         loop {
             let query = ListQuery::newest(records::UPLOAD, MAX_BATCH).after(after);
@@ -121,29 +150,50 @@ impl Snapshot {
                         continue;
                     }
                 };
-                match runtime.block_on(self.blobs.fetch(upload.blob_name())) {
-                    Ok(file) => {
-                        let opened: PathBuf = file.path().to_owned();
-                        let part = write_upload(&upload, &mut File::open(opened)?, archive)?;
-                        parts.push(part);
+                match runtime.block_on(self.file_of(&upload))? {
+                    Some((mut file, _held)) => files.parts.push(write_upload(&upload, &mut file, archive)?),
+                    None if runtime.block_on(self.is_still_there(&upload))? => {
+                        log::warn!(upload_id = upload.upload_id.as_str();
+                            "the file of an upload is missing; the backup has the upload without it");
+                        files.missing.push(upload.upload_id);
                     }
-                    Err(BlobError::Missing { .. } | BlobError::BadName { .. }) => {
+                    None => {
                         let gone = Change::new()
                             .delete(records::upload_key(&upload.upload_id))
                             .delete(records::contents_key(&upload.upload_id))
                             .delete(records::analysis_key(&upload.upload_id));
                         let taken_out = runtime.block_on(self.store.apply(gone)).map_err(io::Error::other)?;
                         taken_out.map_err(|refusal| io::Error::other(format!("{refusal:?}")))?;
-                        left_out.push(upload.upload_id);
+                        files.left_out.push(upload.upload_id);
                     }
-                    Err(e) => return Err(io::Error::other(e)),
                 }
             }
             after = page.next;
             if after.is_none() {
-                return Ok(());
+                return Ok(files);
             }
         }
+    }
+
+    /// The open file of an upload, and what holds it; nothing where there is none.
+    async fn file_of(&self, upload: &Upload) -> io::Result<Option<(File, LocalFile)>> {
+        let held = match self.blobs.fetch(upload.blob_name()).await {
+            Ok(held) => held,
+            Err(BlobError::Missing { .. } | BlobError::BadName { .. }) => return Ok(None),
+            Err(e) => return Err(io::Error::other(e)),
+        };
+        match File::open(held.path()) {
+            Ok(file) => Ok(Some((file, held))),
+            // It was removed in between.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Whether the store that the snapshot was taken of knows an upload now.
+    async fn is_still_there(&self, upload: &Upload) -> io::Result<bool> {
+        let found = self.live.get(&[records::upload_key(&upload.upload_id)]).await;
+        Ok(found.map_err(io::Error::other)?.iter().any(Option::is_some))
     }
 
     async fn counts(&self) -> Result<BTreeMap<String, u64>, StoreError> {
@@ -155,6 +205,18 @@ impl Snapshot {
         counts.insert("jobs_running".to_owned(), depth.leased);
         counts.insert("jobs_waiting".to_owned(), depth.open().saturating_sub(depth.leased));
         Ok(counts)
+    }
+}
+
+/// Removes the copies that backups which died have left where files are received. To be called by whoever has the
+/// embedded store alone.
+pub fn tidy_snapshots(staging: &Path) {
+    for entry in fs::read_dir(staging).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(COPIED)
+            && let Err(e) = fs::remove_dir_all(entry.path())
+        {
+            log::warn!("{}, which a backup left behind, cannot be removed: {e}", entry.path().display());
+        }
     }
 }
 

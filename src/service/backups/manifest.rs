@@ -40,6 +40,9 @@ pub struct Manifest {
     /// Uploads that were removed while it was made, by id: neither their files nor their documents are in it.
     #[serde(default)]
     pub left_out: Vec<String>,
+    /// Uploads whose files were not where they should be, by id: their documents are in it, their files are not.
+    #[serde(default)]
+    pub missing: Vec<String>,
     /// Every other file in it.
     pub parts: Vec<Part>,
 }

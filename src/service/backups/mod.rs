@@ -7,8 +7,9 @@
 //!
 //! A backup is a zip: the files of uploads, the database, and a [`Manifest`] with the digest of every part, which
 //! comes last, so that one that was cut off has none. First the snapshot is taken, then files are read: an upload
-//! that is removed in between has neither file nor documents in the backup, so no document in it lacks its file.
-//! Temporary files lie where uploads are received, and what a crash leaves there is removed with what uploads leave.
+//! that is removed in between has neither file nor documents in the backup. A document in it lacks its file only where the
+//! store's own does: the manifest names it as missing.
+//! Temporary files lie where uploads are received; what a crash leaves there is removed by the next start.
 //!
 //! How one is read back is in `restore`. A store in Redis has means of its own; see [`NOT_EMBEDDED`].
 
@@ -17,6 +18,7 @@ mod make;
 mod manifest;
 mod owner;
 mod restore;
+mod room;
 
 use std::{io, sync::Arc};
 
@@ -28,7 +30,7 @@ use tokio::{
 
 use super::{Foundation, ServiceError, exports::ChunkWriter};
 
-pub use make::Snapshot;
+pub use make::{Snapshot, tidy_snapshots};
 pub use manifest::{Manifest, Part};
 pub use owner::give_to_owner;
 pub use restore::{Place, RestoreError, Restored, check, restore, tidy};

@@ -23,6 +23,7 @@ use super::{
     digest,
     manifest::{DATABASE, FORMAT, FORMAT_VERSION, MANIFEST, Manifest, Part, UPLOADS},
     owner::give_to_owner,
+    room,
 };
 use crate::{
     blobs::{Blobs, Folder, check_name},
@@ -37,8 +38,6 @@ use crate::{
 const MAX_MANIFEST_BYTES: u64 = 256 << 20;
 /// What stands before the name of a folder in which a backup is unpacked.
 const UNPACKED: &str = ".restore-";
-/// What is to be left of a disk.
-const SPARE_BYTES: u64 = 16 << 20;
 
 /// What a backup is to take the place of.
 #[derive(Debug, Clone)]
@@ -294,22 +293,8 @@ fn private_file(path: &Path) -> io::Result<File> {
 
 /// That the disk has room for it.
 fn room(folder: &Path, bytes: u64) -> Result<(), RestoreError> {
-    let needed = bytes.saturating_add(SPARE_BYTES);
-    match free_bytes(folder) {
-        Some(free) if free < needed => Err(RestoreError::NoRoom { folder: folder.to_owned(), needed, free }),
-        // A file system that does not say is tried.
-        _ => Ok(()),
+    match room::lacking(folder, bytes) {
+        Some((needed, free)) => Err(RestoreError::NoRoom { folder: folder.to_owned(), needed, free }),
+        None => Ok(()),
     }
-}
-
-#[cfg(unix)]
-#[expect(clippy::useless_conversion, reason = "the widths of the fields differ from system to system")]
-fn free_bytes(folder: &Path) -> Option<u64> {
-    let stat = nix::sys::statvfs::statvfs(folder).ok()?;
-    Some(u64::from(stat.blocks_available()).saturating_mul(u64::from(stat.fragment_size())))
-}
-
-#[cfg(not(unix))]
-fn free_bytes(_folder: &Path) -> Option<u64> {
-    None
 }

@@ -48,6 +48,9 @@ impl Execution {
             }
             let mut queued_agents = Vec::new();
             if let Some((mut workflow, before)) = self.workflow_of(running).await? {
+                if workflow.step(&job.job_id).is_some() {
+                    change = change.put(records::put_output(&answer.call));
+                }
                 let output = StepOutput {
                     text: answer.call.answer.clone(),
                     digest: answer.digest.clone(),

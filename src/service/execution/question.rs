@@ -234,7 +234,10 @@ impl Execution {
                     for (input, doc) in chunk.iter().zip(docs) {
                         let text = match doc {
                             Some(doc) => doc.parse::<Call>()?.answer,
-                            None => self.output_without_call(&input.job_id).await?,
+                            None => {
+                                let name = workflow.step(&input.job_id).map_or("?", |step| &step.step);
+                                self.output_without_call(&input.job_id, name).await?
+                            }
                         };
                         materials.push((input.clone(), text));
                     }
@@ -261,12 +264,14 @@ impl Execution {
         }
     }
 
-    /// The output of a step that has no call in the journal: its result's, if a legacy worker wrote one.
-    async fn output_without_call(&self, job_id: &str) -> Result<String, ServiceError> {
+    /// The output of a step that has no call in the journal: its result's, if a legacy worker wrote one. Where it is gone
+    /// (with the workflow that the step was taken over from, say), nothing sensible can be asked.
+    async fn output_without_call(&self, job_id: &str, step: &str) -> Result<String, ServiceError> {
         let found = records::load::<JobResult>(self.base.store.as_ref(), records::result_key(job_id)).await?;
-        Ok(match found {
-            Some((result, _)) => result.output,
-            None => "[This output is not stored any more.]".to_owned(),
+        found.map(|(result, _)| result.output).ok_or_else(|| {
+            ServiceError::NotFound(format!(
+                "what step {step} said is not stored any more, and this step needs it"
+            ))
         })
     }
 

@@ -65,12 +65,14 @@ impl Jobs {
     pub async fn trim_dead(&self, most: u64) -> Result<bool, ServiceError> {
         let store = self.base.store.as_ref();
         let index = records::dead_jobs_oldest();
+        // Counted behind the page: what another process has removed since stands in the page, not behind it.
+        let mut page =
+            store.list(&ListQuery::newest(records::DEAD_JOB, MAX_BATCH).index(index.clone())).await?;
         let excess = store.count(&index).await?.saturating_sub(most);
         if excess == 0 {
             return Ok(false);
         }
-        let limit = usize::try_from(excess).unwrap_or(MAX_BATCH).min(MAX_BATCH);
-        let page = store.list(&ListQuery::newest(records::DEAD_JOB, limit).index(index)).await?;
+        page.docs.truncate(usize::try_from(excess).unwrap_or(usize::MAX));
         let removed = page.docs.len();
         let change = page.docs.into_iter().fold(Change::new(), |change, doc| change.delete(doc.key));
         let _ = store.apply(change).await?;

@@ -12,7 +12,7 @@ use super::{
     Jobs, TRIES, busy,
     story::{queue_named, raw_payload},
 };
-use crate::service::{ServiceError, dispatch, execution::payload, records};
+use crate::service::{ServiceError, dispatch, execution::payload, records, workflows::refuse_deleting};
 
 impl Jobs {
     /// Queues a failed job again with a fresh number of attempts; its failed result is removed. With a
@@ -79,6 +79,7 @@ impl Jobs {
         workflow_before: Revision,
         now: Timestamp,
     ) -> Result<Option<Job>, ServiceError> {
+        refuse_deleting(&workflow)?;
         if workflow.status != WorkflowStatus::Failed {
             let (name, status) = (&workflow.workflow_id, workflow.status.as_str());
             return Err(ServiceError::Conflict(format!("the workflow {name} of job {id} is {status}")));

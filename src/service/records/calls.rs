@@ -2,7 +2,7 @@
 
 use super::{CALL, DAY_MS, LANE, PARTIAL, RESERVATION};
 use crate::{
-    model::{Call, PartialAnswer},
+    model::{Call, PartialAnswer, Step},
     service::{execution::Reservation, pacing::StoredLane},
     store::{DocKey, Put, Store, StoreError, UnixMs},
 };
@@ -18,6 +18,16 @@ pub fn call_key(job_id: &str, number: u32) -> DocKey {
 
 pub fn put_call(call: &Call) -> Put {
     Put::json(call_key(&call.job_id, call.number), call).ttl_ms(CALL_TTL_MS)
+}
+
+/// Where the output of a step is.
+pub fn output_key(step: &Step) -> DocKey {
+    call_key(&step.job_id, step.calls)
+}
+
+/// The call that has the output of a step: other steps need it, and it goes with its workflow.
+pub fn put_output(call: &Call) -> Put {
+    Put::json(call_key(&call.job_id, call.number), call)
 }
 
 /// All journaled calls of a job, in order, read so many at a time.

@@ -1,15 +1,16 @@
-//! Reports, and uploads with what was found in them.
+//! Reports, uploads with what was found in them, and whose their files are.
 
 use std::time::Duration;
 
-use super::{DAY_MS, REPORT, UPLOAD, UPLOAD_ANALYSIS, UPLOAD_CONTENTS, millis};
+use super::{DAY_MS, INSTALLATION, ORPHAN, REPORT, UPLOAD, UPLOAD_ANALYSIS, UPLOAD_CONTENTS, millis};
 use crate::{
     archive::Contents,
     model::Upload,
     service::{reports::Report, uploads::UploadAnalysis},
-    store::{DocKey, IndexName, Put},
+    store::{DocKey, IndexName, Put, UnixMs},
 };
 
+const ORPHAN_TTL_MS: u64 = 30 * DAY_MS;
 const REPORT_TTL_MS: u64 = 180 * DAY_MS;
 
 pub fn report_key(filename: &str) -> DocKey {
@@ -56,4 +57,20 @@ pub fn analysis_key(upload_id: &str) -> DocKey {
 
 pub fn put_analysis(analysis: &UploadAnalysis, kept_for: Duration) -> Put {
     Put::json(analysis_key(&analysis.upload_id), analysis).ttl_ms(millis(kept_for))
+}
+
+pub fn installation_key() -> DocKey {
+    DocKey::new(INSTALLATION, "id")
+}
+
+pub fn put_installation(id: &str) -> Put {
+    Put::json(installation_key(), &serde_json::json!({"id": id}))
+}
+
+pub fn orphan_key(blob: &str) -> DocKey {
+    DocKey::new(ORPHAN, blob)
+}
+
+pub fn put_orphan(blob: &str, first_seen: UnixMs) -> Put {
+    Put::json(orphan_key(blob), &serde_json::json!({"first_seen": first_seen})).ttl_ms(ORPHAN_TTL_MS)
 }

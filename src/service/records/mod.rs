@@ -3,10 +3,10 @@
 //! | noun | key | indexes | life |
 //! |---|---|---|---|
 //! | agent | `agent:{name}` | `agents_index` | for ever |
-//! | workflow | `workflow:{id}` | `workflows_index`, `workflows_by_status:{status}` | for ever, or as `WORKFLOW_TTL` and `MAX_WORKFLOWS` say |
+//! | workflow | `workflow:{id}` | `workflows_index`, `workflows_by_status:{status}`, `workflows_by_deletion:begun` | for ever, or as `WORKFLOW_TTL` and `MAX_WORKFLOWS` say |
 //! | job | `job:{id}` | `jobs_index`, `jobs_by_state:{state}`, `jobs_by_agent:{name}`, `jobs_by_workflow:{id}` | 7 days after its end |
-//! | result | `result:{job_id}` | `results_index`, `results_by_status:{status}`, `results_by_agent:{name}`, `results_by_workflow:{id}` | `RESULT_TTL`, `MAX_RESULTS`; for ever while it is pinned |
-//! | call | `call:{job_id}:{number}` | none | 30 days |
+//! | result | `result:{job_id}` | `results_index`, `results_by_status:{status}`, `results_by_agent:{name}`, `results_by_workflow:{id}`, `results_by_pinned:yes` | `RESULT_TTL`, `MAX_RESULTS`; for ever while it is pinned |
+//! | call | `call:{job_id}:{number}` | none | 30 days; the one with the output of a step as long as its workflow |
 //! | partial answer | `partial:{job_id}` | none | 60 s after it was last written |
 //! | reservation | `reservation:{job_id}` | `reservations_index` | 30 days; until its call is journaled or its attempt ends |
 //! | lane | `lane:{provider}-{key}` | `lanes_index` | 7 days after it was last written |
@@ -15,6 +15,8 @@
 //! | upload | `upload:{id}` | `uploads_index`, `uploads_by_end:first` | `UPLOAD_TTL`, then the janitor removes it with its file; 3 days more at the most |
 //! | contents of an upload | `upload_contents:{id}` | none | as its upload |
 //! | analysis of an upload | `upload_analysis:{id}` | none | as its upload |
+//! | installation | `installation:id` | none | for ever |
+//! | orphan | `orphan:{blob}` | none | 30 days; until its file is removed |
 //! | tombstone | `tombstone:{job_id}` | none | 30 days, or so long after its job's due time |
 //! | key | `key:{id}` | `keys_index` | for ever; 180 days after it was revoked |
 //! | name of a key | `key_name:{name}` | none | as the newest key of that name |
@@ -58,6 +60,10 @@ pub const UPLOAD: Kind = Kind("upload");
 pub const UPLOAD_CONTENTS: Kind = Kind("upload_contents");
 /// What was found in an upload when it was analysed.
 pub const UPLOAD_ANALYSIS: Kind = Kind("upload_analysis");
+/// Which installation this store is of, and the files of uploads with it.
+pub const INSTALLATION: Kind = Kind("installation");
+/// A file that no upload names, and when that was first seen.
+pub const ORPHAN: Kind = Kind("orphan");
 /// Says that a payload which may still be in a queue is not to be run, where the job's document is gone.
 pub const TOMBSTONE: Kind = Kind("tombstone");
 /// A session of the dashboard that somebody ended.
@@ -105,7 +111,8 @@ pub fn audit_parts() -> Vec<AuditPart> {
     let workflows = WorkflowStatus::ALL.map(|status| (WORKFLOW, workflows_by_status(status)));
     let dead = [(DEAD_JOB, dead_jobs_oldest()), (UPLOAD, uploads_by_end()), (DELIVERY, deliveries_due())];
     let results = ResultStatus::ALL.map(|status| (RESULT, results_by_status(status)));
-    let indexes = main.into_iter().chain(jobs).chain(workflows).chain(results).chain(dead);
+    let marked = [(RESULT, results_pinned()), (WORKFLOW, workflows_deleting())];
+    let indexes = main.into_iter().chain(marked).chain(jobs).chain(workflows).chain(results).chain(dead);
     std::iter::once(AuditPart::Leases)
         .chain(indexes.map(|(kind, index)| AuditPart::Index(kind, index)))
         .collect()

@@ -34,11 +34,17 @@ pub fn workflows_by_status(status: WorkflowStatus) -> IndexName {
     IndexName::by(WORKFLOW, "status", status.as_str())
 }
 
+/// The workflows whose deletion has begun.
+pub fn workflows_deleting() -> IndexName {
+    IndexName::by(WORKFLOW, "deletion", "begun")
+}
+
 pub fn put_workflow(workflow: &Workflow) -> Put {
     let at = workflow.created_at.timestamp_millis();
-    Put::json(workflow_key(&workflow.workflow_id), workflow)
+    let put = Put::json(workflow_key(&workflow.workflow_id), workflow)
         .indexed(at)
-        .index(workflows_by_status(workflow.status), at)
+        .index(workflows_by_status(workflow.status), at);
+    if workflow.deleting.is_some() { put.index(workflows_deleting(), at) } else { put }
 }
 
 pub fn job_key(id: &str) -> DocKey {
@@ -85,12 +91,18 @@ pub fn results_by_workflow(workflow_id: &str) -> IndexName {
     IndexName::by(RESULT, "workflow", workflow_id)
 }
 
+/// The results that are pinned.
+pub fn results_pinned() -> IndexName {
+    IndexName::by(RESULT, "pinned", "yes")
+}
+
 /// Lets the document of a result stand where results belong.
 pub fn index_result(put: Put, result: &JobResult, at: UnixMs) -> Put {
     let put = put
         .indexed(at)
         .index(results_by_status(result.status), at)
         .index(results_by_agent(&result.agent), at);
+    let put = if result.pinned { put.index(results_pinned(), at) } else { put };
     match &result.workflow_id {
         Some(workflow) => put.index(results_by_workflow(workflow), at),
         None => put,

@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::{System, VERSION};
-use crate::{engine::templates, store::StoreReport};
+use crate::{engine::templates, service::uploads, store::StoreReport};
 
 impl System {
     /// Checks every part and says what to do. Shows no secret, not even a part of one.
@@ -49,6 +49,11 @@ impl System {
                 "Every worker drains: jobs wait. Start `productforge worker`, or the process anew."
                     .to_owned(),
             );
+        }
+        let blobs = self.base.uploads.blobs.as_ref();
+        // Files that cannot be had now are somebody else's finding.
+        if let Ok(Some(foreign)) = uploads::foreign_files(self.base.store.as_ref(), blobs).await {
+            warnings.push(foreign);
         }
         let redis = match (self.engine().await, &report) {
             ("sqlite", _) => "not used",

@@ -4,18 +4,19 @@
 //! bytes ─▶ Incoming (a temporary file) ─▶ inspected ─▶ blob ─▶ one write: document + job ─▶ answer
 //!              │ too large, cut off          │ refused    │          │ refused or failed: the blob goes
 //!              └────────── nothing is left ──┴────────────┘          │
-//!                                                                    └─ crash before it: the sweep finds the blob
+//!                                                                    └─ crash before it: the sweep finds the blob (`orphans`)
 //! document ─▶ over (UPLOAD_TTL), or deleted: blob first, then document, contents and analysis in one write
 //! ```
 
 mod incoming;
+mod orphans;
 mod project;
 mod report;
 mod tools;
 
 use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
 use serde::Serialize;
@@ -29,13 +30,15 @@ use crate::{
     telemetry::counters,
 };
 
-use super::{Foundation, Jobs, Listing, ServiceError, dispatch, listing, records};
+use super::{Foundation, Jobs, Listing, ServiceError, dispatch, listing, records, told::Told};
 
 pub use crate::analysis::{
     Analysis, DependencyKind, EntryKind, Language, Manifest, Severity, findings::Finding,
 };
 pub use incoming::Incoming;
 pub(super) use incoming::failed as disk_failed;
+pub(super) use orphans::foreign_files;
+pub use orphans::{FOREIGN_REMEDY, MARK, Owner, foreign, installation, mark};
 pub use project::{Project, UploadAnalysis};
 pub(super) use tools::file_tools;
 
@@ -43,10 +46,10 @@ pub(super) use tools::file_tools;
 pub const ANALYST: &str = "analyzer_bot";
 /// The longest name of a project, in characters.
 pub const MAX_PROJECT_CHARS: usize = 200;
-/// A blob that no document names is removed when it is older than this: its upload may be under way.
-const ORPHAN_AFTER: Duration = Duration::from_secs(3_600);
 /// Documents are removed together with their blobs; the store forgets them by itself only long after.
 const BACKSTOP: Duration = Duration::from_secs(3 * 86_400);
+/// How many pages of uploads that cannot be removed are passed over at once.
+const MAX_PAGES: usize = 10;
 /// How many archives are inspected at once in one process: each takes a processor.
 const INSPECTIONS: usize = 2;
 
@@ -90,11 +93,15 @@ pub struct Uploads {
     base: Arc<Foundation>,
     jobs: Jobs,
     inspections: Arc<tokio::sync::Semaphore>,
+    /// Whether it has been said that the files belong to another installation.
+    told: Arc<AtomicBool>,
+    passed_over: Arc<Told>,
 }
 
 impl Uploads {
     pub(super) fn new(base: Arc<Foundation>, jobs: Jobs) -> Self {
-        Self { base, jobs, inspections: Arc::new(tokio::sync::Semaphore::new(INSPECTIONS)) }
+        let inspections = Arc::new(tokio::sync::Semaphore::new(INSPECTIONS));
+        Self { base, jobs, inspections, told: Arc::default(), passed_over: Arc::default() }
     }
 
     /// The most bytes of one file.
@@ -267,52 +274,33 @@ impl Uploads {
     pub async fn expire(&self) -> Result<bool, ServiceError> {
         let store = self.base.store.as_ref();
         let now = self.base.clock.now();
-        // The index has its times turned round: what ends first comes first.
-        let query = ListQuery::newest(records::UPLOAD, MAX_BATCH).index(records::uploads_by_end());
-        let page = store.list(&query).await?;
-        let mut removed = 0;
-        for doc in &page.docs {
-            let upload: Upload = match doc.parse() {
-                Ok(upload) => upload,
-                Err(error) => {
-                    log::warn!("an upload cannot be read: {error}");
-                    continue;
+        let mut after = None;
+        for _ in 0..MAX_PAGES {
+            // The index has its times turned round: what ends first comes first.
+            let query = ListQuery::newest(records::UPLOAD, MAX_BATCH).index(records::uploads_by_end());
+            let page = store.list(&query.after(after)).await?;
+            let mut removed = 0;
+            for doc in &page.docs {
+                let done = match doc.parse::<Upload>() {
+                    Ok(upload) if !upload.is_over(now) => return Ok(false),
+                    Ok(upload) => self.remove(&upload, doc.revision()).await,
+                    Err(error) => Err(error.into()),
+                };
+                match done {
+                    Ok(()) => {
+                        log::info!(upload_id = doc.key.id.as_str(); "an upload is over and was removed");
+                        removed += 1;
+                    }
+                    Err(error) => self.passed_over.passed_over(&doc.key.to_string(), error)?,
                 }
-            };
-            if !upload.is_over(now) {
-                break;
             }
-            self.remove(&upload, doc.revision()).await?;
-            log::info!(upload_id = upload.upload_id.as_str(); "an upload is over and was removed");
-            removed += 1;
-        }
-        Ok(removed == page.docs.len() && page.next.is_some())
-    }
-
-    /// Removes blobs that no document names: of uploads that were never accepted, because a process died. How
-    /// many.
-    pub async fn sweep_orphans(&self) -> Result<usize, ServiceError> {
-        let (mut after, mut removed): (Option<String>, usize) = (None, 0);
-        loop {
-            let entries = self.blobs().list(after.as_deref(), MAX_BATCH).await?;
-            let Some(last) = entries.last() else { return Ok(removed) };
-            after = Some(last.name.clone());
-            let old = |modified: SystemTime| modified.elapsed().is_ok_and(|age| age > ORPHAN_AFTER);
-            let candidates: Vec<_> = entries
-                .iter()
-                .filter(|entry| old(entry.modified))
-                // Other files may be there, which are nobody's to remove.
-                .filter_map(|entry| Some((entry, entry.name.split_once('_')?.0)))
-                .filter(|(_, id)| uuid::Uuid::parse_str(id).is_ok())
-                .collect();
-            let keys: Vec<_> = candidates.iter().map(|(_, id)| records::upload_key(id)).collect();
-            let found = self.base.store.get(&keys).await?;
-            for ((entry, _), _) in candidates.iter().zip(found).filter(|(_, found)| found.is_none()) {
-                self.blobs().delete(&entry.name).await?;
-                log::warn!(blob = entry.name.as_str(); "a file that belongs to no upload was removed");
-                removed += 1;
+            after = page.next;
+            // Behind those that cannot be removed there may be others that can.
+            if after.is_none() || removed > 0 {
+                return Ok(after.is_some());
             }
         }
+        Ok(false)
     }
 
     /// The file first: a crash in between leaves a document that is removed the next time.

@@ -10,7 +10,7 @@ use crate::{
     telemetry::counters,
 };
 
-use super::Workflows;
+use super::{Workflows, refuse_deleting};
 use crate::service::{ServiceError, dispatch, execution::budget, jobs, records};
 
 /// How often it is tried again when others change the workflow at the same time.
@@ -70,6 +70,7 @@ impl Workflows {
     /// Lets a failed workflow go on: all steps that failed are tried again.
     pub async fn retry(&self, id: &str) -> Result<Workflow, ServiceError> {
         let workflow = self.get(id).await?;
+        refuse_deleting(&workflow)?;
         if workflow.status != WorkflowStatus::Failed {
             return Err(wrong_state(&workflow, "only failed workflows are retried"));
         }
@@ -87,6 +88,7 @@ impl Workflows {
     async fn ask_again(&self, id: &str) -> Result<Workflow, ServiceError> {
         for _ in 0..TRIES {
             let (mut workflow, before) = self.found(id).await?;
+            refuse_deleting(&workflow)?;
             if workflow.status != WorkflowStatus::Failed {
                 return Err(wrong_state(&workflow, "only failed workflows are retried"));
             }

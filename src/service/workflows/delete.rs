@@ -1,8 +1,11 @@
 //! Deletion of a workflow that has ended, with all that belongs to it.
+//!
+//! It is several writes. The first marks the workflow: from then on nothing goes on from it (no fork, no retry), and the
+//! audit finishes what a crash leaves.
 
 use crate::{
-    model::{JobResult, RunEvent, RunEventKind, Workflow},
-    store::{Change, DocKey, MAX_BATCH, Revision, Store},
+    model::{Deletion, JobResult, RunEvent, RunEventKind, Workflow},
+    store::{Change, DocKey, ListQuery, MAX_BATCH, Revision, Store},
 };
 
 use super::{
@@ -11,7 +14,7 @@ use super::{
 };
 use crate::service::{ServiceError, records};
 
-/// The most model calls that are deleted with one job; more expire.
+/// The most model calls that are deleted with one job beside the one that has its output; more expire.
 const MOST_CALLS: u32 = 80;
 /// How many documents one write removes at the most.
 const PORTION: usize = MAX_BATCH - 5;
@@ -19,19 +22,39 @@ const TRIES: usize = 20;
 
 impl Workflows {
     /// Deletes a workflow that has ended: its document, its jobs, their model calls and their results. Its part in
-    /// the figures of usage stays. What was begun and not finished (a crash) is finished by deleting again.
+    /// the figures of usage stays. What was begun and not finished (a crash) is finished by the audit.
     pub async fn delete(&self, id: &str) -> Result<(), ServiceError> {
-        self.delete_with(id, true).await
+        self.delete_with(id, Deletion::Whole).await
     }
 
     /// The same, but results that somebody has pinned stay.
     pub async fn delete_but_pinned(&self, id: &str) -> Result<(), ServiceError> {
-        self.delete_with(id, false).await
+        self.delete_with(id, Deletion::ButPinned).await
     }
 
-    async fn delete_with(&self, id: &str, pinned: bool) -> Result<(), ServiceError> {
+    /// Finishes deletions that somebody began and did not finish, at most 100; how many.
+    pub async fn finish_deletions(&self) -> Result<usize, ServiceError> {
+        let begun = ListQuery::newest(records::WORKFLOW, MAX_BATCH).index(records::workflows_deleting());
+        let mut finished = 0;
+        for doc in self.base.store.list(&begun).await?.docs {
+            match self.delete_but_pinned(&doc.key.id).await {
+                Ok(()) => finished += 1,
+                // Whoever began it has finished it; or it is needed again.
+                Err(ServiceError::NotFound(_) | ServiceError::Conflict(_)) => {}
+                Err(error) => self.told.passed_over(&doc.key.to_string(), error)?,
+            }
+        }
+        Ok(finished)
+    }
+
+    async fn delete_with(&self, id: &str, wanted: Deletion) -> Result<(), ServiceError> {
+        let mut begun = false;
         for _ in 0..TRIES {
-            let (workflow, before) = self.found(id).await?;
+            let (mut workflow, before) = match self.found(id).await {
+                // The audit was faster with what was begun here.
+                Err(ServiceError::NotFound(_)) if begun => return Ok(()),
+                found => found?,
+            };
             if !workflow.is_over() {
                 return Err(wrong_state(&workflow, "cancel it first, or wait for its end"));
             }
@@ -40,7 +63,19 @@ impl Workflows {
                     "workflow {id} is needed: {fork}, which was forked from it, has not ended"
                 )));
             }
-            if self.try_delete(&workflow, &before, pinned).await? {
+            // Whoever began it has said what it takes; a person may want more.
+            let deletion = match (workflow.deleting, wanted) {
+                (Some(said), Deletion::ButPinned) => said,
+                _ => wanted,
+            };
+            if workflow.deleting != Some(deletion) {
+                workflow.deleting = Some(deletion);
+                let key = records::workflow_key(id);
+                let change = Change::new().expect(key, Some(before)).put(records::put_workflow(&workflow));
+                begun |= self.base.store.apply(change).await?.is_ok();
+                continue;
+            }
+            if self.try_delete(&workflow, &before, deletion == Deletion::Whole).await? {
                 log::info!(workflow_id = id; "a workflow was deleted");
                 return Ok(());
             }
@@ -80,6 +115,10 @@ impl Workflows {
             let calls = records::calls_of(store, job, 16, MOST_CALLS).await?;
             keys.extend(calls.iter().map(|call| records::call_key(job, call.number)));
         }
+        // Those before it may have expired.
+        keys.extend(workflow.steps.iter().filter(|s| s.from_workflow.is_none()).map(records::output_key));
+        keys.sort();
+        keys.dedup();
         if !pinned {
             let staying = self.pinned(&own).await?;
             keys.retain(|key| !staying.contains(key));
@@ -131,6 +170,14 @@ impl Workflows {
             }
         }
         Ok(pinned)
+    }
+}
+
+/// Refuses to go on from a workflow whose deletion has begun.
+pub(in crate::service) fn refuse_deleting(workflow: &Workflow) -> Result<(), ServiceError> {
+    match workflow.deleting {
+        Some(_) => Err(ServiceError::Conflict(format!("workflow {} is being deleted", workflow.workflow_id))),
+        None => Ok(()),
     }
 }
 

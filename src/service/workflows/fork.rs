@@ -13,7 +13,7 @@ use crate::{
     store::Change,
 };
 
-use super::{Workflows, control::busy};
+use super::{Workflows, control::busy, refuse_deleting};
 use crate::service::{ServiceError, dispatch, execution, records};
 
 /// The longest output that a person may write, in characters.
@@ -87,6 +87,7 @@ impl Workflows {
         new_id: &str,
     ) -> Result<Option<Workflow>, ServiceError> {
         let (original, before) = self.found(id).await?;
+        refuse_deleting(&original)?;
         let step = fork::find(&original, from).ok_or_else(|| {
             let known: BTreeSet<&str> = original.steps.iter().map(|s| s.step.as_str()).collect();
             let known: Vec<&str> = known.into_iter().collect();
@@ -126,6 +127,7 @@ impl Workflows {
             let key = records::workflow_key(source);
             let found = records::load::<Workflow>(self.base.store.as_ref(), key.clone()).await?;
             let Some((mut source, before)) = found else { continue };
+            refuse_deleting(&source)?;
             if source.forks.len() >= MAX_USERS {
                 return Err(ServiceError::Conflict(format!(
                     "{MAX_USERS} workflows use outputs of {}, which is the most; begin anew with its brief",
@@ -187,7 +189,7 @@ impl Workflows {
         change
             .expect(records::job_key(&job.job_id), None)
             .put(records::put_job(&job))
-            .put(records::put_call(&call))
+            .put(records::put_output(&call))
             .put(records::put_result(&mut result, self.base.result_ttl, now))
     }
 }

@@ -11,7 +11,7 @@ mod start;
 
 pub use budget::{MAX_TOKENS, MAX_USD};
 pub use control::MAX_COMMENT_CHARS;
-pub(in crate::service) use delete::unfinished_fork;
+pub(in crate::service) use delete::{refuse_deleting, unfinished_fork};
 pub use fork::{ForkPreview, MAX_FORKS, MAX_OUTPUT_CHARS};
 pub use list::{
     MAX_BULK, MAX_SEARCH_CHARS, WorkflowAction, WorkflowBulkReport, WorkflowFilter, WorkflowList,
@@ -31,7 +31,9 @@ use crate::{
     store::{Cursor, IndexName, MAX_BATCH, Revision},
 };
 
-use crate::service::{Agents, Foundation, Jobs, Listing, ServiceError, Uploads, listing, records};
+use crate::service::{
+    Agents, Foundation, Jobs, Listing, ServiceError, Uploads, listing, records, told::Told,
+};
 
 /// The most calls of one step that are shown.
 const MOST_CALLS: u32 = 100;
@@ -148,6 +150,7 @@ pub struct Workflows {
     agents: Agents,
     uploads: Uploads,
     jobs: Jobs,
+    told: Arc<Told>,
 }
 
 impl Workflows {
@@ -157,7 +160,7 @@ impl Workflows {
         uploads: Uploads,
         jobs: Jobs,
     ) -> Self {
-        Self { base, agents, uploads, jobs }
+        Self { base, agents, uploads, jobs, told: Arc::default() }
     }
 
     /// One workflow.
@@ -189,7 +192,12 @@ impl Workflows {
                 if let Some(partial) = partial.filter(|_| step.status == StepStatus::Processing) {
                     partials.push(partial.parse::<PartialAnswer>()?);
                 }
-                let Some(first) = first else { continue };
+                let Some(first) = first else {
+                    // What came before its output is kept for less long than that.
+                    let output = records::load::<Call>(self.base.store.as_ref(), records::output_key(step));
+                    calls.extend(if step.calls > 1 { output.await?.map(|(call, _)| call) } else { None });
+                    continue;
+                };
                 let first = first.parse::<Call>()?;
                 // One that asks for tools, or cannot be read, is followed by others.
                 let alone = step.status == StepStatus::Completed && step.calls == 1;
@@ -213,7 +221,7 @@ impl Workflows {
 
     /// What a step said, as a whole where it is kept, else its beginning.
     async fn output_of(&self, step: &Step) -> Result<String, ServiceError> {
-        let keys = [records::call_key(&step.job_id, step.calls), records::result_key(&step.job_id)];
+        let keys = [records::output_key(step), records::result_key(&step.job_id)];
         let mut docs = self.base.store.get(&keys).await?.into_iter();
         let (call, result) = (docs.next().flatten(), docs.next().flatten());
         if let Some(call) = call {

@@ -252,6 +252,13 @@ fn a_redis_that_may_throw_work_away_is_a_problem() {
     report.expect("uploads", "warning", "a folder of this node");
     let remedy = report.checks["uploads"]["do"].as_str().unwrap();
     assert!(remedy.contains("processes that share this folder (Compose) need nothing"), "{remedy}");
+    assert!(!report.checks.contains_key("uploads_owner"), "{}", report.json);
+    // The workspace of another store.
+    fs::create_dir_all(here.path().join("workspace/uploads")).unwrap();
+    fs::write(here.path().join("workspace/uploads/productforge-installation"), "another\n").unwrap();
+    let (code, report) = look(&here, &[("REDIS_URL", &good.url())]);
+    assert_eq!(code, Some(0), "{}", report.json);
+    report.expect("uploads_owner", "warning", "belong to another installation");
     here.run(&["migrate"], &[("REDIS_URL", &good.url())]).expect_code(0);
     look(&here, &[("REDIS_URL", &good.url())]).1.expect("migrations", "ok", "the database has version ");
 }

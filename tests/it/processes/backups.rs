@@ -16,15 +16,17 @@ use productforge::{
         sqlite::{Location, SqliteStore},
     },
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use zip::{ZipArchive, ZipWriter, write::SimpleFileOptions};
 
 use crate::{
     support::{
-        app::client,
+        app::{TestApp, client},
+        blobs::TempBlobs,
         command::{Ended, Workspace},
         process::{Process, Server},
         redis_server::RedisServer,
+        sleepy_store::SleepyStore,
         wait::{until, until_within},
     },
     surface::uploads::{BOUNDARY, form, shop},
@@ -262,26 +264,83 @@ async fn a_restore_that_is_killed_leaves_the_old_store_or_the_new_one() {
 }
 
 #[tokio::test]
-async fn an_upload_that_goes_while_a_backup_is_made_is_not_in_it_at_all() {
+async fn an_upload_whose_file_is_not_there_is_named_and_the_command_fails() {
     let here = Workspace::new();
     let server = Server::start(here.path(), &["--workers", "0"], &[]).await;
-    let (kept, gone) = (upload(&server).await, upload(&server).await);
+    let (kept, lost) = (upload(&server).await, upload(&server).await);
     let uploads = here.path().join("workspace/uploads");
-    let blob = |id: &str| uploads.join(format!("{id}_shop.zip"));
-    // As if it were removed behind the snapshot.
-    std::fs::remove_file(blob(&gone)).unwrap();
-    let told: Value =
-        serde_json::from_str(&backup(&here, &server, "b.zip").await.expect_code(0).stdout).unwrap();
-    assert_eq!(told["manifest"]["left_out"], serde_json::json!([gone]));
-    assert_eq!(told["manifest"]["counts"]["uploads"], 1);
+    std::fs::remove_file(uploads.join(format!("{lost}_shop.zip"))).unwrap();
+    let made = backup(&here, &server, "b.zip").await.expect_code(1);
+    assert!(made.stderr.contains("The files of 1 uploads were not there"), "{made:?}");
+    let told: Value = serde_json::from_str(&made.stdout).unwrap();
+    let manifest = &told["manifest"];
+    assert_eq!((&manifest["missing"], &manifest["left_out"]), (&json!([lost]), &json!([])));
+    assert_eq!(manifest["counts"]["uploads"], 2, "the document is in it");
     drop(server);
+    let without = here.run(&["backup", "--out", "c.zip"], &[]).expect_code(1);
+    assert!(without.stdout.contains("the files of 1 uploads, which were not there"), "{without:?}");
     let there = Workspace::new();
     restore(&there, &here.path().join("b.zip"), &[]).expect_code(0);
     let server = Server::start(there.path(), &["--workers", "0"], &[]).await;
-    assert_eq!(server.get(&format!("/upload/{kept}")).await.0, 200);
-    assert_eq!(server.get(&format!("/upload/{gone}")).await.0, 404);
+    for id in [&kept, &lost] {
+        assert_eq!(server.get(&format!("/upload/{id}")).await.0, 200);
+    }
     // Nothing is left of the making.
     assert_eq!(std::fs::read_dir(uploads.join(".partial")).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_goes_while_a_backup_is_made_is_not_in_it_at_all() {
+    let folder = crate::support::process::folder();
+    let file = Location::File(folder.path().join("a.db"));
+    let store = SqliteStore::open(file, Arc::new(SystemClock)).unwrap();
+    let blobs = TempBlobs::new();
+    let app = TestApp::builder().store(Arc::new(store)).blobs(blobs.clone()).start().await;
+    let services = &app.app.services;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let mut incoming = services.uploads.begin().await.unwrap();
+        incoming.write(&shop()).await.unwrap();
+        ids.push(services.uploads.accept(incoming, "shop.zip", "demo", None).await.unwrap().upload_id);
+    }
+    let snapshot = services.backups.snapshot().await.unwrap();
+    services.uploads.delete(&ids[1]).await.unwrap();
+    let runtime = tokio::runtime::Handle::current();
+    let written = tokio::task::spawn_blocking(move || {
+        let mut out = Vec::new();
+        snapshot.write(&runtime, &mut out)
+    });
+    let manifest = written.await.unwrap().unwrap();
+    assert_eq!(manifest.left_out, ids[1..]);
+    assert_eq!((manifest.missing.len(), manifest.counts["uploads"]), (0, 1));
+}
+
+#[tokio::test]
+async fn a_backup_that_the_disk_has_no_room_for_is_refused_before_anything_is_written() {
+    let folder = crate::support::process::folder();
+    let file = Location::File(folder.path().join("a.db"));
+    let store = SleepyStore::over(Arc::new(SqliteStore::open(file, Arc::new(SystemClock)).unwrap()));
+    let blobs = TempBlobs::new();
+    let app = TestApp::builder().store(store.clone()).blobs(blobs.clone()).start().await;
+    store.grow(1 << 60);
+    let answer = app.post("/system/backup", &json!({})).await;
+    let why = answer.problem(507).as_str().unwrap().to_owned();
+    let needed = (1_u64 << 60) + (16 << 20);
+    assert!(why.contains(&format!("needs {needed} bytes")) && why.contains("are free"), "{why}");
+    assert_eq!(answer.json()["type"], "urn:productforge:problem:disk-full");
+    assert_eq!(blobs.files(), [""; 0]);
+    store.grow(1 << 20);
+    assert_eq!(app.post("/system/backup", &json!({})).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_a_killed_backup_left_behind_is_gone_after_the_next_start() {
+    let here = Workspace::new();
+    let left = here.path().join("workspace/uploads/.partial/backup-x7f3");
+    std::fs::create_dir_all(&left).unwrap();
+    std::fs::write(left.join("productforge.db"), "half of a copy").unwrap();
+    drop(Server::start(here.path(), &["--workers", "0"], &[]).await);
+    assert!(!left.exists());
 }
 
 #[tokio::test]

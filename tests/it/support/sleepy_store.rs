@@ -1,11 +1,12 @@
 //! A store that can be put to sleep: until it wakes, every verb answers "not available" and does
-//! nothing, as when its machine is gone.
+//! nothing, as when its machine is gone. It can also let somebody else write between two verbs, fail of
+//! one thing alone, and say that it is large.
 
 use std::{
     collections::BTreeMap,
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -22,6 +23,12 @@ pub struct SleepyStore {
     refused: AtomicUsize,
     /// Answers to writes and reservations that are still to be lost on their way back.
     to_lose: AtomicUsize,
+    /// What somebody else writes before the next verb of this name.
+    meanwhile: Mutex<Vec<(&'static str, Change)>>,
+    /// What cannot be written or audited, by a part of its name.
+    broken: Mutex<Option<String>>,
+    /// How many bytes it says it has.
+    size: Mutex<Option<u64>>,
     woken: Notify,
 }
 
@@ -32,6 +39,9 @@ impl SleepyStore {
             asleep: AtomicBool::new(false),
             refused: AtomicUsize::new(0),
             to_lose: AtomicUsize::new(0),
+            meanwhile: Mutex::default(),
+            broken: Mutex::default(),
+            size: Mutex::default(),
             woken: Notify::new(),
         })
     }
@@ -53,6 +63,37 @@ impl SleepyStore {
     /// Makes the next writes and reservations, and loses their answers.
     pub fn lose_answers(&self, number: usize) {
         self.to_lose.store(number, Ordering::SeqCst);
+    }
+
+    /// Lets somebody else write this right before the next `list`, `count`, `get` or `apply`.
+    pub fn meanwhile(&self, verb: &'static str, change: Change) {
+        self.meanwhile.lock().unwrap().push((verb, change));
+    }
+
+    /// From now on nothing with this in its name can be deleted, audited or done (`expire`).
+    pub fn break_down(&self, name: &str) {
+        *self.broken.lock().unwrap() = Some(name.to_owned());
+    }
+
+    /// From now on it says that it is as large as this.
+    pub fn grow(&self, bytes: u64) {
+        *self.size.lock().unwrap() = Some(bytes);
+    }
+
+    fn whole(&self, mut names: impl Iterator<Item = String>) -> Result<(), StoreError> {
+        match self.broken.lock().unwrap().as_ref() {
+            Some(broken) if names.any(|name| name.contains(broken.as_str())) => {
+                Err(StoreError::Corrupt { what: broken.clone(), why: "it is broken".to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn before(&self, verb: &str) {
+        let due: Vec<_> = self.meanwhile.lock().unwrap().extract_if(.., |(name, _)| *name == verb).collect();
+        for (_, change) in due {
+            self.store.apply(change).await.unwrap().unwrap();
+        }
     }
 
     fn deliver<T>(&self, answer: T) -> Result<T, StoreError> {
@@ -78,7 +119,9 @@ impl Store for SleepyStore {
     }
 
     async fn check(&self) -> Result<StoreReport, StoreError> {
-        self.awake()?.check().await
+        let report = self.awake()?.check().await?;
+        let size = self.size.lock().unwrap().map(|bytes| StoreSize { bytes, free: Some(0) });
+        Ok(StoreReport { size: size.or(report.size), ..report })
     }
 
     fn trouble(&self) -> Option<&'static str> {
@@ -86,14 +129,17 @@ impl Store for SleepyStore {
     }
 
     async fn get(&self, keys: &[DocKey]) -> Result<Vec<Option<Doc>>, StoreError> {
+        self.before("get").await;
         self.awake()?.get(keys).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<DocPage, StoreError> {
+        self.before("list").await;
         self.awake()?.list(query).await
     }
 
     async fn count(&self, index: &IndexName) -> Result<u64, StoreError> {
+        self.before("count").await;
         self.awake()?.count(index).await
     }
 
@@ -102,14 +148,17 @@ impl Store for SleepyStore {
     }
 
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {
+        self.before("apply").await;
         let store = self.awake().inspect_err(|_| {
             self.refused.fetch_add(1, Ordering::SeqCst);
         })?;
+        self.whole(change.delete.iter().map(ToString::to_string))?;
         let outcome = store.apply(change).await?;
         self.deliver(outcome)
     }
 
     async fn expire(&self, limit: usize) -> Result<bool, StoreError> {
+        self.whole(std::iter::once("expire".to_owned()))?;
         self.awake()?.expire(limit).await
     }
 
@@ -179,6 +228,7 @@ impl Store for SleepyStore {
     }
 
     async fn audit(&self, part: &AuditPart, after: Option<Cursor>) -> Result<Audited, StoreError> {
+        self.whole(std::iter::once(format!("{part:?}")))?;
         self.awake()?.audit(part, after).await
     }
 

@@ -1,10 +1,6 @@
 //! Uploads: what is accepted and what comes of it, what is refused, and that nothing is left behind.
 
-use std::{
-    io::Write,
-    net::TcpStream,
-    time::{Duration, SystemTime},
-};
+use std::{io::Write, net::TcpStream, time::Duration};
 
 use productforge::{
     model::Upload,
@@ -36,7 +32,6 @@ on_both_engines!(
     what_is_no_upload_is_told_so,
     a_client_that_goes_away_leaves_nothing,
     an_upload_that_is_over_goes_with_its_file,
-    a_file_that_belongs_to_no_upload_is_removed_once_it_is_old,
     a_payload_of_the_legacy_system_is_analysed,
     a_worker_that_cannot_see_the_file_says_so,
 );
@@ -318,26 +313,6 @@ async fn an_upload_that_is_over_goes_with_its_file(engine: Engine) {
     app.app.services.uploads.expire().await.unwrap();
     assert_eq!(blobs.files(), [""; 0]);
     assert_eq!(app.get("/analytics/summary").await.ok()["totals"]["uploads"], 0);
-}
-
-async fn a_file_that_belongs_to_no_upload_is_removed_once_it_is_old(engine: Engine) {
-    let blobs = TempBlobs::new();
-    let app = engine.app().blobs(blobs.clone()).start().await;
-    let kept = upload(&app, "shop.zip", &shop()).await.ok();
-    let orphans = ["0e8491485-no-uuid_x.zip", "1b60f9b1-6a43-4a3e-b9c6-3a3c4d0a8f10_old.zip"];
-    for name in orphans {
-        std::fs::write(blobs.root().join(name), "x").unwrap();
-    }
-    let fresh = "2b60f9b1-6a43-4a3e-b9c6-3a3c4d0a8f10_fresh.zip";
-    std::fs::write(blobs.root().join(fresh), "x").unwrap();
-    let long_ago = SystemTime::now() - Duration::from_secs(7_200);
-    for name in blobs.files().iter().filter(|name| *name != fresh) {
-        std::fs::File::open(blobs.root().join(name)).unwrap().set_modified(long_ago).unwrap();
-    }
-    assert_eq!(app.app.services.uploads.sweep_orphans().await.unwrap(), 1);
-    let left = blobs.files();
-    assert!(left.len() == 3 && !left.contains(&orphans[1].to_owned()), "{left:?}");
-    assert!(left.iter().any(|name| name.starts_with(kept["upload_id"].as_str().unwrap())), "{left:?}");
 }
 
 async fn a_payload_of_the_legacy_system_is_analysed(engine: Engine) {

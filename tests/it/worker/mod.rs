@@ -9,6 +9,7 @@ mod jobs;
 mod limits;
 mod odd;
 mod on_redis;
+mod outputs;
 mod pacing;
 mod providers;
 mod real_model;

@@ -1,19 +1,30 @@
 //! Upkeep: what the auditor mends, and what it leaves alone.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use productforge::{
     app::App,
-    clock::ManualClock,
+    clock::{Clock, ManualClock},
+    config::QueueOrder,
     model::{JobState, Usd},
     service::{execution::Reservation, records, tasks::NewTask, workflows::NewWorkflow},
-    store::{Add, Change, LeaseEnd, Queue, Reserve},
+    store::{Add, Change, Delivery, LeaseEnd, Queue, Reserve},
+    worker::{Handler, Held, Shared, WorkerOptions, auditor, janitor},
 };
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     app::memory_at,
     blobs::TempBlobs,
+    logs,
     scripted::chain,
+    sleepy_store::SleepyStore,
+    wait::until,
     world::{config, idle, job},
 };
 
@@ -144,4 +155,70 @@ async fn what_is_reserved_for_a_job_that_can_use_it_no_more_is_given_back() {
     let mended = look().await;
     assert!(mended.len() == 1 && mended[0].contains("job gone"), "{mended:?}");
     assert_eq!((look().await, reserved().await), (vec![], (70, 70)), "once, and only what nobody can use");
+}
+
+/// A worker that runs nothing: its roles are turned by hand.
+struct Idle;
+
+#[async_trait]
+impl Handler for Idle {
+    async fn run(&self, _: &Shared, _: Delivery, _: CancellationToken) {}
+}
+
+fn roles_of(app: &App, clock: &Arc<ManualClock>) -> Shared {
+    let order = QueueOrder::Strict;
+    Shared {
+        worker_id: "w".to_owned(),
+        options: WorkerOptions { slots: 1, lease: Duration::from_secs(30), order },
+        store: app.store.clone(),
+        clock: clock.clone(),
+        handler: Arc::new(Idle),
+        held: Held::default(),
+        asked_at: Mutex::new(clock.now()),
+        scheduled: Notify::new(),
+        draining: CancellationToken::new(),
+        giving_back: CancellationToken::new(),
+        ended: CancellationToken::new(),
+        started_at: clock.now(),
+    }
+}
+
+#[tokio::test]
+async fn a_part_that_cannot_be_audited_does_not_keep_the_others_from_it() {
+    let (memory, clock) = memory_at(START_MS);
+    let store = SleepyStore::over(memory);
+    let app =
+        App::assemble(config(&[]), store.clone(), TempBlobs::new(), chain(|_| "approve"), clock.clone());
+    submit(&app, false).await;
+    lose_payloads(&app).await;
+    clock.advance(LONG_MS);
+    // It comes long before the jobs.
+    store.break_down("agents_index");
+    let shared = roles_of(&app, &clock);
+    let told = auditor::run_once(&shared, &app.services).await.unwrap_err();
+    assert!(told.to_string().contains("agents_index"), "{told}");
+    assert_eq!(app.store.depth().await.unwrap().open(), 1, "the job is queued again");
+    store.go_away();
+    assert!(auditor::run_once(&shared, &app.services).await.is_err());
+}
+
+#[tokio::test]
+async fn a_role_that_goes_on_failing_says_so_once() {
+    logs::keep_all();
+    let (memory, clock) = memory_at(START_MS);
+    let store = SleepyStore::over(memory);
+    let app =
+        App::assemble(config(&[]), store.clone(), TempBlobs::new(), chain(|_| "approve"), clock.clone());
+    store.break_down("expire");
+    let shared = Arc::new(roles_of(&app, &clock));
+    let role = tokio::spawn(janitor::run(shared.clone()));
+    let told = until("it has failed twice", || async {
+        let all = logs::all().into_iter().filter(|r| r.text.contains("what has expired cannot be removed"));
+        let levels: Vec<_> = all.map(|record| record.level).collect();
+        (levels.len() == 2).then_some(levels)
+    })
+    .await;
+    assert_eq!(told, [log::Level::Warn, log::Level::Debug]);
+    shared.ended.cancel();
+    role.await.unwrap();
 }
