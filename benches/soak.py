@@ -8,7 +8,8 @@ Then briefs come at 70 % of that rate; their results are read, viewers follow st
 asked for, archives are uploaded now and then. Results and workflows live for a minute, so that retention keeps up
 with what comes. Memory is looked at every second; its drift is the median of the last minute over that of the second.
 PRODUCTFORGE names another executable; WORKERS (64) and SIMULATED_LATENCY_MS (20) say what bounds the maximum: with few
-workers and a slow model it is they, and not the machine. Exit code 1: an error, or a drift of 5 % or more.
+workers and a slow model it is they, and not the machine. MALLOC_… is handed on to the server. Exit code 1: an error, or
+a drift of 5 % or more.
 """
 
 import http.client
@@ -261,6 +262,7 @@ def main():
     folder, port, redis = tempfile.mkdtemp(prefix="soak-"), free_port(), None
     settings = {"SIMULATED_LATENCY_MS": LATENCY_MS, "WORKERS": WORKERS, "RESULT_TTL": "60", "WORKFLOW_TTL": "60",
                 "UPLOAD_TTL": "60", "LOG_LEVEL": "warn", "PORT": str(port)}
+    settings.update({name: value for name, value in os.environ.items() if name.startswith("MALLOC_")})
     if engine == "redis":
         redis_port = free_port()
         command = ["redis-server", "--port", str(redis_port), "--bind", "127.0.0.1", "--save", "", "--dir", folder,

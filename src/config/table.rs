@@ -84,7 +84,7 @@ pub const TABLE: &[Row] = &[
     row(
         "CORS_ORIGINS",
         Text("origins, comma-separated; `*.` stands for every sub-domain"),
-        "sites whose pages may call the API; without an API key the default is `http://localhost:3000` alone",
+        "sites whose pages may call the API; where neither this nor `API_KEY` is set, `http://localhost:3000` alone",
     ),
     // Store
     row(

@@ -5,10 +5,12 @@ use std::{path::Path, time::Duration};
 use deadpool_redis::redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ErrorKind, IntoConnectionInfo, Pipeline,
     RedisConnectionInfo, RedisError, TlsCertificates, aio::MultiplexedConnection, cmd, io::tcp::TcpSettings,
-    pipe,
+    parse_redis_value, pipe,
 };
 
-use super::trouble::{NO_HANDSHAKE, OWN_FILES};
+use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
+
+use super::trouble::{CLOSED_AT_ONCE, NO_HANDSHAKE, OWN_FILES};
 use crate::config::RedisAccess;
 
 /// How long making one connection may take.
@@ -16,6 +18,8 @@ pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 /// A peer that acknowledges nothing for this long is gone, whatever TCP hopes.
 #[cfg(target_os = "linux")]
 const PEER_LIMIT: Duration = Duration::from_secs(10);
+/// How long it is listened to what a server says unasked.
+const LISTEN_LIMIT: Duration = Duration::from_millis(200);
 /// Commands that wait for the socket.
 const BUFFERED_COMMANDS: usize = 1024;
 
@@ -77,6 +81,28 @@ fn file(path: &Path) -> Result<Vec<u8>, RedisError> {
 
 fn own_files(error: RedisError) -> RedisError {
     (ErrorKind::Client, OWN_FILES, error.to_string()).into()
+}
+
+/// Whether a server let go of a connection before it had said anything that we heard.
+pub(super) fn is_closed_at_once(error: &RedisError) -> bool {
+    error.is_connection_dropped() && !error.is_connection_refusal() && !error.is_timeout()
+}
+
+/// Why it did, as far as it says so. A server that has no connection left says it unasked and closes; what it says is
+/// lost with the connection when we speak meanwhile. So one is made on which we only listen.
+pub(super) async fn why_closed(address: &ConnectionAddr, error: &RedisError) -> RedisError {
+    match timeout(LISTEN_LIMIT, said_unasked(address)).await {
+        Ok(Some(said)) => said,
+        _ => (ErrorKind::Io, CLOSED_AT_ONCE, error.to_string()).into(),
+    }
+}
+
+async fn said_unasked(address: &ConnectionAddr) -> Option<RedisError> {
+    let ConnectionAddr::Tcp(host, port) = address else { return None };
+    let mut stream = TcpStream::connect((host.as_str(), *port)).await.ok()?;
+    let mut said = [0; 256];
+    let length = stream.read(&mut said).await.ok()?;
+    parse_redis_value(said.get(..length)?).ok()?.extract_error().err()
 }
 
 /// A server that says nothing.

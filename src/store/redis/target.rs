@@ -33,9 +33,9 @@ use futures_util::future::{join_all, select_ok};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
-    dial::{CONNECT_LIMIT, greeting, open, silent},
+    dial::{CONNECT_LIMIT, greeting, is_closed_at_once, open, silent, why_closed},
     error::Place,
-    trouble::{CLOSED_AT_ONCE, NO_HASH_TAG, NO_PRIMARY},
+    trouble::{NO_HASH_TAG, NO_PRIMARY},
 };
 use crate::{
     config::{RedisAccess, RedisServers, RedisUrl, has_hash_tag},
@@ -196,7 +196,10 @@ impl Target {
 
     /// A connection to this server, once it has let us in and is the right one.
     async fn reach(&self, address: &ConnectionAddr) -> Result<MultiplexedConnection, RedisError> {
-        let mut connection = open(address, &self.access).await?;
+        let mut connection = match open(address, &self.access).await {
+            Err(error) if is_closed_at_once(&error) => return Err(why_closed(address, &error).await),
+            opened => opened?,
+        };
         let mut greeting = greeting(self.login.username(), self.login.password());
         if self.login.db() != 0 {
             greeting.cmd("SELECT").arg(self.login.db());
@@ -211,12 +214,10 @@ impl Target {
             false => greeting.cmd("EXISTS").arg(&self.guard),
         };
         let answers = timeout(CONNECT_LIMIT, connection.req_packed_commands(&greeting, 0, greeting.len()));
-        let answers =
-            answers.await.map_err(|_| silent())?.map_err(|error| match error.is_connection_dropped() {
-                // What it said before that is lost with the connection, as we were speaking.
-                true => (ErrorKind::Io, CLOSED_AT_ONCE, error.to_string()).into(),
-                false => error,
-            })?;
+        let answers = match answers.await.map_err(|_| silent())? {
+            Err(error) if is_closed_at_once(&error) => return Err(why_closed(address, &error).await),
+            answers => answers?,
+        };
         for (nth, answer) in answers.into_iter().enumerate() {
             match answer.extract_error() {
                 Err(error) if nth < logged_in || !self.may_pass(&error) => return Err(error),

@@ -129,7 +129,7 @@ fn where_no_server_is_the_commands_say_what_to_do() {
     let url = format!("http://127.0.0.1:{}", free_port());
     for command in [&["jobs", "list"][..], &["queues", "list"], &["workers", "list"]] {
         let ended = workspace.run(&[command, &["--url", &url]].concat(), &[]).expect_code(3);
-        assert!(ended.stderr.contains(&format!("no server answers at {url}/")), "{ended:?}");
+        assert!(ended.stderr.contains(&format!("no server answers at {url}: ")), "{ended:?}");
         assert!(ended.stderr.contains("Start one with `productforge serve`"), "{ended:?}");
     }
     let bad = workspace.run(&["jobs", "list", "--url", "not an address"], &[]).expect_code(2);
