@@ -196,7 +196,7 @@ pub(super) struct Troubles {
 
 #[derive(Default)]
 struct State {
-    /// The newest one last.
+    /// The one that was met last is last.
     open: Vec<(Trouble, Instant)>,
     told: Vec<(Trouble, Instant)>,
 }
@@ -205,7 +205,10 @@ impl Troubles {
     /// Notes an error, and logs it if it is news.
     pub fn met(&self, trouble: Trouble, text: &str) {
         let mut state = self.state();
-        if state.open.iter().any(|(open, _)| *open == trouble) {
+        if let Some(known) = state.open.iter().position(|(open, _)| *open == trouble) {
+            // What is met now says more than what was met once: connections break, and then none can be made.
+            let met = state.open.remove(known);
+            state.open.push(met);
             return;
         }
         let now = Instant::now();
@@ -232,7 +235,7 @@ impl Troubles {
         }
     }
 
-    /// The newest trouble that has not ended.
+    /// The trouble that was met last and has not ended.
     pub fn newest(&self) -> Option<Trouble> {
         if !self.any.load(Ordering::Acquire) {
             return None;
