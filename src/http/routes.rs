@@ -4,7 +4,8 @@
 //! to GET. The order counts: the first path that fits takes the request.
 
 use actix_web::{
-    Route, guard,
+    Route,
+    guard::{self, Guard},
     http::Method,
     middleware::from_fn,
     web::{self, ServiceConfig},
@@ -35,6 +36,7 @@ macro_rules! table {
         fn $configure(cfg: &mut ServiceConfig) {
             $(cfg.service(
                 web::resource(spellings($path))
+                    .guard(leaves_the_rest($table, $path, &[$(stringify!($method)),+]))
                     .wrap(from_fn({
                         let rights = Rights::of($path, &[$(stringify!($method)),+]);
                         move |req, next| rights::enforce(rights.clone(), req, next)
@@ -166,6 +168,31 @@ pub(super) fn on(method: &str) -> Route {
         "delete" => web::delete(),
         other => web::method(Method::from_bytes(other.to_uppercase().as_bytes()).unwrap_or(Method::PATCH)),
     }
+}
+
+/// Leaves to a path that could be a name as well (`/reports/generate`, beside `/reports/{filename}`) the methods that
+/// only the name has.
+fn leaves_the_rest(
+    table: &'static [Entry],
+    path: &'static str,
+    methods: &'static [&'static str],
+) -> impl Guard + use<> {
+    let others = table.iter().filter(|other| other.path != path && could_be(path, other.path));
+    let rest: Vec<_> =
+        others.flat_map(|other| other.methods).filter(|method| !methods.contains(method)).collect();
+    guard::fn_guard(move |ctx| {
+        let asked = ctx.head().method.as_str();
+        let asked = if asked == "HEAD" { "GET" } else { asked };
+        !rest.iter().any(|method| method.eq_ignore_ascii_case(asked))
+    })
+}
+
+/// Whether a path without names fits a pattern.
+fn could_be(path: &str, pattern: &str) -> bool {
+    let (path, pattern): (Vec<_>, Vec<_>) = (path.split('/').collect(), pattern.split('/').collect());
+    let is_name = |own: &str| !own.is_empty() && !own.starts_with('{');
+    let fits = |(own, other): (&&str, &&str)| own == other || (other.starts_with('{') && is_name(own));
+    path.len() == pattern.len() && path.iter().zip(&pattern).all(fits)
 }
 
 /// The header `Allow` of a path with these methods.

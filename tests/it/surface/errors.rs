@@ -28,6 +28,7 @@ on_both_engines!(
     every_answer_carries_the_protective_headers,
     an_error_of_the_server_shows_nothing_of_its_inside_and_is_logged_once,
     a_panic_is_an_error_of_this_request_only,
+    a_path_that_could_be_a_name_is_one_for_the_methods_that_it_does_not_have,
 );
 
 async fn a_problem_is_a_whole_document(engine: Engine) {
@@ -217,4 +218,13 @@ async fn a_panic_is_an_error_of_this_request_only(engine: Engine) {
     assert!(told.iter().any(|line| line.contains("a trap")), "{told:?}");
     assert!(told.iter().any(|line| line.contains("path=/system/status status=500")), "{told:?}");
     app.get("/system/ping").await.ok();
+}
+
+async fn a_path_that_could_be_a_name_is_one_for_the_methods_that_it_does_not_have(engine: Engine) {
+    let app = engine.app().start().await;
+    app.get("/reports/generate").await.problem(404);
+    app.delete("/agents/ping").await.problem(404);
+    assert_eq!(app.get("/agents/ping").await.status, 200);
+    let refused = app.bare(Method::PATCH, "/reports/generate").send().await.unwrap();
+    assert_eq!((refused.status().as_u16(), refused.headers()["allow"].to_str().unwrap()), (405, "POST"));
 }
