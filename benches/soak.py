@@ -5,8 +5,9 @@
 
 The maximum is measured first, in the same run: clients that post briefs and wait for their ends, as fast as they can.
 Then briefs come at 70 % of that rate; their results are read, viewers follow streams of events, pages and lists are
-asked for, archives are uploaded now and then. Results and workflows live for a minute, so that retention keeps up
-with what comes. Memory is looked at every second; its drift is the median of the last minute over that of the second.
+asked for, archives are uploaded now and then. Results and workflows live for 20 seconds (LIFE): as much is kept after
+a minute as after ten, so that what grows then is no store that fills. Memory is looked at every second; its drift is
+the median of the last minute over that of the second.
 PRODUCTFORGE names another executable; WORKERS (64) and SIMULATED_LATENCY_MS (20) say what bounds the maximum: with few
 workers and a slow model it is they, and not the machine. MALLOC_… is handed on to the server. Exit code 1: an error, or
 a drift of 5 % or more.
@@ -30,6 +31,7 @@ import zipfile
 
 WORKERS = os.environ.get("WORKERS", "64")
 LATENCY_MS = os.environ.get("SIMULATED_LATENCY_MS", "20")
+LIFE = os.environ.get("LIFE", "20")
 SHARE = 0.7
 CLIENTS = 24
 MEASURED_SECONDS = 20
@@ -194,7 +196,7 @@ class Soak:
                 continue
             results = client.ask("GET /results/workflow/{id}", "GET", f"/results/workflow/{id}")
             # What took long may have lost its first results to RESULT_TTL.
-            is_young = time.monotonic() - begun < 50
+            is_young = time.monotonic() - begun < int(LIFE) - 10
             if results is not None and is_young and len(results) < 4:
                 self.times.fail("GET /results/workflow/{id}", f"{id} has {len(results)} results")
             with self.lock:
@@ -260,7 +262,7 @@ def main():
     minutes = next((float(a) for a in arguments if a not in ("sqlite", "redis")), 10.0)
     executable = os.path.abspath(os.environ.get("PRODUCTFORGE", "target/release/productforge"))
     folder, port, redis = tempfile.mkdtemp(prefix="soak-"), free_port(), None
-    settings = {"SIMULATED_LATENCY_MS": LATENCY_MS, "WORKERS": WORKERS, "RESULT_TTL": "60", "WORKFLOW_TTL": "60",
+    settings = {"SIMULATED_LATENCY_MS": LATENCY_MS, "WORKERS": WORKERS, "RESULT_TTL": LIFE, "WORKFLOW_TTL": LIFE,
                 "UPLOAD_TTL": "60", "LOG_LEVEL": "warn", "PORT": str(port)}
     settings.update({name: value for name, value in os.environ.items() if name.startswith("MALLOC_")})
     if engine == "redis":

@@ -122,7 +122,7 @@ impl App {
             order: self.config.worker.queue_order,
         };
         let worker = worker::start(self.services.clone(), options);
-        self.services.system.has_worker(worker.worker_id());
+        self.services.system.set_own_worker(worker.worker_id());
         worker
     }
 }

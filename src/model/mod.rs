@@ -17,6 +17,7 @@ mod one_or_many;
 mod partial;
 mod price;
 mod result;
+mod step;
 mod template;
 mod time;
 mod tool;
@@ -40,6 +41,7 @@ pub use key::{Key, KeyState, Scope};
 pub use partial::PartialAnswer;
 pub use price::Price;
 pub use result::{JobResult, ResultStatus};
+pub use step::{Decision, DecisionOutcome, Step, StepName, StepStatus};
 pub use template::{StepTemplate, Template, TemplateRole};
 pub use time::{Timestamp, iso, iso_option};
 pub use tool::{ToolSpec, canonical_json, parse_arguments};
@@ -48,6 +50,6 @@ pub use usd::Usd;
 pub use verdict::{Finding, Verdict, VerdictKind};
 pub use worker::WorkerInfo;
 pub use workflow::{
-    DEFAULT_MAX_REVISIONS, Decision, DecisionOutcome, Deletion, Fork, MAX_REVISIONS, MAX_SPECIALISTS, Pause,
-    PauseReason, ReviewOutcome, Step, StepName, StepStatus, Workflow, WorkflowStatus,
+    DEFAULT_MAX_REVISIONS, Deletion, Fork, MAX_REVISIONS, MAX_SPECIALISTS, Pause, PauseReason, ReviewOutcome,
+    Workflow, WorkflowStatus,
 };

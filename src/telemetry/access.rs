@@ -16,7 +16,7 @@ pub const TARGET: &str = "access";
 
 /// How much of a path is logged, and of a method.
 const MAX_PATH_CHARS: usize = 2_000;
-const MAX_METHOD_CHARS: usize = 32;
+pub const MAX_METHOD_CHARS: usize = 32;
 
 /// What is known of a request once it has been answered.
 #[derive(Debug, Clone, Copy)]
@@ -59,8 +59,8 @@ impl fmt::Display for AccessLine<'_> {
     }
 }
 
-/// The beginning of a text: nobody may fill the log with one request.
-fn cut(text: &str, most: usize) -> &str {
+/// The beginning of a text: nobody may fill a log with one request.
+pub fn cut(text: &str, most: usize) -> &str {
     match text.char_indices().nth(most) {
         Some((end, _)) => &text[..end],
         None => text,

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{service::Services, store::StoreError};
+use crate::service::{ServiceError, Services};
 
 use super::{Shared, Spell, jittered};
 
@@ -12,18 +12,18 @@ const RHYTHM: Duration = Duration::from_secs(1);
 pub async fn run(shared: Arc<Shared>, services: Services) {
     let mut round = services.webhooks.round();
     let mut spell = Spell::default();
-    let mut told = |outcome: Result<(), StoreError>| match outcome {
+    let mut told = |outcome: Result<(), ServiceError>| match outcome {
         Ok(()) => spell.over(),
         Err(error) => spell.failed("reports of workflows cannot be delivered", error),
     };
     loop {
         told(round.begin().await);
         tokio::select! {
-            outcome = round.ended() => told(outcome),
+            outcome = round.ended() => told(outcome.map_err(Into::into)),
             goes_on = shared.pause(jittered(RHYTHM)) => if !goes_on { break },
         }
     }
     while !round.is_idle() {
-        told(round.ended().await);
+        told(round.ended().await.map_err(Into::into));
     }
 }

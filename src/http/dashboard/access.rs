@@ -4,7 +4,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, web};
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
 use super::{
-    form::{self, Fields, field},
+    form_fields::{self, Fields, field},
     notice,
     page::PageError,
 };
@@ -64,7 +64,7 @@ impl FromRequest for Posted {
             let form = form.await.map_err(|error| {
                 PageError::BadRequest(error.as_response_error().status_code(), error.to_string())
             })?;
-            let fields = form::fields(form)?;
+            let fields = form_fields::fields(form)?;
             visitor.require_token(field(&fields, "csrf"))?;
             Ok(Self { visitor, fields })
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::form::{Fields, field, lines_of};
+use super::form_fields::{Fields, field, lines_of};
 use crate::{
     model::{Agent, AgentBudget, NewAgent, Usd},
     service::ServiceError,

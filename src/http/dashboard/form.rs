@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::page::PageError;
+use super::form_fields::{Fields, field, lines_of};
 use crate::{
     http::render::grouped,
     model::{Agent, Budget, DEFAULT_MAX_REVISIONS, MAX_REVISIONS, Priority, Usd, new_id},
@@ -20,19 +20,6 @@ use crate::{
 pub const DEMO_BRIEF: &str = "Design a small REST API for a public library: books, members and loans.\n\n\
     Give the resources with their fields, the endpoints with methods and status codes, how a loan is made and \
     returned, and what happens when a book is already lent. Keep it to one page.";
-
-/// The fields of a form as they came, repeated ones in order.
-pub type Fields = Vec<(String, String)>;
-
-/// The last value of a field; empty when it did not come.
-pub fn field<'a>(fields: &'a Fields, name: &str) -> &'a str {
-    fields.iter().rev().find(|(n, _)| n == name).map_or("", |(_, v)| v.as_str())
-}
-
-/// A text with line ends as they are kept: browsers send CR LF.
-pub fn lines_of(text: &str) -> String {
-    text.replace("\r\n", "\n").replace('\r', "\n")
-}
 
 /// The inputs that may have something wrong with them, as they are named in the form.
 const INPUTS: [&str; 9] = [
@@ -290,18 +277,6 @@ fn label(input: &str) -> &'static str {
         "step_timeout_seconds" => "Time-out of a step",
         _ => "",
     }
-}
-
-/// Reads the pairs of a form body.
-pub fn fields(form: actix_web::web::Form<Fields>) -> Result<Fields, PageError> {
-    let fields = form.into_inner();
-    if fields.len() > 200 {
-        return Err(PageError::BadRequest(
-            actix_web::http::StatusCode::BAD_REQUEST,
-            "It has more than 200 fields.".to_owned(),
-        ));
-    }
-    Ok(fields)
 }
 
 #[cfg(test)]

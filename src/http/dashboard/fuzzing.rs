@@ -2,10 +2,7 @@
 
 use actix_web::web::Query;
 
-use super::{
-    agent_form::AgentForm,
-    form::{BriefForm, Fields},
-};
+use super::{agent_form::AgentForm, form::BriefForm, form_fields::Fields};
 use crate::model::{Agent, MAX_REVISIONS, Usd};
 
 /// A form is read as an order that has its bounds and is the same when the form is sent again as it is shown, or the

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     access::{Posted, Visitor, now, require_same_origin, session_cookie},
-    form::{Fields, field, fields},
+    form_fields::{Fields, field, fields},
     page::{PageError, Shell, answer, see_other},
 };
 use crate::{

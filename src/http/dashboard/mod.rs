@@ -15,6 +15,7 @@ mod diff;
 mod drafts;
 mod exports;
 mod form;
+mod form_fields;
 #[doc(hidden)]
 pub mod fuzzing;
 mod help;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     access::{Posted, Visitor},
-    form::field,
+    form_fields::field,
     notice::see_other_saying,
     page::{PageError, Shell, answer, problems_of, see_other, service_status},
     step_view::title_of,

@@ -8,6 +8,7 @@ use crate::{
     model::{
         Callback, DeliveryState, Priority, ReviewOutcome, Step, StepStatus, Timestamp, Usage, Workflow, iso,
     },
+    service::webhooks::host_of,
 };
 
 /// How the review ended, as a badge.
@@ -62,9 +63,8 @@ pub struct CallbackView {
 
 impl CallbackView {
     pub fn new(callback: &Callback) -> Self {
-        let host = reqwest::Url::parse(&callback.url).ok().and_then(|url| url.host_str().map(str::to_owned));
         Self {
-            host: host.unwrap_or_default(),
+            host: host_of(&callback.url),
             says: report_says(callback),
             lost: callback.state == DeliveryState::GivenUp,
         }

@@ -16,8 +16,8 @@ use crate::{
     telemetry::{access::AccessLine, counters},
 };
 
-/// What the log says of a request whose client went away before the answer (nginx's number).
-const CLIENT_CLOSED_REQUEST: u16 = 499;
+/// What the logs say of a request whose client went away before the answer (nginx's number).
+pub(super) const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// The middleware.
 pub async fn access_log(

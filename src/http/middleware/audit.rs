@@ -15,19 +15,17 @@ use actix_web::{
     web::Data,
 };
 
-use super::{limits::MAX_METHOD_BYTES, request_id::RequestId};
+use super::{access_log::CLIENT_CLOSED_REQUEST, request_id::RequestId};
 use crate::{
     http::{HttpState, api::IDEMPOTENCY_REPLAYED, caller::KeySeen, client_ip},
     model::{AuditEntry, AuditOutcome, new_id},
+    telemetry::access::{MAX_METHOD_CHARS, cut},
 };
 
 /// How much of a path is kept.
 const MAX_PATH_CHARS: usize = 500;
 /// How many refused attempts a minute of one key, and of all that show none, are kept; the access log has all of them.
 const REFUSED_PER_MINUTE: u32 = 10;
-
-/// What the log says where the client went away before the answer (nginx's number): what it asked for may be done.
-const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// The middleware.
 pub async fn audit<B: MessageBody + 'static>(
@@ -89,12 +87,14 @@ impl Note {
         if is_refused && gate.refused.take(key.clone(), REFUSED_PER_MINUTE, gate.now()).wait.is_some() {
             return;
         }
-        let route = self.route.clone().unwrap_or_else(|| cut(&self.path, MAX_PATH_CHARS));
+        // Nobody may fill the store with one request.
+        let path = cut(&self.path, MAX_PATH_CHARS);
+        let route = self.route.as_deref().unwrap_or(path);
         self.state.services.audit.note(AuditEntry {
             audit_id: new_id(),
             at: self.state.services.system.now(),
-            operation: format!("{} {route}", cut(self.method.as_str(), MAX_METHOD_BYTES)),
-            path: cut(&self.path, MAX_PATH_CHARS),
+            operation: format!("{} {route}", cut(self.method.as_str(), MAX_METHOD_CHARS)),
+            path: path.to_owned(),
             outcome,
             status,
             key,
@@ -131,9 +131,4 @@ fn outcome<B>(path: &str, res: &ServiceResponse<B>) -> Option<AuditOutcome> {
         status if status.is_server_error() => Some(AuditOutcome::Failed),
         _ => None,
     }
-}
-
-/// The beginning of a text: nobody may fill the store with one request.
-fn cut(text: &str, most: usize) -> String {
-    text.chars().take(most).collect()
 }

@@ -34,10 +34,9 @@ use crate::{
         rate_limit::Quota,
     },
     service::keys,
+    telemetry::access::MAX_METHOD_CHARS,
 };
 
-/// The longest method, in bytes; none that is spoken here has more than seven.
-pub(super) const MAX_METHOD_BYTES: usize = 32;
 /// The longest path with its query, in bytes.
 const MAX_URL_BYTES: usize = 16 << 10;
 /// The most that all headers may have together, in bytes.
@@ -151,8 +150,8 @@ fn has_key<B>(res: &ServiceResponse<B>) -> bool {
 }
 
 fn too_big(req: &ServiceRequest) -> Option<Problem> {
-    if req.method().as_str().len() > MAX_METHOD_BYTES {
-        let detail = format!("No method has more than {MAX_METHOD_BYTES} characters");
+    if req.method().as_str().len() > MAX_METHOD_CHARS {
+        let detail = format!("No method has more than {MAX_METHOD_CHARS} characters");
         return Some(Problem::new(StatusCode::NOT_IMPLEMENTED, "method-too-long", detail));
     }
     let url = req.uri().path_and_query().map_or(0, |url| url.as_str().len());

@@ -186,7 +186,7 @@ impl System {
     }
 
     /// Says which worker runs in this process: health answers for it.
-    pub fn has_worker(&self, id: &str) {
+    pub fn set_own_worker(&self, id: &str) {
         let _ = self.own_worker.set(id.to_owned());
     }
 

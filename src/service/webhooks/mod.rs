@@ -224,6 +224,11 @@ pub(super) fn announce(workflow: &Workflow, now: Timestamp) -> Option<(Workflow,
     Some((workflow, Some(delivery)))
 }
 
+/// Who is asked under an address, for people and for limits: the rest of it may hold a secret. Empty for what is no address.
+pub fn host_of(url: &str) -> String {
+    reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+}
+
 /// What is reported of a workflow as it is.
 fn event(workflow: &Workflow) -> Option<WorkflowStatus> {
     let waits = workflow.status == WorkflowStatus::Paused && workflow.waits_for(PauseReason::Approval);

@@ -1,17 +1,17 @@
 //! The deliveries that a process has under way: some at once, few of them to one host, so that a receiver that is slow or
 //! gone holds up nobody's reports but its own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use futures_util::{
     future::{BoxFuture, FutureExt, pending},
     stream::{FuturesUnordered, StreamExt},
 };
 
-use super::Webhooks;
+use super::{Webhooks, host_of};
 use crate::{
     model::Delivery,
-    service::records,
+    service::{ServiceError, records, told::Told},
     store::{Cursor, Doc, ListQuery, StoreError},
 };
 
@@ -22,8 +22,6 @@ const AT_ONCE_PER_HOST: usize = 2;
 /// How many are read at once, and how often in a row. What stands behind them is looked at the next time.
 const PAGE: usize = 100;
 const PAGES: usize = 5;
-/// How many documents that cannot be read are remembered, so that each is told of once.
-const MOST_UNREADABLE: usize = 1_000;
 
 /// What a process delivers. Whoever drops it leaves what is under way to others, a minute later.
 pub struct Round {
@@ -32,17 +30,17 @@ pub struct Round {
     hosts: HashMap<String, usize>,
     /// Where to go on looking: many reports to one host must not hide the others.
     after: Option<Cursor>,
-    unreadable: HashSet<String>,
+    unreadable: Told,
 }
 
 impl Round {
     pub(super) fn new(webhooks: Webhooks) -> Self {
-        let (flying, hosts, unreadable) = (FuturesUnordered::new(), HashMap::new(), HashSet::new());
-        Self { webhooks, flying, hosts, after: None, unreadable }
+        let (flying, hosts) = (FuturesUnordered::new(), HashMap::new());
+        Self { webhooks, flying, hosts, after: None, unreadable: Told::default() }
     }
 
     /// Begins what is due, as far as there is room. Who cannot sign takes nothing: others may be able to.
-    pub async fn begin(&mut self) -> Result<(), StoreError> {
+    pub async fn begin(&mut self) -> Result<(), ServiceError> {
         if self.webhooks.base.webhooks.secret.is_none() {
             return Ok(());
         }
@@ -54,7 +52,7 @@ impl Round {
             let page = self.webhooks.base.store.list(&query.after(self.after.take())).await?;
             let now = self.webhooks.base.clock.now();
             for doc in &page.docs {
-                let Some(delivery) = self.read(doc) else { continue };
+                let Some(delivery) = self.read(doc)? else { continue };
                 if delivery.due_at.is_none_or(|due| due > now) {
                     // The rest is due later still.
                     return Ok(());
@@ -97,24 +95,11 @@ impl Round {
         self.flying.is_empty()
     }
 
-    fn read(&mut self, doc: &Doc) -> Option<Delivery> {
+    /// Nothing where it cannot be read, which ends no round.
+    fn read(&self, doc: &Doc) -> Result<Option<Delivery>, ServiceError> {
         match doc.parse() {
-            Ok(delivery) => Some(delivery),
-            Err(error) => {
-                if self.unreadable.len() >= MOST_UNREADABLE {
-                    self.unreadable.clear();
-                }
-                if self.unreadable.insert(doc.key.id.to_string()) {
-                    log::warn!("a report is passed over: {error}");
-                }
-                None
-            }
+            Ok(delivery) => Ok(Some(delivery)),
+            Err(error) => self.unreadable.passed_over(&doc.key.to_string(), error.into()).map(|()| None),
         }
     }
-}
-
-/// Who is asked; an address that cannot be read is nobody's.
-fn host_of(url: &str) -> String {
-    let host = reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
-    host.unwrap_or_default()
 }

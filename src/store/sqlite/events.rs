@@ -87,10 +87,10 @@ pub(super) fn newest(step: &Step, stream: &str) -> Result<u64, StoreError> {
     Ok(newest.and_then(|id| u64::try_from(id).ok()).unwrap_or(0))
 }
 
-/// Drops streams whose last event is long past, at most [`MAX_BATCH`] events at once.
-pub(super) fn drop_old(step: &Step) -> Result<(), StoreError> {
+/// Drops streams whose last event is long past, at most [`MAX_BATCH`] events at once; whether more are left.
+pub(super) fn drop_old(step: &Step) -> Result<bool, StoreError> {
     let too_old = step.now.saturating_sub(EVENT_RETENTION_MS as i64);
-    let Some(free_up_to) = not_needed_by_all(step, too_old)? else { return Ok(()) };
+    let Some(free_up_to) = not_needed_by_all(step, too_old)? else { return Ok(false) };
     let mut budget = MAX_BATCH as i64;
     while budget > 0 {
         // The stream that fell silent first. Ids and times rise together, so if it is not old
@@ -99,9 +99,9 @@ pub(super) fn drop_old(step: &Step) -> Result<(), StoreError> {
             .sql("SELECT stream, last_at FROM streams WHERE last_id <= ?1 ORDER BY last_id LIMIT 1")?
             .query_row([free_up_to], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
-        let Some((stream, last_at)) = silent else { break };
+        let Some((stream, last_at)) = silent else { return Ok(false) };
         if last_at > too_old {
-            break;
+            return Ok(false);
         }
         let dropped = delete_first(step, &stream, i64::MAX, budget)?;
         budget -= dropped as i64;
@@ -109,7 +109,7 @@ pub(super) fn drop_old(step: &Step) -> Result<(), StoreError> {
             step.sql("DELETE FROM streams WHERE stream = ?1")?.execute([stream])?;
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Notes that nothing more is expected in a stream.
@@ -123,9 +123,10 @@ pub(super) fn retire(step: &Step, stream: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Drops streams that were retired long enough ago and went on no more, at most [`MAX_BATCH`] events at once.
-pub(super) fn drop_retired(step: &Step) -> Result<(), StoreError> {
-    let Some(free_up_to) = not_needed_by_all(step, UnixMs::MIN)? else { return Ok(()) };
+/// Drops streams that were retired long enough ago and went on no more, at most [`MAX_BATCH`] events at once; whether
+/// more are left.
+pub(super) fn drop_retired(step: &Step) -> Result<bool, StoreError> {
+    let Some(free_up_to) = not_needed_by_all(step, UnixMs::MIN)? else { return Ok(false) };
     let mut budget = MAX_BATCH as i64;
     while budget > 0 {
         let due: Option<(String, i64, Option<i64>)> = step
@@ -135,7 +136,7 @@ pub(super) fn drop_retired(step: &Step) -> Result<(), StoreError> {
             )?
             .query_row([step.now, free_up_to], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?;
-        let Some((stream, retired_at, last)) = due else { break };
+        let Some((stream, retired_at, last)) = due else { return Ok(false) };
         budget -= 1;
         if last == Some(retired_at) {
             budget -= delete_first(step, &stream, i64::MAX, budget)? as i64;
@@ -146,7 +147,7 @@ pub(super) fn drop_retired(step: &Step) -> Result<(), StoreError> {
         }
         step.sql("DELETE FROM retired_streams WHERE stream = ?1")?.execute([&stream])?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Cuts a stream to its newest [`MAX_EVENTS_PER_STREAM`]. As many came after those that go, so

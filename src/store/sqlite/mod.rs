@@ -158,10 +158,9 @@ impl Store for SqliteStore {
     async fn expire(&self, limit: usize) -> Result<bool, StoreError> {
         check_batch("documents to expire", limit)?;
         self.write(move |step| {
-            events::drop_old(step)?;
-            events::drop_retired(step)?;
+            let events = events::drop_old(step)? | events::drop_retired(step)?;
             let (documents, tallies) = (documents::expire(step, limit)?, tallies::expire(step, limit)?);
-            Ok(documents == limit || tallies == limit)
+            Ok(events || documents == limit || tallies == limit)
         })
         .await
     }

@@ -92,7 +92,7 @@ async fn a_worker_that_lives_but_takes_no_work_turns_health_red(engine: Engine) 
     let warnings = health["warnings"].as_array().unwrap();
     assert!(warnings.len() == 1 && warnings[0].as_str().unwrap().contains("worker stuck"), "{warnings:?}");
     // Its own worker does not: then it is red.
-    app.app.services.system.has_worker("stuck");
+    app.app.services.system.set_own_worker("stuck");
     let red = async || {
         until("health is red", || async {
             let health = app.get("/system/health").await;
