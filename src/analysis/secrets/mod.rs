@@ -66,6 +66,10 @@ const PLACEHOLDERS: &[&str] = &[
 /// Kinds that are made up in tests, unlike tokens with a form of their own.
 const MADE_UP: &[&str] = &[ASSIGNMENT, "password_in_url", "token_in_url", "jwt"];
 
+/// Kinds whose values may be anything, up to a length: what is longer is a text, a picture or a program.
+const OF_ANY_FORM: &[&str] = &[ASSIGNMENT, "password_in_url"];
+const MAX_VALUE_CHARS: usize = 200;
+
 /// Names of files that hold secrets, whatever is in them.
 const KEY_FILES: &[&str] = &["id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"];
 
@@ -169,6 +173,9 @@ fn hits<'t>(rule: &'t Rule, content: &'t str) -> impl Iterator<Item = Hit<'t>> {
     rule.regex.captures_iter(content).filter_map(move |captures| {
         let value = captures.name("value")?;
         let name = captures.name("name").map(|name| name.as_str());
+        if OF_ANY_FORM.contains(&rule.kind) && value.as_str().chars().nth(MAX_VALUE_CHARS).is_some() {
+            return None;
+        }
         let is_meant = if rule.kind == ASSIGNMENT {
             is_random(value.as_str())
                 && !is_placeholder(value.as_str())

@@ -1,5 +1,6 @@
 //! What secrets look like. `value` is the secret and `name` what it is called. Large numbers of
-//! repetitions are avoided: they cost time in proportion.
+//! repetitions are avoided: they cost time in proportion, and memory for every thread that looks. How long a value may be
+//! is looked at afterwards.
 
 use std::sync::LazyLock;
 
@@ -72,21 +73,21 @@ const PATTERNS: &[(&str, Severity, bool, &str)] = &[
         "password_in_url",
         High,
         true,
-        r#"\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://[^\s:@/"'<>`{}$%]{0,100}:(?P<value>[^\s:@/"'<>`{}$%]{3,200})@[a-zA-Z0-9\[._-]"#,
+        r#"\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://[^\s:@/"'<>`{}$%]*:(?P<value>[^\s:@/"'<>`{}$%]{3,})@[a-zA-Z0-9\[._-]"#,
     ),
     ("token_in_url", High, true, r#"\bhttps?://(?P<value>[0-9A-Za-z_-]{20,})@[a-zA-Z0-9._-]"#),
     (
         ASSIGNMENT,
         Medium,
         true,
-        r#"(?i)(?P<name>[a-z0-9_.-]{0,40}(?:password|passwd|pwd|secret|token|api_?-?key|access_?-?key|private_?-?key|auth_?-?key|credentials?)[a-z0-9_-]{0,20})["']?\s{0,5}(?::=|=>|[:=])\s{0,5}["'`](?P<value>[^\s"'`\\]{8,200})["'`]"#,
+        r#"(?i)(?P<name>[a-z0-9_.-]{0,40}(?:password|passwd|pwd|secret|token|api_?-?key|access_?-?key|private_?-?key|auth_?-?key|credentials?)[a-z0-9_-]{0,20})["']?\s{0,5}(?::=|=>|[:=])\s{0,5}["'`](?P<value>[^\s"'`\\]{8,})["'`]"#,
     ),
     (
         ASSIGNMENT,
         Medium,
         true,
         // As in files with settings: without quotes, to the end of the line.
-        r"(?m)^(?:export )?(?P<name>[A-Z0-9_]{0,40}(?:PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY)[A-Z0-9_]{0,20})=(?P<value>[^\s\x22'`$(){}\[\],;]{8,200})\s*$",
+        r"(?m)^(?:export )?(?P<name>[A-Z0-9_]{0,40}(?:PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY)[A-Z0-9_]{0,20})=(?P<value>[^\s\x22'`$(){}\[\],;]{8,})\s*$",
     ),
 ];
 
@@ -107,6 +108,15 @@ mod tests {
         assert_eq!(RULES.len(), PATTERNS.len());
         for rule in RULES.iter() {
             assert!(rule.regex.capture_names().flatten().any(|name| name == "value"), "{}", rule.kind);
+        }
+    }
+
+    #[test]
+    fn no_pattern_is_a_large_program() {
+        for (kind, _, _, pattern) in PATTERNS {
+            // Every thread that looks keeps a cache in proportion.
+            let small = regex::RegexBuilder::new(pattern).size_limit(128 << 10).build();
+            assert!(small.is_ok(), "{kind}");
         }
     }
 }

@@ -58,6 +58,16 @@ fn passwords_are_found_by_their_names_and_in_addresses() {
 }
 
 #[test]
+fn what_is_too_long_for_a_password_is_none() {
+    for (begin, end) in [("token = \"", "\""), ("TOKEN=", "\n"), ("db://me:", "@db")] {
+        let kinds = |length: usize| kinds(&format!("{begin}{}{end}", token("", length)));
+        assert_eq!(kinds(MAX_VALUE_CHARS).len(), 1, "{begin}");
+        assert_eq!(kinds(MAX_VALUE_CHARS + 1), [""; 0], "{begin}");
+        assert_eq!(kinds(200_000), [""; 0], "{begin}");
+    }
+}
+
+#[test]
 fn placeholders_and_code_are_passed_over() {
     for text in [
         "password = \"changeme123!\"",
@@ -136,9 +146,12 @@ fn hostile_texts_take_time_in_proportion() {
         format!("password = \"{}\" ", token("", 200)),
         "password".to_owned(),
         "token = ".to_owned(),
-        format!("x://{}:", token("", 99)),
+        format!("db://{}:", token("", 99)),
         format!("aws{}sk", "a".repeat(20)),
         "A_B_TOKEN=".to_owned(),
+        format!("token='{}\n", token("", 100_000)),
+        format!("db://me:{} ", token("", 100_000)),
+        "db://a.b-c:".to_owned(),
     ] {
         let text = unit.repeat(500_000 / unit.len());
         let started = Instant::now();
