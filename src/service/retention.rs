@@ -17,6 +17,7 @@ use std::{
 };
 
 use chrono::TimeDelta;
+use futures_util::future::join_all;
 
 use crate::{
     model::{JobResult, Timestamp, Workflow, WorkflowStatus},
@@ -27,6 +28,8 @@ use super::{Foundation, ServiceError, Workflows, records, told::Told};
 
 /// The most workflows of one portion: each takes a few writes.
 const PORTION: usize = 20;
+/// How many of them go at once: one after the other they would go slower than a busy server begins new ones.
+const AT_ONCE: usize = 5;
 /// How many documents are looked at for one portion. More stand in the way only if so many have to stay.
 const MAX_LOOKED_AT: usize = 1_000;
 /// A younger result stays, however many there are: whoever waits for it has to have the time to fetch it.
@@ -97,23 +100,22 @@ impl Retention {
         let mut removed = 0;
         for status in ENDS {
             let (mut after, mut looked_at) = (None, 0);
-            'pages: while looked_at < MAX_LOOKED_AT {
-                let page = self.base.store.list(&oldest_first(status).after(after.take())).await?;
+            while looked_at < MAX_LOOKED_AT {
+                let page =
+                    self.base.store.list(&oldest_first(status, 2 * PORTION).after(after.take())).await?;
                 looked_at += page.docs.len().max(1);
-                for workflow in page.docs.iter().filter_map(|doc| self.readable(doc)) {
-                    if workflow.created_at > oldest {
-                        break 'pages;
-                    }
-                    if ended_at(&workflow) <= oldest && self.remove(&workflow, "its time is over").await? {
-                        removed += 1;
-                    }
-                    if removed >= PORTION {
-                        return Ok(true);
-                    }
+                let mut workflows: Vec<_> = page.docs.iter().filter_map(|doc| self.readable(doc)).collect();
+                let all = workflows.len();
+                workflows.retain(|workflow| workflow.created_at <= oldest);
+                let is_last = workflows.len() < all;
+                workflows.retain(|workflow| ended_at(workflow) <= oldest);
+                removed += self.remove_some(&workflows, PORTION - removed, "its time is over").await?;
+                if removed >= PORTION {
+                    return Ok(true);
                 }
                 match page.next {
-                    Some(next) => after = Some(next),
-                    None => break,
+                    Some(next) if !is_last => after = Some(next),
+                    _ => break,
                 }
             }
         }
@@ -126,7 +128,7 @@ impl Retention {
         // The oldest of each kind of end; the oldest of all are among them.
         let mut candidates = Vec::new();
         for status in ENDS {
-            let page = store.list(&oldest_first(status)).await?;
+            let page = store.list(&oldest_first(status, MAX_BATCH)).await?;
             candidates.extend(page.docs.iter().filter_map(|doc| self.readable(doc)));
         }
         // Counted behind the pages: what another process has removed since stands in them, not behind them.
@@ -139,21 +141,32 @@ impl Retention {
             return Ok(false);
         }
         candidates.sort_by_key(|workflow| workflow.created_at);
-        let mut removed = 0;
-        for workflow in &candidates {
-            if removed == excess.min(PORTION) {
-                break;
-            }
-            if self.remove(workflow, "there are more than MAX_WORKFLOWS").await? {
-                removed += 1;
-            }
-        }
+        let most = excess.min(PORTION);
+        let removed = self.remove_some(&candidates, most, "there are more than MAX_WORKFLOWS").await?;
         Ok(removed > 0 && removed < excess)
     }
 
     fn readable(&self, doc: &Doc) -> Option<Workflow> {
         // That one document cannot be read ends no pass.
         doc.parse().map_err(|error| self.told.passed_over(&doc.key.to_string(), error.into())).ok()
+    }
+
+    /// Removes so many of these, the first first; how many have gone.
+    async fn remove_some(
+        &self,
+        workflows: &[Workflow],
+        most: usize,
+        why: &str,
+    ) -> Result<usize, ServiceError> {
+        let (mut removed, mut left) = (0, workflows);
+        while removed < most && !left.is_empty() {
+            let (now, later) = left.split_at(left.len().min(AT_ONCE).min(most - removed));
+            left = later;
+            for has_gone in join_all(now.iter().map(|workflow| self.remove(workflow, why))).await {
+                removed += usize::from(has_gone?);
+            }
+        }
+        Ok(removed)
     }
 
     /// Whether it has gone. One that is needed stays, and so does one that somebody just then revived.
@@ -253,9 +266,9 @@ impl Retention {
     }
 }
 
-fn oldest_first(status: WorkflowStatus) -> ListQuery {
+fn oldest_first(status: WorkflowStatus, limit: usize) -> ListQuery {
     let index = records::workflows_by_status(status);
-    ListQuery::newest(records::WORKFLOW, MAX_BATCH).index(index).oldest_first()
+    ListQuery::newest(records::WORKFLOW, limit).index(index).oldest_first()
 }
 
 /// One of the earlier system may not say when it ended.

@@ -7,7 +7,7 @@
 //! | [`sweeper`] | returns jobs of dead workers to their queues | every second |
 //! | [`revocations`] | tells jobs whose lease somebody took away | when that happens |
 //! | [`scheduler`] | moves due retries into their queues | when the next is due, at most a second |
-//! | [`janitor`] | removes what has expired | every second |
+//! | [`janitor`] | removes what has expired | every two seconds |
 //! | [`upload_janitor`] | removes uploads that are over | every ten seconds |
 //! | [`retention`] | removes workflows and results beyond their age or number | every five seconds |
 //! | [`auditor`] | mends what the store has lost | every ten minutes |
