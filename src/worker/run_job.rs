@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    service::execution::{Admission, AnswerError, Attempt, Ending, Execution, Fault, Running},
+    service::{
+        adoption,
+        execution::{Admission, AnswerError, Attempt, Ending, Execution, Fault, Running},
+    },
     store::Delivery,
     telemetry::counters,
 };
@@ -38,20 +41,22 @@ impl Handler for RunJob {
 async fn pipeline(shared: &Shared, execution: &Execution, delivery: &Delivery, lost: &CancellationToken) {
     let admission = persist(lost, || execution.admit(delivery, &shared.worker_id)).await;
     let running = match admission {
-        None => return,
         Some(Admission::Run(running)) => running,
         Some(Admission::Settled(why)) => {
             log::info!("a job from {} is settled without a run: {why}", delivery.queue.name());
             return;
         }
-        Some(Admission::LeaseLost) => {
-            counters::LEASES_LOST.add(1);
-            return;
-        }
+        Some(Admission::LeaseLost) => return taken_away(execution, &job_id_of(delivery)).await,
+        None => return unwritten(execution, &job_id_of(delivery), lost).await,
     };
     let attempt = Attempt::begin(&running, delivery, execution.foundation().clock.now());
     // From here on every line of the log and every request says for whom it is.
     attempt.context().scope(run(shared, execution, delivery, &running, lost, attempt)).await;
+}
+
+/// Which job it is of; empty for what cannot be read or names none.
+fn job_id_of(delivery: &Delivery) -> String {
+    adoption::job_id(&delivery.payload).unwrap_or_default()
 }
 
 /// One attempt from its beginning to what became of it.
